@@ -1,0 +1,12 @@
+//! The page. The work is done in `inkling::ui`.
+
+#[cfg(target_family = "wasm")]
+fn main() {
+    console_error_panic_hook::set_once();
+    inkling::ui::page::mount();
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn main() {
+    eprintln!("The page runs in a browser: build it with `cargo xtask build`, or see it with `cargo xtask serve`.");
+}

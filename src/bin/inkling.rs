@@ -1,0 +1,16 @@
+//! The command line's program: parses, runs, and chooses the exit code (0 done, 1 failed, 2 wrong usage).
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use inkling::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    match cli::run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("inkling: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

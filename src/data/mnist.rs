@@ -1,0 +1,135 @@
+//! MNIST by name: its four files, their sizes and checksums, and where they can be had. Never fetches one.
+
+use sha2::{Digest, Sha256};
+
+use super::idx::{self, IdxError};
+use super::{Dataset, Split};
+use crate::spec::DatasetId;
+
+/// Where the gzipped files can be downloaded: append a name such as [`MnistFile::packed_name`].
+pub const HOSTS: [&str; 2] =
+    ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
+
+/// One of the four files of LeCun, Cortes and Burges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MnistFile {
+    /// The name of the unpacked file.
+    pub name: &'static str,
+    /// The name of the gzipped file, on disk and on every host.
+    pub packed_name: &'static str,
+    /// Length of the unpacked file, in bytes.
+    pub n_bytes: usize,
+    /// SHA-256 of the unpacked bytes, in lowercase hexadecimal digits.
+    pub sha256: &'static str,
+}
+
+/// Training images, training labels, test images, test labels: the order used everywhere.
+pub const FILES: [MnistFile; 4] = [
+    MnistFile {
+        name: "train-images-idx3-ubyte",
+        packed_name: "train-images-idx3-ubyte.gz",
+        n_bytes: 47_040_016,
+        sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    },
+    MnistFile {
+        name: "train-labels-idx1-ubyte",
+        packed_name: "train-labels-idx1-ubyte.gz",
+        n_bytes: 60_008,
+        sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    },
+    MnistFile {
+        name: "t10k-images-idx3-ubyte",
+        packed_name: "t10k-images-idx3-ubyte.gz",
+        n_bytes: 7_840_016,
+        sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    },
+    MnistFile {
+        name: "t10k-labels-idx1-ubyte",
+        packed_name: "t10k-labels-idx1-ubyte.gz",
+        n_bytes: 10_008,
+        sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+];
+
+/// Why a file is not the MNIST file it is named after.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MnistError {
+    #[error("{name} is {found} bytes long when unpacked, expected {expected}; get it again")]
+    Length { name: &'static str, expected: usize, found: usize },
+    #[error("{name} has the SHA-256 {found}, expected {expected}; it was changed on its way: get it again")]
+    Checksum { name: &'static str, expected: &'static str, found: String },
+    #[error("{name}: {error}")]
+    Idx { name: &'static str, error: IdxError },
+}
+
+/// Checks unpacked bytes against the canonical file's length and SHA-256.
+///
+/// # Errors
+/// Which of the two differs.
+pub fn verify(file: &MnistFile, unpacked: &[u8]) -> Result<(), MnistError> {
+    let name = file.name;
+    if unpacked.len() != file.n_bytes {
+        return Err(MnistError::Length { name, expected: file.n_bytes, found: unpacked.len() });
+    }
+    let found: String = Sha256::digest(unpacked).iter().map(|byte| format!("{byte:02x}")).collect();
+    if found != file.sha256 {
+        return Err(MnistError::Checksum { name, expected: file.sha256, found });
+    }
+    Ok(())
+}
+
+/// Unpacks one of the files, gzipped or not, and checks it.
+///
+/// # Errors
+/// Damaged gzip data, or not the canonical file.
+pub fn unpack(file: &MnistFile, bytes: &[u8]) -> Result<Vec<u8>, MnistError> {
+    let unpacked = idx::unpack(bytes).map_err(|error| MnistError::Idx { name: file.name, error })?;
+    verify(file, &unpacked)?;
+    Ok(unpacked.into_owned())
+}
+
+/// MNIST from its four verified files, in the order of [`FILES`].
+///
+/// # Errors
+/// When a file does not parse, which no verified file does.
+pub fn dataset(unpacked: &[Vec<u8>; 4]) -> Result<Dataset, MnistError> {
+    let [train_images, train_labels, test_images, test_labels] = unpacked;
+    let split = |images, labels, file: &MnistFile| {
+        Split::from_idx(images, labels).map_err(|error| MnistError::Idx { name: file.name, error })
+    };
+    Ok(Dataset {
+        id: DatasetId::Mnist,
+        train: split(train_images, train_labels, &FILES[0])?,
+        test: split(test_images, test_labels, &FILES[2])?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABC: MnistFile = MnistFile {
+        name: "abc",
+        packed_name: "abc.gz",
+        n_bytes: 3,
+        // The first test vector of FIPS 180-2.
+        sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    };
+
+    #[test]
+    fn the_right_bytes_pass() {
+        assert_eq!(verify(&ABC, b"abc"), Ok(()));
+    }
+
+    #[test]
+    fn wrong_bytes_are_told_apart() {
+        assert_eq!(verify(&ABC, b"ab"), Err(MnistError::Length { name: "abc", expected: 3, found: 2 }));
+        assert!(matches!(verify(&ABC, b"abd"), Err(MnistError::Checksum { name: "abc", .. })));
+    }
+
+    #[test]
+    fn sizes_agree_with_the_counts_of_mnist() {
+        assert_eq!(FILES.map(|file| file.n_bytes), [16 + 60_000 * 784, 8 + 60_000, 16 + 10_000 * 784, 8 + 10_000]);
+        assert!(FILES.iter().all(|file| file.sha256.len() == 64 && file.packed_name == format!("{}.gz", file.name)));
+    }
+}

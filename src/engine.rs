@@ -1,0 +1,66 @@
+//! Which device runs the tensors, and the proof that it computes rightly.
+//!
+//! `auto` takes the graphics card when there is a real one and it passes the self-test, otherwise the CPU. A software
+//! adapter counts as no card: the CPU engine is far faster there.
+
+mod adapter;
+mod selftest;
+
+use burn::tensor::Device;
+
+use crate::protocol::{EngineKind, EngineReport, Fault, Phase};
+use crate::spec::EngineChoice;
+
+/// A device with what is known of it.
+#[derive(Clone)]
+pub struct Engine {
+    /// Without gradients; a training pass tracks what it needs.
+    pub device: Device,
+    pub report: EngineReport,
+}
+
+/// Opens the engine of this choice; `on` hears what is going on.
+///
+/// # Errors
+/// When the choice cannot be had here. `auto` always can: it falls back to the CPU and says why.
+pub async fn open(choice: EngineChoice, on: impl Fn(Phase)) -> Result<Engine, Fault> {
+    match choice {
+        EngineChoice::Cpu => Ok(cpu(None)),
+        EngineChoice::Auto => Ok(match graphics(false, &on).await {
+            Ok(engine) => engine,
+            Err(reason) => cpu(Some(reason)),
+        }),
+        EngineChoice::WebGpu | EngineChoice::Gpu if choice != adapter::CHOICE => Err(Fault::new(
+            format!("The engine \"{choice}\" does not exist here"),
+            format!("Choose \"{}\" or \"cpu\".", adapter::CHOICE),
+        )),
+        EngineChoice::WebGpu | EngineChoice::Gpu => graphics(true, &on).await.map_err(|reason| {
+            Fault::new(format!("The engine \"{choice}\" cannot be used: {reason}"), "Choose the engine \"cpu\".")
+        }),
+    }
+}
+
+/// The CPU engine, with the reason why no graphics card was taken.
+fn cpu(passed_over: Option<String>) -> Engine {
+    let report = EngineReport { kind: EngineKind::Cpu, adapter: cpu_name().into(), software: false, passed_over };
+    Engine { device: Device::flex(), report }
+}
+
+fn cpu_name() -> &'static str {
+    if cfg!(target_family = "wasm") { "WebAssembly with 128-bit SIMD, one thread" } else { "native SIMD" }
+}
+
+/// The graphics card, tested. `Err` says in words why not.
+async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Engine, String> {
+    on(Phase::Engine);
+    let found = adapter::find().await?;
+    if found.software && !allow_software {
+        return Err(format!("the only adapter, {}, is a program and not a graphics card", found.name));
+    }
+    let device = adapter::open().await?;
+    on(Phase::SelfTest);
+    selftest::compare(&device, &Device::flex()).await?;
+    let report =
+        EngineReport { kind: adapter::KIND, adapter: found.name, software: found.software, passed_over: None };
+    Ok(Engine { device, report })
+}

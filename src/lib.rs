@@ -1,0 +1,34 @@
+//! Inkling trains convolutional networks on MNIST inside a browser tab and reads the digits you draw.
+//!
+//! The pipeline, in reading order:
+//! bytes → [`data`] → batches → [`zoo`] model → [`train`] → [`session`] events → [`run`] → views.
+//! Commands ([`protocol`]) are the only way back. The page never links burn: the engine lives in a worker.
+
+pub mod spec;
+
+pub mod ink;
+
+pub mod data;
+
+#[cfg(feature = "engine")]
+pub mod engine;
+#[cfg(feature = "engine")]
+pub mod train;
+#[cfg(feature = "engine")]
+pub mod zoo;
+
+pub mod protocol;
+pub mod run;
+#[cfg(feature = "engine")]
+pub mod session;
+
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "native")]
+pub mod cli;
+
+#[cfg(all(feature = "worker", target_family = "wasm"))]
+pub mod worker;
+
+pub mod plot;
+pub mod ui;

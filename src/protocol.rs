@@ -1,0 +1,237 @@
+//! What the page and the worker say to each other: [`Command`]s go in, [`Event`]s come out.
+//!
+//! Closed enums, encoded with postcard, which keeps a NaN loss a NaN. The worker speaks first, with
+//! [`Event::Ready`]; commands sent before it would be lost. It never holds a tensor or a browser type.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{DatasetId, EngineChoice, Metrics, Prediction, TrainSpec};
+
+/// Grows whenever a message changes its meaning or its shape.
+pub const VERSION: u32 = 1;
+
+/// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
+pub const BUILD: &str = env!("INKLING_BUILD");
+
+/// From the page, or the command line, to the session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Choose an engine and test it. Answered by [`Event::Engine`] or [`Event::Failed`].
+    Open(EngineChoice),
+    /// Begin a new run; a run in progress is stopped first.
+    Start(TrainSpec),
+    /// Hold after the current step.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// One step, then hold again.
+    Step,
+    /// End the run after the current step. The weights stay.
+    Stop,
+    /// Read one image: 784 bytes, row by row, 0 is paper and 255 is ink.
+    Predict {
+        /// Comes back with the answer, so that late answers can be told from new ones.
+        version: u64,
+        pixels: Vec<u8>,
+    },
+}
+
+/// From the session to whoever shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The first message of a worker.
+    Ready { protocol: u32, build: String },
+    /// The engine that will compute, and why.
+    Engine(EngineReport),
+    /// Something long is under way.
+    Progress(Progress),
+    /// The images in use.
+    Dataset(DatasetReport),
+    /// A run begins.
+    Started(RunPlan),
+    /// Steps done since the last such event.
+    Stepped(Vec<StepReport>),
+    /// An epoch was trained and validated.
+    EpochEnded(EpochReport),
+    Paused,
+    Resumed,
+    /// The run was ended by a command; its weights stay.
+    Stopped,
+    /// The run reached its last epoch.
+    Finished(RunSummary),
+    /// The answer to [`Command::Predict`].
+    Predicted { version: u64, prediction: Prediction },
+    /// Something failed; a run in progress is over. Nothing that was shown before is lost.
+    Failed(Fault),
+    /// The program itself broke down: nothing more comes from this worker.
+    Crashed(Fault),
+}
+
+/// An engine that computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EngineKind {
+    WebGpu,
+    Gpu,
+    Cpu,
+}
+
+impl EngineKind {
+    /// The id that [`EngineChoice`] uses for it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::WebGpu => EngineChoice::WebGpu.id(),
+            Self::Gpu => EngineChoice::Gpu.id(),
+            Self::Cpu => EngineChoice::Cpu.id(),
+        }
+    }
+}
+
+/// Which engine computes, and why not another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EngineReport {
+    pub kind: EngineKind,
+    /// The adapter's own name, or the kind of SIMD.
+    pub adapter: String,
+    /// The adapter is a program, not hardware: slower than the CPU engine.
+    pub software: bool,
+    /// Why a faster engine was not taken, if one was tried.
+    pub passed_over: Option<String>,
+}
+
+/// What takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// Looking for an adapter and opening it.
+    Engine,
+    /// One training step on both engines, compared.
+    SelfTest,
+    /// Fetching and unpacking images, or drawing them. Counted in bytes or images.
+    Data,
+    /// The first step of a run, in which WebGPU compiles its shaders.
+    Compile,
+    /// Optimizer steps of the current epoch.
+    Train,
+    /// Test images read so far.
+    Validate,
+}
+
+/// How far something has come. `total` is 0 when it is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub phase: Phase,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// The images in use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DatasetReport {
+    pub id: DatasetId,
+    /// Training images, after limits.
+    pub n_train: usize,
+    /// Test images, after limits.
+    pub n_test: usize,
+    /// Set when these are not the images that were asked for: why, and what to do.
+    pub fallback: Option<String>,
+}
+
+/// What a run is going to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    pub spec: TrainSpec,
+    /// Numbers the network holds, running statistics included.
+    pub parameters: usize,
+    pub steps_per_epoch: usize,
+}
+
+/// One optimizer step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// From 1.
+    pub epoch: usize,
+    /// Counted over the whole run, from 1.
+    pub step: usize,
+    /// Of this step's batch alone, in training mode.
+    pub batch: Metrics,
+    /// Mean over the epoch so far, in training mode.
+    pub running: Metrics,
+    /// Training images a second, over the last few seconds, the waiting for commands excluded.
+    pub images_per_second: f64,
+}
+
+/// One epoch, trained and validated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// From 1.
+    pub epoch: usize,
+    pub epochs: usize,
+    /// The last step of this epoch, counted over the whole run.
+    pub step: usize,
+    /// Mean over the epoch, in training mode.
+    pub training: Metrics,
+    /// Over the test images, in evaluation mode.
+    pub validation: Metrics,
+    pub learning_rate: f64,
+    pub images_per_second: f64,
+    /// Training and validation together.
+    pub elapsed_secs: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    pub test_images: usize,
+    pub test_errors: usize,
+    pub test: Metrics,
+    pub elapsed_secs: f64,
+}
+
+/// What went wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    pub what: String,
+    pub remedy: String,
+}
+
+impl Fault {
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}. {}", self.what.trim_end_matches('.'), self.remedy)
+    }
+}
+
+/// A message that is not one of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message between page and worker could not be read ({0}); reload the page")]
+pub struct DecodeError(String);
+
+/// One message as bytes.
+pub fn encode<M: Serialize>(message: &M) -> Vec<u8> {
+    postcard::to_stdvec(message).expect("our messages hold no type that postcard lacks")
+}
+
+/// One message from bytes.
+///
+/// # Errors
+/// When the bytes are not exactly one such message.
+pub fn decode<'a, M: Deserialize<'a>>(bytes: &'a [u8]) -> Result<M, DecodeError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, rest)) => Err(DecodeError(format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(DecodeError(error.to_string())),
+    }
+}
+
+/// As Keras prints it.
+impl std::fmt::Display for EpochReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Epoch {}/{} - {:.0}s", self.epoch, self.epochs, self.elapsed_secs)?;
+        write!(f, " - loss: {:.4} - accuracy: {:.4}", self.training.loss, self.training.accuracy)?;
+        write!(f, " - val_loss: {:.4} - val_accuracy: {:.4}", self.validation.loss, self.validation.accuracy)
+    }
+}

@@ -1,0 +1,239 @@
+//! What is known of a run, folded from its events. Pure: the page and the command line share it.
+
+use crate::protocol::{
+    DatasetReport, EngineReport, EpochReport, Event, Fault, Phase, Progress, RunPlan, RunSummary, StepReport,
+};
+use crate::spec::Prediction;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// The engine or the images are not there yet.
+    #[default]
+    Loading,
+    /// Nothing runs; a run can start.
+    Ready,
+    Training,
+    Paused,
+    /// The last run is over, by itself or by command.
+    Finished,
+    Failed,
+}
+
+impl State {
+    /// The stable id that scripts read.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Ready => "ready",
+            Self::Training => "training",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Everything that is known of the engine and the current run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    pub state: State,
+    pub engine: Option<EngineReport>,
+    pub dataset: Option<DatasetReport>,
+    pub plan: Option<RunPlan>,
+    /// What is under way at the moment, and how far.
+    pub progress: Option<Progress>,
+    /// Every step of the run, in order.
+    pub steps: Vec<StepReport>,
+    /// Every epoch of the run, in order.
+    pub epochs: Vec<EpochReport>,
+    /// Set when the run reached its last epoch.
+    pub summary: Option<RunSummary>,
+    /// The network at hand has taken at least one step: its answers are more than chance.
+    pub learned: bool,
+    /// The newest answer, with the version of its question.
+    pub prediction: Option<(u64, Prediction)>,
+    pub fault: Option<Fault>,
+}
+
+impl Run {
+    /// Takes one event in. Events of a newer program than this one never get here: see [`Event::Ready`].
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Ready { .. } => self.renew(),
+            Event::Engine(report) => {
+                self.engine = Some(report.clone());
+                self.fault = None;
+                self.enter(State::Ready);
+            }
+            Event::Progress(progress) => self.advance(*progress),
+            Event::Dataset(report) => self.dataset = Some(report.clone()),
+            Event::Started(plan) => self.begin(plan),
+            Event::Stepped(steps) => self.step(steps),
+            Event::EpochEnded(epoch) => {
+                self.epochs.push(*epoch);
+                self.progress = None;
+            }
+            Event::Paused => self.enter(State::Paused),
+            Event::Resumed => self.enter(State::Training),
+            Event::Stopped => self.enter(State::Finished),
+            Event::Finished(summary) => {
+                self.summary = Some(*summary);
+                self.enter(State::Finished);
+            }
+            Event::Predicted { version, prediction } => self.prediction = Some((*version, prediction.clone())),
+            Event::Failed(fault) | Event::Crashed(fault) => {
+                self.fault = Some(fault.clone());
+                self.enter(State::Failed);
+            }
+        }
+    }
+
+    /// The epoch that the run is in, from 1.
+    pub fn epoch(&self) -> usize {
+        self.steps.last().map_or(1, |step| step.epoch)
+    }
+
+    /// Steps the whole run will take, once it is known.
+    pub fn n_steps(&self) -> Option<usize> {
+        self.plan.as_ref().map(|plan| plan.steps_per_epoch * plan.spec.epochs)
+    }
+
+    /// Fraction of the run's steps done, 0 to 1.
+    pub fn fraction_done(&self) -> f64 {
+        let done = self.steps.last().map_or(0, |step| step.step);
+        self.n_steps().map_or(0.0, |total| done as f64 / total.max(1) as f64)
+    }
+
+    /// Training images a second, lately.
+    pub fn images_per_second(&self) -> Option<f64> {
+        self.steps.last().map(|step| step.images_per_second)
+    }
+
+    /// Seconds until the last step at the current pace, validation left out.
+    pub fn remaining_secs(&self) -> Option<f64> {
+        let plan = self.plan.as_ref()?;
+        let left = self.n_steps()?.saturating_sub(self.steps.last()?.step);
+        let pace = self.images_per_second().filter(|pace| *pace > 0.0)?;
+        Some((left * plan.spec.batch) as f64 / pace)
+    }
+
+    /// A new worker: it holds no weights and no engine yet. The log of the last run stays to be read.
+    pub fn renew(&mut self) {
+        self.enter(State::Loading);
+        self.engine = None;
+        self.prediction = None;
+        self.learned = false;
+    }
+
+    fn step(&mut self, steps: &[StepReport]) {
+        self.steps.extend_from_slice(steps);
+        self.learned |= !steps.is_empty();
+        if self.progress.is_some_and(|progress| progress.phase == Phase::Compile) {
+            self.progress = None;
+        }
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        if state != State::Training {
+            self.progress = None;
+        }
+    }
+
+    fn advance(&mut self, progress: Progress) {
+        self.progress = Some(progress);
+        if matches!(progress.phase, Phase::Engine | Phase::SelfTest | Phase::Data) {
+            self.state = State::Loading;
+        }
+    }
+
+    fn begin(&mut self, plan: &RunPlan) {
+        self.plan = Some(plan.clone());
+        self.steps.clear();
+        self.epochs.clear();
+        self.summary = None;
+        self.learned = false;
+        self.fault = None;
+        self.enter(State::Training);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::EngineKind;
+    use crate::spec::{Metrics, TrainSpec};
+
+    /// A run after some events.
+    fn run(events: &[Event]) -> Run {
+        let mut run = Run::default();
+        events.iter().for_each(|event| run.apply(event));
+        run
+    }
+
+    fn engine() -> Event {
+        let report = EngineReport { kind: EngineKind::Cpu, adapter: "SIMD".into(), software: false, passed_over: None };
+        Event::Engine(report)
+    }
+
+    fn started() -> Event {
+        let spec = TrainSpec { epochs: 2, batch: 10, ..TrainSpec::default() };
+        Event::Started(RunPlan { spec, parameters: 1, steps_per_epoch: 5 })
+    }
+
+    fn stepped(step: usize) -> Event {
+        let metrics = Metrics::default();
+        let epoch = (step - 1) / 5 + 1;
+        Event::Stepped(vec![StepReport { epoch, step, batch: metrics, running: metrics, images_per_second: 20.0 }])
+    }
+
+    fn failed() -> Event {
+        Event::Failed(Fault::new("It broke", "Mend it."))
+    }
+
+    #[test]
+    fn states_follow_the_events() {
+        let state = |events: &[Event]| run(events).state;
+        assert_eq!(state(&[]), State::Loading);
+        assert_eq!(state(&[engine()]), State::Ready);
+        assert_eq!(
+            state(&[engine(), Event::Progress(Progress { phase: Phase::Data, done: 0, total: 9 })]),
+            State::Loading
+        );
+        assert_eq!(state(&[engine(), started()]), State::Training);
+        assert_eq!(state(&[engine(), started(), Event::Paused]), State::Paused);
+        assert_eq!(state(&[engine(), started(), Event::Paused, Event::Resumed]), State::Training);
+        assert_eq!(state(&[engine(), started(), Event::Stopped]), State::Finished);
+        assert_eq!(state(&[engine(), started(), failed()]), State::Failed);
+    }
+
+    #[test]
+    fn time_left_follows_the_pace() {
+        let run = run(&[started(), stepped(4)]);
+        assert_eq!((run.n_steps(), run.fraction_done(), run.remaining_secs()), (Some(10), 0.4, Some(3.0)));
+        assert_eq!(Run::default().remaining_secs(), None);
+    }
+
+    #[test]
+    fn a_failure_and_a_fresh_worker_lose_nothing_that_was_shown() {
+        let ready = Event::Ready { protocol: 1, build: "b".into() };
+        let run = run(&[engine(), started(), stepped(4), failed(), ready]);
+        assert_eq!((run.steps.len(), run.state), (1, State::Loading));
+        assert!(run.engine.is_none() && !run.learned && run.fault.is_some());
+    }
+
+    #[test]
+    fn a_new_run_begins_empty() {
+        let run = run(&[engine(), started(), stepped(4), failed(), started()]);
+        assert!(run.steps.is_empty() && !run.learned && run.fault.is_none());
+        assert_eq!(run.epoch(), 1);
+    }
+
+    #[test]
+    fn the_first_step_ends_the_compiling() {
+        let compiling = Event::Progress(Progress { phase: Phase::Compile, done: 0, total: 0 });
+        assert!(run(&[started(), compiling.clone()]).progress.is_some());
+        assert!(run(&[started(), compiling, stepped(1)]).progress.is_none());
+    }
+}

@@ -1,0 +1,43 @@
+//! What the page asks of the browser besides its document: address, reload, preferences.
+
+#![cfg(all(feature = "page", target_family = "wasm"))]
+
+use gloo::utils::window;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// Remembers, for as long as the tab lives, for which worker the page was reloaded.
+const RELOADED_FOR: &str = "inkling-reloaded-for";
+
+/// The decoded parameters of the address.
+pub fn parameters() -> Vec<(String, String)> {
+    let search = window().location().search().unwrap_or_default();
+    let Ok(parameters) = web_sys::UrlSearchParams::new_with_str(&search) else { return Vec::new() };
+    let pairs = js_sys::Array::from(&parameters);
+    let text = |pair: &js_sys::Array, index| pair.get(index).as_string().unwrap_or_default();
+    pairs
+        .iter()
+        .filter_map(|pair| pair.dyn_into::<js_sys::Array>().ok())
+        .map(|pair| (text(&pair, 0), text(&pair, 1)))
+        .collect()
+}
+
+/// Puts settings into the address bar without a new entry in the history.
+pub fn replace_address(query: &str) {
+    // Refused by browsers only when called hundreds of times in a few seconds: then the address lags behind.
+    let _ = window().history().and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(query)));
+}
+
+/// Reloads the page, once for each build of the worker; says whether it does.
+pub fn reload_once(build: &str) -> bool {
+    let Ok(Some(storage)) = window().session_storage() else { return false };
+    if storage.get_item(RELOADED_FOR).ok().flatten().as_deref() == Some(build) {
+        return false;
+    }
+    // Without the note the page would reload for ever.
+    storage.set_item(RELOADED_FOR, build).is_ok() && window().location().reload().is_ok()
+}
+
+/// Whether a media query holds now.
+pub fn matches(query: &str) -> bool {
+    window().match_media(query).ok().flatten().is_some_and(|list| list.matches())
+}

@@ -1,0 +1,117 @@
+//! The page's end of the line to the worker: spawns it, sends commands, hears events. Decides nothing.
+
+#![cfg(all(feature = "page", target_family = "wasm"))]
+
+use gloo::events::EventListener;
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+
+use crate::protocol::{self, Command, Event, Fault};
+
+/// Where Trunk puts the worker's loader, relative to the page.
+const LOADER: &str = "./worker_loader.js";
+
+/// What comes from the worker.
+pub enum Heard {
+    Event(Event),
+    /// The worker does not work any more: spawn another.
+    Dead(Fault),
+}
+
+/// A worker and the line to it. Dropping it ends the worker.
+pub struct Client {
+    worker: Worker,
+    /// The worker said that it listens.
+    ready: bool,
+    /// Commands from before that.
+    queue: Vec<Command>,
+    /// Removed when dropped: an ended worker is not heard any more.
+    _listeners: [EventListener; 3],
+}
+
+impl Client {
+    /// Starts a worker; everything it says goes to `hear`.
+    ///
+    /// # Errors
+    /// When the browser starts no module workers.
+    pub fn spawn(hear: impl Fn(Heard) + Clone + 'static) -> Result<Self, Fault> {
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        let worker = Worker::new_with_options(LOADER, &options).map_err(|error| {
+            Fault::new(format!("The browser did not start the worker: {error:?}"), "Use a current browser.")
+        })?;
+        let listeners = [
+            EventListener::new(&worker, "message", {
+                let hear = hear.clone();
+                move |event| hear(read(event))
+            }),
+            EventListener::new(&worker, "error", {
+                let hear = hear.clone();
+                move |event| hear(Heard::Dead(crash(event)))
+            }),
+            EventListener::new(&worker, "messageerror", move |_| hear(Heard::Dead(garbled("it was damaged")))),
+        ];
+        Ok(Self { worker, ready: false, queue: Vec::new(), _listeners: listeners })
+    }
+
+    /// Sends a command, or keeps it until the worker listens.
+    pub fn send(&mut self, command: Command) {
+        if self.ready {
+            self.post(&command);
+        } else {
+            self.queue.push(command);
+        }
+    }
+
+    /// The worker listens from now on.
+    pub fn listens(&mut self) {
+        self.ready = true;
+        for command in std::mem::take(&mut self.queue) {
+            self.post(&command);
+        }
+    }
+
+    fn post(&self, command: &Command) {
+        let bytes = Uint8Array::from(protocol::encode(command).as_slice());
+        let transfer = Array::of1(&bytes.buffer());
+        // Fails only for values that cannot be cloned; an array of bytes can.
+        let _ = self.worker.post_message_with_transfer(&bytes, &transfer);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.worker.terminate();
+    }
+}
+
+fn read(event: &web_sys::Event) -> Heard {
+    let data = event.dyn_ref::<MessageEvent>().map_or(JsValue::UNDEFINED, MessageEvent::data);
+    let Some(bytes) = data.dyn_ref::<Uint8Array>() else {
+        return Heard::Dead(garbled("it held no bytes"));
+    };
+    match protocol::decode(&bytes.to_vec()) {
+        Ok(event) => Heard::Event(event),
+        Err(error) => Heard::Dead(garbled(&error.to_string())),
+    }
+}
+
+fn garbled(why: &str) -> Fault {
+    Fault::new(format!("A message from the worker could not be read: {why}"), "Reload the page.")
+}
+
+/// Says what the browser tells of a worker's end; a worker that did not even load tells nothing.
+fn crash(event: &web_sys::Event) -> Fault {
+    let message = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message).filter(|message| !message.is_empty());
+    match message {
+        Some(message) => Fault::new(
+            format!("The worker that trains broke down: {message}"),
+            "Try again; if it happens again, choose the CPU engine or a smaller batch.",
+        ),
+        None => Fault::new(
+            "The worker that trains could not be loaded",
+            "Check the connection and reload the page; it needs a browser with module workers and WebAssembly SIMD.",
+        ),
+    }
+}

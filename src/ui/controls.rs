@@ -1,0 +1,170 @@
+//! Start, pause, resume, single step, stop; what is going on, and how far it has come.
+
+#![cfg(all(feature = "page", target_family = "wasm"))]
+
+use gloo::utils::document;
+use leptos::html;
+use leptos::prelude::*;
+
+use super::phrase;
+use super::state::Page;
+use crate::protocol::DatasetReport;
+use crate::run::{Run, State};
+
+#[component]
+pub fn Controls(page: Page) -> impl IntoView {
+    view! {
+        <div class="controls">
+            <Buttons page />
+            <Status page />
+            <Meter page />
+            <Images page />
+        </div>
+    }
+    .into_any()
+}
+
+/// One of the first three is shown at a time, always in the same place.
+#[component]
+fn Buttons(page: Page) -> impl IntoView {
+    let state = Memo::new(move |_| page.run.with(|run| run.state));
+    let is = move |wanted: State| state.get() == wanted;
+    let active = move || is(State::Training) || is(State::Paused);
+    let blocked = move || is(State::Loading) || page.invalid.with(|fields| !fields.is_empty());
+    let label = move || if is(State::Finished) { "Train again" } else { "Start training" };
+    let primary = [NodeRef::<html::Button>::new(), NodeRef::new(), NodeRef::new()];
+    keep_focus(state, primary);
+    view! {
+        <div class="controls-buttons">
+            <button node_ref=primary[0] class="button button-primary" type="button" data-testid="start" hidden=active
+                disabled=move || active() || blocked() on:click=move |_| page.start()>
+                <Icon path="M7 4.5v15l12.5-7.5z" />{label}
+            </button>
+            <button node_ref=primary[1] class="button button-primary" type="button" data-testid="pause"
+                hidden=move || !is(State::Training) disabled=move || !is(State::Training)
+                on:click=move |_| page.pause()>
+                <Icon path="M7 5h3.5v14H7zM13.5 5H17v14h-3.5z" />"Pause"
+            </button>
+            <button node_ref=primary[2] class="button button-primary" type="button" data-testid="resume"
+                hidden=move || !is(State::Paused) disabled=move || !is(State::Paused)
+                on:click=move |_| page.resume()>
+                <Icon path="M7 4.5v15l12.5-7.5z" />"Resume"
+            </button>
+            <button class="button" type="button" data-testid="step" title="Take one step, then hold (while paused)"
+                disabled=move || !is(State::Paused) on:click=move |_| page.step()>
+                <Icon path="M6 5v14l9-7zM16.5 5H19v14h-2.5z" />"Step"
+            </button>
+            <button class="button" type="button" data-testid="stop" title="End the run; the network keeps what it learned"
+                disabled=move || !active() on:click=move |_| page.stop()>
+                <Icon path="M6 6h12v12H6z" />"Stop"
+            </button>
+        </div>
+    }
+    .into_any()
+}
+
+/// A button that hides takes the focus with it: hand it to the one that takes its place.
+fn keep_focus(state: Memo<State>, primary: [NodeRef<html::Button>; 3]) {
+    let held = StoredValue::new(false);
+    let holds = move || {
+        let active = document().active_element();
+        primary.iter().any(|button| button.get_untracked().is_some_and(|button| active.as_ref() == Some(&button)))
+    };
+    // Asked before the views change, answered after.
+    Effect::new_isomorphic(move |_| {
+        state.track();
+        if holds() {
+            held.set_value(true);
+        }
+    });
+    Effect::new(move |_| {
+        let shown = match state.get() {
+            State::Training => 1,
+            State::Paused => 2,
+            State::Ready | State::Finished | State::Failed => 0,
+            State::Loading => return,
+        };
+        if held.with_value(|held| *held) {
+            held.set_value(false);
+            request_animation_frame(move || {
+                if let Some(button) = primary[shown].get_untracked() {
+                    let _ = button.focus();
+                }
+            });
+        }
+    });
+}
+
+#[component]
+fn Icon(path: &'static str) -> impl IntoView {
+    view! { <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=path /></svg> }
+}
+
+/// Read aloud when it changes, which it seldom does: the figures are elsewhere.
+#[component]
+fn Status(page: Page) -> impl IntoView {
+    let state = Memo::new(move |_| page.run.with(|run| run.state.id()));
+    let text = Memo::new(move |_| page.run.with(phrase::status));
+    view! {
+        <p class="status" role="status" data-testid="status" data-state=state>
+            <span class="status-light" aria-hidden="true"></span>
+            {text}
+        </p>
+    }
+    .into_any()
+}
+
+#[component]
+fn Meter(page: Page) -> impl IntoView {
+    let fraction = Memo::new(move |_| page.run.with(phrase::fraction));
+    let told = Memo::new(move |_| page.run.with(phrase::progress));
+    let left = Memo::new(move |_| page.run.with(time_left));
+    // There is no pace before the second step.
+    let pace = Memo::new(move |_| page.run.with(Run::images_per_second).filter(|pace| *pace > 0.0));
+    let width = move || format!("{:.2}%", fraction.get().unwrap_or(0.0) * 100.0);
+    let value = move || fraction.get().map(|fraction| format!("{:.0}", fraction * 100.0));
+    let unknown = move || fraction.get().is_none();
+    view! {
+        <div class="meter" data-testid="progress">
+            <div class="meter-track" class:meter-waiting=unknown role="progressbar" aria-label="Progress"
+                aria-valuemin="0" aria-valuemax="100" aria-valuenow=value>
+                <div class="meter-fill" style:width=width></div>
+            </div>
+            <p class="meter-figures">
+                <span>{told}</span>
+                <span>{left}</span>
+                <span class="meter-pace" data-testid="throughput"
+                    data-images-per-second=move || pace.get().map(|pace| pace.to_string())>
+                    {move || pace.get().map(phrase::pace)}
+                </span>
+            </p>
+        </div>
+    }
+    .into_any()
+}
+
+fn time_left(run: &Run) -> String {
+    let active = matches!(run.state, State::Training | State::Paused);
+    run.remaining_secs().filter(|_| active).map(phrase::time_left).unwrap_or_default()
+}
+
+/// The images in use; said plainly when they are not those that were asked for.
+#[component]
+fn Images(page: Page) -> impl IntoView {
+    let dataset = Memo::new(move |_| page.run.with(|run| run.dataset.clone()));
+    let told = move || dataset.with(|report| report.as_ref().map(phrase::images));
+    let fallback = Memo::new(move |_| dataset.with(|report| report.as_ref().and_then(why_others)));
+    view! {
+        <p class="images" data-testid="dataset-report" data-dataset=move || dataset.get().map(|report| report.id.to_string())>
+            {told}
+        </p>
+        <Show when=move || fallback.with(Option::is_some)>
+            <p class="notice" role="note" data-testid="dataset-fallback">{fallback}</p>
+        </Show>
+    }
+    .into_any()
+}
+
+fn why_others(report: &DatasetReport) -> Option<String> {
+    report.fallback.clone()
+}

@@ -1,0 +1,236 @@
+//! What the page says about a run, in words and figures. Pure.
+
+use crate::protocol::{DatasetReport, EngineKind, EngineReport, Phase, Progress};
+use crate::run::{Run, State};
+use crate::spec::DatasetId;
+
+/// What is going on, in a few words that change seldom enough to be read aloud.
+pub fn status(run: &Run) -> String {
+    match run.state {
+        State::Loading => loading(run).into(),
+        State::Ready => "Ready to train".into(),
+        State::Training => training(run),
+        State::Paused => format!("Paused in {}", epoch(run)),
+        State::Finished => finished(run),
+        State::Failed => "Something failed".into(),
+    }
+}
+
+fn loading(run: &Run) -> &'static str {
+    match run.progress.map(|progress| progress.phase) {
+        Some(Phase::Engine) => "Looking for the fastest engine…",
+        Some(Phase::SelfTest) => "Testing the engine…",
+        Some(Phase::Data) => "Getting the images ready…",
+        _ => "Loading the engine…",
+    }
+}
+
+fn training(run: &Run) -> String {
+    match run.progress.map(|progress| progress.phase) {
+        Some(Phase::Compile) if run.engine.as_ref().is_some_and(|engine| engine.kind != EngineKind::Cpu) => {
+            "Compiling shaders, once: up to half a minute…".into()
+        }
+        Some(Phase::Compile) => "Taking the first step…".into(),
+        Some(Phase::Validate) => format!("Validating {}", epoch(run)),
+        _ => format!("Training {}", epoch(run)),
+    }
+}
+
+fn finished(run: &Run) -> String {
+    match &run.summary {
+        Some(summary) => {
+            let read = percent(summary.test.accuracy);
+            format!("Finished: {read} of {} test images read rightly", count(summary.test_images as u64))
+        }
+        None => format!("Stopped in {}", epoch(run)),
+    }
+}
+
+/// The epoch that a run is in.
+fn epoch(run: &Run) -> String {
+    let epochs = run.plan.as_ref().map_or(0, |plan| plan.spec.epochs);
+    format!("epoch {} of {epochs}", run.epoch())
+}
+
+/// How far what is going on has come, in figures. Empty when there is nothing to count.
+pub fn progress(run: &Run) -> String {
+    match (run.state, run.progress) {
+        (State::Loading, Some(progress)) => counted(progress),
+        (State::Training, Some(progress)) if progress.phase == Phase::Validate => counted(progress),
+        (State::Training | State::Paused | State::Finished, _) => steps(run),
+        _ => String::new(),
+    }
+}
+
+fn steps(run: &Run) -> String {
+    let done = run.steps.last().map_or(0, |step| step.step);
+    run.n_steps().map(|total| format!("Step {} of {}", count(done as u64), count(total as u64))).unwrap_or_default()
+}
+
+/// Bytes are told from images by their number: MNIST has 70,000 images in 55 million bytes.
+fn counted(progress: Progress) -> String {
+    const MEGA: u64 = 1_000_000;
+    let Progress { phase, done, total } = progress;
+    match phase {
+        Phase::Data if total >= MEGA => format!("Unpacking MNIST: {} of {} MB", done / MEGA, total / MEGA),
+        Phase::Data | Phase::Validate if total > 0 => format!("{} of {} images", count(done), count(total)),
+        _ => String::new(),
+    }
+}
+
+/// Fraction done of what is going on, 0 to 1; `None` when it cannot be counted.
+pub fn fraction(run: &Run) -> Option<f64> {
+    match (run.state, run.progress) {
+        (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
+        (State::Loading, _) => None,
+        (State::Training, Some(Progress { phase: Phase::Compile, .. })) => None,
+        _ => Some(run.fraction_done()),
+    }
+}
+
+/// The name of an engine.
+pub fn engine(report: &EngineReport) -> String {
+    let kind = match report.kind {
+        EngineKind::WebGpu => "WebGPU",
+        EngineKind::Gpu => "GPU",
+        EngineKind::Cpu => "CPU",
+    };
+    if report.adapter.is_empty() { kind.into() } else { format!("{kind} · {}", report.adapter) }
+}
+
+/// What to know about an engine besides its name: why not another, and what makes it slow.
+pub fn engine_note(report: &EngineReport) -> Option<String> {
+    let slow = "This adapter is a program, not hardware: the CPU engine is faster here.";
+    let passed_over = report.passed_over.clone();
+    match (report.software, passed_over) {
+        (true, Some(why)) => Some(format!("{slow} {why}")),
+        (true, None) => Some(slow.into()),
+        (false, why) => why,
+    }
+}
+
+/// Which images are in use, and how many.
+pub fn images(report: &DatasetReport) -> String {
+    let name = match &report.id {
+        DatasetId::Mnist => "MNIST",
+        DatasetId::Synthetic => "Synthetic digits",
+        DatasetId::Folder(name) => name,
+    };
+    format!(
+        "{name}: {} images to learn from, {} to be tested on",
+        count(report.n_train as u64),
+        count(report.n_test as u64)
+    )
+}
+
+/// A whole number with its thousands apart: 12,800.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A fraction in percent, with two decimals.
+pub fn percent(fraction: f64) -> String {
+    format!("{:.2} %", fraction * 100.0)
+}
+
+/// A time that is left, as a person would say it.
+pub fn time_left(secs: f64) -> String {
+    match secs {
+        secs if !secs.is_finite() => String::new(),
+        secs if secs < 1.0 => "almost done".into(),
+        secs if secs < 90.0 => format!("{secs:.0} s left"),
+        secs if secs < 5400.0 => format!("{:.0} min left", secs / 60.0),
+        secs => format!("{:.1} h left", secs / 3600.0),
+    }
+}
+
+/// Images a second: whole when there are many.
+pub fn pace(images_per_second: f64) -> String {
+    if images_per_second < 10.0 {
+        format!("{images_per_second:.1} images/s")
+    } else {
+        format!("{} images/s", count(images_per_second.round() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Event, RunPlan, RunSummary, StepReport};
+    use crate::spec::{Metrics, TrainSpec};
+
+    /// A run after some events.
+    fn run(events: &[Event]) -> Run {
+        let mut run = Run::default();
+        events.iter().for_each(|event| run.apply(event));
+        run
+    }
+
+    fn started() -> Event {
+        Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 13_904, steps_per_epoch: 469 })
+    }
+
+    fn progressed(phase: Phase, done: u64, total: u64) -> Event {
+        Event::Progress(Progress { phase, done, total })
+    }
+
+    fn stepped(epoch: usize, step: usize) -> Event {
+        let metrics = Metrics::default();
+        Event::Stepped(vec![StepReport { epoch, step, batch: metrics, running: metrics, images_per_second: 412.4 }])
+    }
+
+    #[test]
+    fn a_run_is_told_from_start_to_end() {
+        let summary = RunSummary {
+            test_images: 10_000,
+            test_errors: 88,
+            test: Metrics { loss: 0.03, accuracy: 0.9912 },
+            elapsed_secs: 1.0,
+        };
+        let told = |events: &[Event]| status(&run(events));
+        assert_eq!(told(&[]), "Loading the engine…");
+        assert_eq!(told(&[progressed(Phase::Data, 0, 0)]), "Getting the images ready…");
+        assert_eq!(told(&[started(), progressed(Phase::Compile, 0, 1)]), "Taking the first step…");
+        assert_eq!(told(&[started(), stepped(3, 1000)]), "Training epoch 3 of 12");
+        assert_eq!(told(&[started(), stepped(3, 1000), Event::Paused]), "Paused in epoch 3 of 12");
+        assert_eq!(told(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 12");
+        let finished = told(&[started(), stepped(12, 5628), Event::Finished(summary)]);
+        assert_eq!(finished, "Finished: 99.12 % of 10,000 test images read rightly");
+    }
+
+    #[test]
+    fn progress_is_counted_in_its_own_unit() {
+        let told = |events: &[Event]| progress(&run(events));
+        assert_eq!(told(&[progressed(Phase::Data, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
+        assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
+        assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 5,628");
+        assert_eq!(told(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");
+    }
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [time_left(0.2), time_left(42.4), time_left(600.0), time_left(7200.0)],
+            ["almost done", "42 s left", "10 min left", "2.0 h left"]
+        );
+        assert_eq!(time_left(f64::INFINITY), "");
+        assert_eq!([pace(6.84), pace(1234.5)], ["6.8 images/s", "1,235 images/s"]);
+    }
+
+    #[test]
+    fn a_software_adapter_is_called_slow() {
+        let report =
+            EngineReport { kind: EngineKind::WebGpu, adapter: "SwiftShader".into(), software: true, passed_over: None };
+        assert_eq!(engine(&report), "WebGPU · SwiftShader");
+        assert!(engine_note(&report).is_some_and(|note| note.contains("CPU engine is faster")));
+    }
+}

@@ -1,0 +1,96 @@
+//! What the network makes of the pad: its input, the digit it reads, and how sure it is of each.
+
+#![cfg(all(feature = "page", target_family = "wasm"))]
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use leptos::html;
+use leptos::prelude::*;
+use wasm_bindgen::{Clamped, JsCast};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+
+use super::state::Page;
+use crate::run::Run;
+use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES, Prediction};
+
+/// The digit that was read, and what to think of it.
+#[component]
+pub fn Verdict(page: Page) -> impl IntoView {
+    let version = move || page.answer.with(|(version, _)| *version);
+    let digit = move || read(page, |prediction| prediction.digit().to_string()).unwrap_or_default();
+    let shown = move || read(page, |prediction| prediction.digit().to_string()).unwrap_or("?".into());
+    let confidence = move || read(page, |prediction| prediction.confidence());
+    let learned = Memo::new(move |_| page.run.with(|run: &Run| run.learned));
+    let text = move || match (confidence(), learned.get()) {
+        (None, true) => "Draw a digit to see it read.".to_owned(),
+        (_, false) => "The network has not learned yet: it can only guess.".into(),
+        (Some(sure), true) => format!("{:.0} % sure", sure * 100.0),
+    };
+    view! {
+        <div class="verdict">
+            <output class="verdict-digit" class:verdict-empty=move || digit().is_empty() class:verdict-guess=move || !learned.get()
+                data-testid="prediction" data-digit=digit data-version=version aria-label="The network reads" >
+                {shown}
+            </output>
+            <p class="verdict-text">{text}</p>
+        </div>
+    }
+    .into_any()
+}
+
+fn read<T>(page: Page, what: impl Fn(&Prediction) -> T) -> Option<T> {
+    page.answer.with(|(_, prediction)| prediction.as_ref().map(&what))
+}
+
+/// One bar for each digit.
+#[component]
+pub fn Probabilities(page: Page) -> impl IntoView {
+    let best = Memo::new(move |_| read(page, Prediction::digit));
+    let bar = move |digit: usize| {
+        let value = Memo::new(move |_| read(page, |prediction| prediction.probabilities[digit]).unwrap_or(0.0));
+        let height = move || format!("scaleY({:.4})", value.get());
+        let spoken = move || format!("{digit}: {:.0} %", value.get() * 100.0);
+        view! {
+            <li class="bar" class:bar-best=move || best.get() == Some(digit)
+                data-testid=format!("probability-{digit}") data-value=move || value.get().to_string() aria-label=spoken>
+                <span class="bar-track"><span class="bar-fill" style:transform=height></span></span>
+                <span class="bar-digit" aria-hidden="true">{digit}</span>
+            </li>
+        }
+    };
+    view! { <ol class="bars" aria-label="Probability of each digit">{(0..N_CLASSES).map(bar).collect_view()}</ol> }
+        .into_any()
+}
+
+/// The image that goes into the network, magnified: white on black, as MNIST has it.
+#[component]
+pub fn NetworkInput(page: Page) -> impl IntoView {
+    let canvas = NodeRef::<html::Canvas>::new();
+    let encoded =
+        Memo::new(move |_| page.pixels.with(|pixels| BASE64_STANDARD.encode(pixels.unwrap_or([0; IMAGE_PIXELS]))));
+    Effect::new(move |_| {
+        let pixels = page.pixels.get().unwrap_or([0; IMAGE_PIXELS]);
+        if let Some(canvas) = canvas.get() {
+            paint(&canvas, &pixels);
+        }
+    });
+    view! {
+        <figure class="input">
+            <canvas node_ref=canvas class="input-image" width=IMAGE_SIDE height=IMAGE_SIDE data-testid="network-input"
+                data-pixels=encoded role="img" aria-label="The 28 by 28 pixels that the network sees"></canvas>
+            <figcaption class="input-caption">"What it sees"</figcaption>
+        </figure>
+    }
+    .into_any()
+}
+
+fn paint(canvas: &HtmlCanvasElement, pixels: &[u8; IMAGE_PIXELS]) {
+    let rgba: Vec<u8> = pixels.iter().flat_map(|&ink| [ink, ink, ink, 255]).collect();
+    let side = IMAGE_SIDE as u32;
+    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), side, side);
+    let context = canvas.get_context("2d").ok().flatten().and_then(|it| it.dyn_into::<CanvasRenderingContext2d>().ok());
+    if let (Ok(image), Some(context)) = (image, context) {
+        // Fails only for images of no size.
+        let _ = context.put_image_data(&image, 0.0, 0.0);
+    }
+}

@@ -1,0 +1,39 @@
+//! What failed, and what to do about it. There only while there is something to tell.
+
+#![cfg(all(feature = "page", target_family = "wasm"))]
+
+use leptos::prelude::*;
+
+use super::state::Page;
+use crate::run::State;
+
+#[component]
+pub fn Trouble(page: Page) -> impl IntoView {
+    let fault = Memo::new(move |_| page.run.with(|run| run.fault.clone()));
+    let troubled = Memo::new(move |_| fault.with(Option::is_some) || page.mistakes.with(|list| !list.is_empty()));
+    let failed = Memo::new(move |_| page.run.with(|run| run.state == State::Failed));
+    let mistakes = move || page.mistakes.get().into_iter().map(|mistake| view! { <p>{mistake}</p> }).collect_view();
+    let told = move || {
+        let fault = fault.get()?;
+        let what = format!("{}.", fault.what.trim_end_matches('.'));
+        Some(view! { <p><strong>{what}</strong>" "{fault.remedy}</p> })
+    };
+    view! {
+        <Show when=move || troubled.get()>
+            <div class="trouble" role="alert" data-testid="error">
+                <div class="trouble-text">{told}{mistakes}</div>
+                <div class="trouble-actions">
+                    <Show when=move || failed.get()>
+                        <button class="button" type="button" data-testid="retry" on:click=move |_| page.retry()>
+                            "Try again"
+                        </button>
+                    </Show>
+                    <button class="button" type="button" data-testid="dismiss" on:click=move |_| page.dismiss()>
+                        "Dismiss"
+                    </button>
+                </div>
+            </div>
+        </Show>
+    }
+    .into_any()
+}

@@ -1,0 +1,113 @@
+//! The web worker: session ↔ postMessage, and nothing else. Runs in a dedicated worker, never on the page.
+
+mod fetch;
+
+use std::cell::RefCell;
+use std::panic::{self, PanicHookInfo};
+
+use futures_channel::mpsc::{self, UnboundedReceiver};
+use futures_util::StreamExt;
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
+
+use crate::data::Dataset;
+use crate::protocol::{self, Command, Event, Fault, Phase, Progress};
+use crate::session::{Host, Session};
+use crate::spec::DatasetId;
+
+/// Listens, says so, and serves until the page ends the worker.
+pub fn start() {
+    panic::set_hook(Box::new(say_crashed));
+    let commands = listen();
+    post(&Event::Ready { protocol: protocol::VERSION, build: protocol::BUILD.into() });
+    spawn_local(serve(Session::new(Worker), commands));
+}
+
+/// Commands first, then one piece of work, then a breath in which new commands arrive.
+async fn serve(mut session: Session<Worker>, mut commands: UnboundedReceiver<Command>) {
+    let breath = Breath::new();
+    loop {
+        while let Ok(command) = commands.try_recv() {
+            session.handle(command).await;
+        }
+        if session.is_busy() {
+            session.advance().await;
+            breath.take().await;
+        } else if let Some(command) = commands.next().await {
+            session.handle(command).await;
+        }
+    }
+}
+
+/// The session's world inside a worker.
+struct Worker;
+
+impl Host for Worker {
+    fn emit(&self, event: Event) {
+        post(&event);
+    }
+
+    fn now_secs(&self) -> f64 {
+        js_sys::Date::now() / 1000.0
+    }
+
+    async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {
+        let on = |done, total| post(&Event::Progress(Progress { phase: Phase::Data, done, total }));
+        fetch::dataset(id, on).await
+    }
+}
+
+fn scope() -> DedicatedWorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+/// The page's commands, in the order in which they were sent.
+fn listen() -> UnboundedReceiver<Command> {
+    let (sender, receiver) = mpsc::unbounded();
+    let hear = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+        match protocol::decode(&Uint8Array::new(&message.data()).to_vec()) {
+            // The receiver lives as long as the worker.
+            Ok(command) => sender.unbounded_send(command).unwrap_or_default(),
+            Err(error) => post(&Event::Failed(Fault::new(error.to_string(), "Reload the page."))),
+        }
+    });
+    scope().set_onmessage(Some(hear.as_ref().unchecked_ref()));
+    hear.forget();
+    receiver
+}
+
+fn post(event: &Event) {
+    let bytes = Uint8Array::from(protocol::encode(event).as_slice());
+    // Fails only for values that cannot be cloned; an array of bytes can.
+    let _ = scope().post_message_with_transfer(&bytes, &Array::of1(&bytes.buffer()));
+}
+
+/// A panic is news on the page, not only a line in the console.
+fn say_crashed(info: &PanicHookInfo) {
+    post(&Event::Crashed(Fault::new(
+        format!("The worker that trains broke down: {info}"),
+        "Start again: that takes a fresh worker. If it happens again, choose the engine \"cpu\" or a smaller batch.",
+    )));
+}
+
+/// Lets the event loop deliver what has arrived. A timer would wait 4 ms each time; a message to oneself does not.
+struct Breath {
+    channel: MessageChannel,
+}
+
+impl Breath {
+    fn new() -> Self {
+        Self { channel: MessageChannel::new().expect("every worker can make a message channel") }
+    }
+
+    async fn take(&self) {
+        let promise = Promise::new(&mut |resolve, _| {
+            self.channel.port1().set_onmessage(Some(&resolve));
+            let _ = self.channel.port2().post_message(&JsValue::NULL);
+        });
+        let _ = JsFuture::from(promise).await;
+    }
+}

@@ -1,0 +1,107 @@
+//! Images for the worker: MNIST from beside the page, or digits drawn here. Nothing comes from another host.
+
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ReadableStreamDefaultReader, Response};
+
+use super::scope;
+use crate::data::{Dataset, Split, mnist, synthetic};
+use crate::protocol::Fault;
+use crate::spec::DatasetId;
+
+/// Where the site keeps MNIST's four gzipped files, relative to the worker's script.
+const MNIST_FOLDER: &str = "./data/mnist/";
+/// Synthetic digits drawn between two reports of progress.
+const DRAWN_AT_ONCE: usize = 1000;
+
+/// Brings a data set, with a sentence when it is not the one that was asked for. `on` hears done and total.
+///
+/// # Errors
+/// When a file is damaged, or the data set cannot be had in a browser.
+pub async fn dataset(id: &DatasetId, on: impl Fn(u64, u64)) -> Result<(Dataset, Option<String>), Fault> {
+    match id {
+        DatasetId::Synthetic => Ok((draw(on), None)),
+        DatasetId::Folder(path) => {
+            let what = format!("The folder {path} cannot be read from a browser");
+            Err(Fault::new(what, "Choose the data set \"mnist\" or \"synthetic\"."))
+        }
+        DatasetId::Mnist => match files(&on).await {
+            Ok(files) => unpack(files).map(|dataset| (dataset, None)),
+            Err(why) => {
+                let fallback = format!("MNIST is not to be had here ({why}); these are Inkling's own synthetic digits.");
+                Ok((draw(on), Some(fallback)))
+            }
+        },
+    }
+}
+
+fn draw(on: impl Fn(u64, u64)) -> Dataset {
+    let total = synthetic::N_TRAIN + synthetic::N_TEST;
+    let draw_split = |first_index: usize, n_images: usize| {
+        let mut split = Split::default();
+        for first in (first_index..first_index + n_images).step_by(DRAWN_AT_ONCE) {
+            on(first as u64, total as u64);
+            let n_images = DRAWN_AT_ONCE.min(first_index + n_images - first);
+            split.append(synthetic::split(synthetic::SEED, first, n_images));
+        }
+        split
+    };
+    let train = draw_split(0, synthetic::N_TRAIN);
+    Dataset { id: DatasetId::Synthetic, train, test: draw_split(synthetic::N_TRAIN, synthetic::N_TEST) }
+}
+
+fn unpack(files: [Vec<u8>; 4]) -> Result<Dataset, Fault> {
+    let damaged = |error: mnist::MnistError| {
+        Fault::new(format!("MNIST beside this page is damaged: {error}"), "Choose \"synthetic\", or tell the host.")
+    };
+    let mut unpacked: [Vec<u8>; 4] = Default::default();
+    for ((file, packed), slot) in mnist::FILES.iter().zip(&files).zip(&mut unpacked) {
+        *slot = mnist::unpack(file, packed).map_err(damaged)?;
+    }
+    mnist::dataset(&unpacked).map_err(damaged)
+}
+
+/// The four files as they are served.
+async fn files(on: &impl Fn(u64, u64)) -> Result<[Vec<u8>; 4], String> {
+    let mut responses = Vec::new();
+    for file in mnist::FILES {
+        responses.push(request(file.packed_name).await?);
+    }
+    let total: u64 = responses.iter().map(length).sum();
+    let mut files: [Vec<u8>; 4] = Default::default();
+    let mut before = 0;
+    for (slot, response) in files.iter_mut().zip(&responses) {
+        *slot = read(response, |done| on(before + done, total.max(before + done))).await?;
+        before += slot.len() as u64;
+    }
+    Ok(files)
+}
+
+async fn request(name: &str) -> Result<Response, String> {
+    let promise = scope().fetch_with_str(&format!("{MNIST_FOLDER}{name}"));
+    let response = JsFuture::from(promise).await.map_err(|_| format!("{name} could not be fetched"))?;
+    let response: Response = response.unchecked_into();
+    if response.ok() { Ok(response) } else { Err(format!("{name}: HTTP {}", response.status())) }
+}
+
+/// What the host says, 0 when it says nothing.
+fn length(response: &Response) -> u64 {
+    response.headers().get("content-length").ok().flatten().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+async fn read(response: &Response, on: impl Fn(u64)) -> Result<Vec<u8>, String> {
+    let cut = |_: JsValue| "the connection was cut".to_owned();
+    let body = response.body().ok_or("the host sent nothing")?;
+    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
+    let mut bytes = Vec::new();
+    loop {
+        let chunk = JsFuture::from(reader.read()).await.map_err(cut)?;
+        let value = Reflect::get(&chunk, &"value".into()).map_err(cut)?;
+        if value.is_undefined() {
+            return Ok(bytes);
+        }
+        bytes.extend(Uint8Array::new(&value).to_vec());
+        on(bytes.len() as u64);
+    }
+}

@@ -1,0 +1,96 @@
+//! Every message survives the line between page and worker, and nothing else is taken for one.
+
+use inkling::protocol::*;
+use inkling::spec::*;
+
+fn metrics() -> Metrics {
+    Metrics { loss: 0.25, accuracy: 0.875 }
+}
+
+fn commands() -> Vec<Command> {
+    let spec = TrainSpec { dataset: DatasetId::Folder("./fashion".into()), train_limit: Some(7), ..Default::default() };
+    vec![
+        Command::Open(EngineChoice::WebGpu),
+        Command::Start(spec),
+        Command::Pause,
+        Command::Resume,
+        Command::Step,
+        Command::Stop,
+        Command::Predict { version: u64::MAX, pixels: (0..784).map(|i| i as u8).collect() },
+    ]
+}
+
+fn events() -> Vec<Event> {
+    let engine = EngineReport {
+        kind: EngineKind::WebGpu,
+        adapter: "vendor chip".into(),
+        software: true,
+        passed_over: Some("no timestamps".into()),
+    };
+    let dataset = DatasetReport { id: DatasetId::Mnist, n_train: 60_000, n_test: 10_000, fallback: Some("why".into()) };
+    let step = StepReport { epoch: 1, step: 2, batch: metrics(), running: metrics(), images_per_second: 496.5 };
+    let epoch = EpochReport {
+        epoch: 3,
+        epochs: 12,
+        step: 1407,
+        training: metrics(),
+        validation: metrics(),
+        learning_rate: 0.003,
+        images_per_second: 500.0,
+        elapsed_secs: 120.5,
+    };
+    let summary = RunSummary { test_images: 10_000, test_errors: 61, test: metrics(), elapsed_secs: 99.0 };
+    vec![
+        Event::Ready { protocol: VERSION, build: BUILD.into() },
+        Event::Engine(engine),
+        Event::Progress(Progress { phase: Phase::Data, done: 1, total: 2 }),
+        Event::Dataset(dataset),
+        Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 13_904, steps_per_epoch: 469 }),
+        Event::Stepped(vec![step, step]),
+        Event::EpochEnded(epoch),
+        Event::Paused,
+        Event::Resumed,
+        Event::Stopped,
+        Event::Finished(summary),
+        Event::Predicted { version: 4, prediction: Prediction { probabilities: [0.1; 10] } },
+        Event::Failed(Fault::new("what", "remedy")),
+        Event::Crashed(Fault::new("what", "remedy")),
+    ]
+}
+
+#[test]
+fn every_command_survives_the_line() {
+    for command in commands() {
+        assert_eq!(decode(&encode(&command)), Ok(command));
+    }
+}
+
+#[test]
+fn every_event_survives_the_line() {
+    for event in events() {
+        assert_eq!(decode(&encode(&event)), Ok(event));
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_arrives_as_none() {
+    let event = Event::Stepped(vec![StepReport {
+        epoch: 1,
+        step: 1,
+        batch: Metrics { loss: f64::NAN, accuracy: 0.0 },
+        running: metrics(),
+        images_per_second: 0.0,
+    }]);
+    let Ok(Event::Stepped(steps)) = decode(&encode(&event)) else { panic!("another message arrived") };
+    assert!(steps[0].batch.loss.is_nan());
+}
+
+#[test]
+fn damaged_messages_are_refused() {
+    for command in commands() {
+        let bytes = encode(&command);
+        assert!(decode::<Command>(&bytes[..bytes.len() - 1]).is_err(), "{command:?} cut short");
+        assert!(decode::<Command>(&[bytes, vec![0]].concat()).is_err(), "{command:?} with a byte too many");
+    }
+    assert!(decode::<Command>(&[200, 1, 2, 3]).is_err());
+}

@@ -1,0 +1,184 @@
+//! A script of commands against the session, and the transcript of what it says.
+
+use std::cell::{Cell, RefCell};
+
+use inkling::data::{Dataset, synthetic};
+use inkling::protocol::{Command, Event, Fault};
+use inkling::run::{Run, State};
+use inkling::session::{Host, Session};
+use inkling::spec::{DatasetId, EngineChoice, TrainSpec};
+use pollster::block_on;
+
+/// A world of paper: events are kept, the clock ticks when asked, digits are drawn.
+#[derive(Default)]
+struct Paper {
+    events: RefCell<Vec<Event>>,
+    ticks: Cell<f64>,
+}
+
+impl Host for Paper {
+    fn emit(&self, event: Event) {
+        self.events.borrow_mut().push(event);
+    }
+
+    fn now_secs(&self) -> f64 {
+        self.ticks.set(self.ticks.get() + 0.05);
+        self.ticks.get()
+    }
+
+    async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {
+        match id {
+            DatasetId::Synthetic => {
+                let split = |first, n| synthetic::split(synthetic::SEED, first, n);
+                Ok((Dataset { id: id.clone(), train: split(0, 90), test: split(20_000, 20) }, None))
+            }
+            _ => Err(Fault::new("There is only paper here", "Draw.")),
+        }
+    }
+}
+
+/// What scripts are made of.
+enum Do {
+    Say(Command),
+    /// So many pieces of work.
+    Work(usize),
+}
+use Do::{Say, Work};
+
+/// 90 images in batches of 32 are 3 steps an epoch; 20 test images are one batch of validation.
+fn spec() -> TrainSpec {
+    TrainSpec { dataset: DatasetId::Synthetic, epochs: 2, batch: 32, engine: EngineChoice::Cpu, ..Default::default() }
+}
+
+fn play(script: Vec<Do>) -> Session<Paper> {
+    let mut session = Session::new(Paper::default());
+    block_on(async {
+        session.handle(Command::Open(EngineChoice::Cpu)).await;
+        for line in script {
+            match line {
+                Say(command) => session.handle(command).await,
+                Work(pieces) => {
+                    for _ in 0..pieces {
+                        if session.is_busy() {
+                            session.advance().await;
+                        }
+                    }
+                }
+            }
+        }
+    });
+    session
+}
+
+/// Events in short: their name, and the number that tells them apart.
+fn transcript(session: &Session<Paper>) -> Vec<String> {
+    let short = |event: &Event| match event {
+        Event::Engine(_) => Some("engine".into()),
+        Event::Dataset(dataset) => Some(format!("dataset {}", dataset.n_train)),
+        Event::Started(plan) => Some(format!("started {}", plan.steps_per_epoch)),
+        Event::Stepped(steps) => Some(steps.iter().map(|s| format!("step {}", s.step)).collect::<Vec<_>>().join(" ")),
+        Event::EpochEnded(epoch) => Some(format!("epoch {}", epoch.epoch)),
+        Event::Paused => Some("paused".into()),
+        Event::Resumed => Some("resumed".into()),
+        Event::Stopped => Some("stopped".into()),
+        Event::Finished(_) => Some("finished".into()),
+        Event::Predicted { version, .. } => Some(format!("predicted {version}")),
+        Event::Failed(fault) => Some(format!("failed: {}", fault.what)),
+        Event::Progress(_) | Event::Ready { .. } | Event::Crashed(_) => None,
+    };
+    session.host().events.borrow().iter().filter_map(short).collect()
+}
+
+fn losses(session: &Session<Paper>) -> Vec<f64> {
+    let run = run(session);
+    run.steps.iter().map(|step| step.batch.loss).collect()
+}
+
+fn run(session: &Session<Paper>) -> Run {
+    let mut run = Run::default();
+    session.host().events.borrow().iter().for_each(|event| run.apply(event));
+    run
+}
+
+fn predict(version: u64) -> Do {
+    Say(Command::Predict { version, pixels: vec![0; 784] })
+}
+
+const BEGUN: [&str; 3] = ["engine", "dataset 90", "started 3"];
+
+#[test]
+fn a_whole_run() {
+    let session = play(vec![Say(Command::Start(spec())), Work(20)]);
+    let rest = ["step 1", "step 2", "step 3", "epoch 1", "step 4", "step 5", "step 6", "epoch 2", "finished"];
+    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+    let run = run(&session);
+    assert_eq!((run.state, run.epochs.len(), run.fraction_done()), (State::Finished, 2, 1.0));
+    assert_eq!(run.summary.map(|summary| summary.test_images), Some(20));
+}
+
+#[test]
+fn pause_in_the_middle_of_an_epoch_holds_and_changes_nothing() {
+    let script = vec![Say(Command::Start(spec())), Work(2), Say(Command::Pause), Work(5), predict(1), Say(Command::Resume), Work(20)];
+    let paused = play(script);
+    let rest = ["step 1", "step 2", "paused", "predicted 1", "resumed", "step 3", "epoch 1"];
+    assert_eq!(transcript(&paused)[..10], [&BEGUN[..], &rest[..]].concat());
+    let straight = play(vec![Say(Command::Start(spec())), Work(20)]);
+    assert_eq!(losses(&paused), losses(&straight));
+}
+
+#[test]
+fn single_steps_hold_after_each_and_validate_at_the_end_of_an_epoch() {
+    let step = || [Say(Command::Step), Work(9)];
+    let mut script = vec![Say(Command::Start(spec())), Work(1), Say(Command::Pause)];
+    script.extend(step().into_iter().chain(step()).chain(step()));
+    let rest = ["step 1", "paused", "resumed", "step 2", "paused", "resumed", "step 3", "epoch 1", "paused", "resumed", "step 4", "paused"];
+    assert_eq!(transcript(&play(script)), [&BEGUN[..], &rest[..]].concat());
+}
+
+#[test]
+fn stop_in_the_middle_of_an_epoch_keeps_the_network() {
+    let session = play(vec![Say(Command::Start(spec())), Work(2), Say(Command::Stop), Work(5), predict(7)]);
+    let rest = ["step 1", "step 2", "stopped", "predicted 7"];
+    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+    assert_eq!(run(&session).state, State::Finished);
+    assert!(block_on(session.weights()).is_ok());
+}
+
+#[test]
+fn a_new_start_ends_the_old_run() {
+    let session = play(vec![Say(Command::Start(spec())), Work(1), Say(Command::Start(spec())), Work(1)]);
+    let rest = ["step 1", "stopped", "dataset 90", "started 3", "step 1"];
+    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+}
+
+#[test]
+fn commands_that_mean_nothing_now_are_quiet() {
+    let idle = [Command::Pause, Command::Resume, Command::Step, Command::Stop];
+    let session = play(idle.into_iter().map(Say).collect());
+    assert_eq!(transcript(&session), ["engine"]);
+}
+
+#[test]
+fn limits_shorten_the_epoch() {
+    let limited = TrainSpec { train_limit: Some(40), test_limit: Some(5), epochs: 1, ..spec() };
+    let session = play(vec![Say(Command::Start(limited)), Work(20)]);
+    assert_eq!(transcript(&session), ["engine", "dataset 40", "started 2", "step 1", "step 2", "epoch 1", "finished"]);
+    assert_eq!(run(&session).summary.map(|summary| summary.test_images), Some(5));
+}
+
+#[test]
+fn what_cannot_be_is_said_and_survived() {
+    let nowhere = TrainSpec { dataset: DatasetId::Mnist, ..spec() };
+    let senseless = TrainSpec { batch: 0, ..spec() };
+    let session = play(vec![
+        Say(Command::Start(nowhere)),
+        Say(Command::Start(senseless)),
+        Say(Command::Predict { version: 1, pixels: vec![0; 3] }),
+        predict(2),
+    ]);
+    let said = transcript(&session);
+    assert_eq!(said[1], "failed: There is only paper here");
+    assert!(said[2].starts_with("failed: batch size must be between"), "{said:?}");
+    assert!(said[3].starts_with("failed: An image of 3 bytes"), "{said:?}");
+    assert_eq!(said[4], "predicted 2");
+}

@@ -1,0 +1,243 @@
+//! What a person does to a tab: presses, strokes with mouse, pen or finger, keys.
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::page::{Page, element};
+
+/// A box in CSS pixels, measured from the window's upper left corner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rect {
+    pub x: f64,
+    pub y: f64,
+    pub width: f64,
+    pub height: f64,
+}
+
+impl Rect {
+    /// The point at a fraction of the width and of the height: (0, 0) is the upper left corner.
+    pub fn at(&self, (across, down): (f64, f64)) -> (f64, f64) {
+        (self.x + across * self.width, self.y + down * self.height)
+    }
+}
+
+impl Page {
+    /// Scrolls the element with this `data-testid` into view and measures it.
+    ///
+    /// # Errors
+    /// When there is no such element.
+    pub fn bounds(&mut self, testid: &str) -> Result<Rect> {
+        let measured = self.evaluate(&format!(
+            "(() => {{
+                const element = {};
+                element.scrollIntoView({{ block: 'center', inline: 'center', behavior: 'instant' }});
+                const {{ x, y, width, height }} = element.getBoundingClientRect();
+                return [x, y, width, height];
+            }})()",
+            element(testid)
+        ))?;
+        let side = |i: usize| measured[i].as_f64().with_context(|| format!("{testid} has no size"));
+        Ok(Rect { x: side(0)?, y: side(1)?, width: side(2)?, height: side(3)? })
+    }
+
+    /// Presses the middle of the element with this `data-testid`, as a person would.
+    ///
+    /// # Errors
+    /// When it is not there, disabled, or covered by something else.
+    pub fn click(&mut self, testid: &str) -> Result<()> {
+        let (x, y) = self.bounds(testid)?.at((0.5, 0.5));
+        let reached = self.evaluate(&format!(
+            "(() => {{
+                const element = {}, hit = document.elementFromPoint({x}, {y});
+                return element.disabled ? 'disabled' : element.contains(hit) ? '' : 'covered';
+            }})()",
+            element(testid)
+        ))?;
+        if let Some(why @ ("disabled" | "covered")) = reached.as_str() {
+            bail!("{testid} cannot be pressed: it is {why}");
+        }
+        self.mouse("mouseMoved", (x, y), 0, "mouse")?;
+        self.mouse("mousePressed", (x, y), 1, "mouse")?;
+        self.mouse("mouseReleased", (x, y), 0, "mouse")
+    }
+
+    /// Draws one stroke on the element with this `data-testid`; the points are fractions of its size.
+    ///
+    /// # Errors
+    /// When the element is not there.
+    pub fn stroke(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
+        self.stroke_with("mouse", testid, points)
+    }
+
+    /// The same with a pen.
+    ///
+    /// # Errors
+    /// When the element is not there.
+    pub fn pen_stroke(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
+        self.stroke_with("pen", testid, points)
+    }
+
+    fn stroke_with(&mut self, pointer: &str, testid: &str, points: &[(f64, f64)]) -> Result<()> {
+        let bounds = self.bounds(testid)?;
+        let points: Vec<_> = points.iter().map(|point| bounds.at(*point)).collect();
+        let (first, last) = ends(&points)?;
+        self.mouse("mouseMoved", first, 0, pointer)?;
+        self.mouse("mousePressed", first, 1, pointer)?;
+        for point in &points[1..] {
+            self.mouse("mouseMoved", *point, 1, pointer)?;
+        }
+        self.mouse("mouseReleased", last, 0, pointer)
+    }
+
+    fn mouse(&mut self, kind: &str, (x, y): (f64, f64), buttons: u8, pointer: &str) -> Result<()> {
+        // Moving with no button held says "none"; pressing, dragging and letting go are of the left button.
+        let button = if kind == "mouseMoved" && buttons == 0 { "none" } else { "left" };
+        let params = json!({
+            "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1,
+            "pointerType": pointer, "force": if buttons == 0 { 0.0 } else { 0.5 },
+        });
+        self.cdp.call("Input.dispatchMouseEvent", params)?;
+        Ok(())
+    }
+
+    /// Draws one stroke with a finger; the points are fractions of the element's size.
+    ///
+    /// # Errors
+    /// When the element is not there.
+    pub fn touch_stroke(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
+        self.set_touch(true)?;
+        let bounds = self.bounds(testid)?;
+        let points: Vec<_> = points.iter().map(|point| bounds.at(*point)).collect();
+        let (first, _) = ends(&points)?;
+        self.touch("touchStart", json!([{ "x": first.0, "y": first.1 }]))?;
+        for (x, y) in &points[1..] {
+            self.touch("touchMove", json!([{ "x": x, "y": y }]))?;
+        }
+        self.touch("touchEnd", json!([]))
+    }
+
+    fn touch(&mut self, kind: &str, points: Value) -> Result<()> {
+        self.cdp.call("Input.dispatchTouchEvent", json!({ "type": kind, "touchPoints": points }))?;
+        Ok(())
+    }
+
+    /// Presses a key, or keys together: `Tab`, `Enter`, `a`, `Control+z`, `Control+Shift+z`.
+    ///
+    /// # Errors
+    /// When it is no key.
+    pub fn press(&mut self, keys: &str) -> Result<()> {
+        let (held, key) = keys.rsplit_once('+').unwrap_or(("", keys));
+        let modifiers = held.split('+').filter(|name| !name.is_empty()).map(modifier).sum::<Result<u8>>()?;
+        let Key { name, code, number, text } = Key::named(key)?;
+        let mut params = json!({
+            "type": "keyDown", "key": name, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers,
+        });
+        // A shortcut types nothing.
+        if let Some(text) = text.filter(|_| modifiers & !SHIFT == 0) {
+            params["text"] = text.into();
+        }
+        self.cdp.call("Input.dispatchKeyEvent", params.clone())?;
+        params["type"] = "keyUp".into();
+        self.cdp.call("Input.dispatchKeyEvent", params)?;
+        Ok(())
+    }
+
+    /// Replaces what a field holds, or chooses an option, and tells the page as a person's typing would.
+    ///
+    /// # Errors
+    /// When there is no such field.
+    pub fn fill(&mut self, testid: &str, value: &str) -> Result<()> {
+        self.evaluate(&format!(
+            "(() => {{
+                const field = {};
+                const owner = Object.getPrototypeOf(field);
+                Object.getOwnPropertyDescriptor(owner, 'value').set.call(field, {});
+                field.dispatchEvent(new Event('input', {{ bubbles: true }}));
+                field.dispatchEvent(new Event('change', {{ bubbles: true }}));
+            }})()",
+            element(testid),
+            json!(value)
+        ))?;
+        Ok(())
+    }
+}
+
+fn ends(points: &[(f64, f64)]) -> Result<((f64, f64), (f64, f64))> {
+    Ok((*points.first().context("a stroke has points")?, *points.last().context("a stroke has points")?))
+}
+
+const SHIFT: u8 = 8;
+
+/// The protocol's bit for a key that is held.
+fn modifier(name: &str) -> Result<u8> {
+    Ok(match name {
+        "Alt" => 1,
+        "Control" => 2,
+        "Meta" => 4,
+        "Shift" => SHIFT,
+        _ => bail!("{name} is not a key that is held"),
+    })
+}
+
+#[derive(Debug, PartialEq)]
+struct Key {
+    name: String,
+    code: String,
+    /// Windows' virtual key code, which the protocol asks for.
+    number: u32,
+    /// What the key types.
+    text: Option<String>,
+}
+
+impl Key {
+    fn named(key: &str) -> Result<Self> {
+        let plain = |name: &str, number| Self { name: name.into(), code: name.into(), number, text: None };
+        Ok(match key {
+            "Tab" => plain("Tab", 9),
+            "Escape" => plain("Escape", 27),
+            "Backspace" => plain("Backspace", 8),
+            "ArrowLeft" => plain("ArrowLeft", 37),
+            "ArrowUp" => plain("ArrowUp", 38),
+            "ArrowRight" => plain("ArrowRight", 39),
+            "ArrowDown" => plain("ArrowDown", 40),
+            "Enter" => Self { text: Some("\r".into()), ..plain("Enter", 13) },
+            "Space" | " " => Self { name: " ".into(), code: "Space".into(), number: 32, text: Some(" ".into()) },
+            _ => Self::printed(key)?,
+        })
+    }
+
+    fn printed(key: &str) -> Result<Self> {
+        let mut letters = key.chars();
+        let (Some(letter), None) = (letters.next(), letters.next()) else { bail!("{key} is not a key") };
+        let upper = letter.to_ascii_uppercase();
+        let code = if letter.is_ascii_digit() { format!("Digit{letter}") } else { format!("Key{upper}") };
+        Ok(Self { name: key.into(), code, number: u32::from(upper), text: Some(key.into()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_of_a_box_is_a_point() {
+        let bounds = Rect { x: 10.0, y: 20.0, width: 100.0, height: 50.0 };
+        assert_eq!(bounds.at((0.5, 1.0)), (60.0, 70.0));
+    }
+
+    #[test]
+    fn keys_have_codes() {
+        let z = Key::named("z").unwrap();
+        assert_eq!((z.code.as_str(), z.number, z.text.as_deref()), ("KeyZ", 90, Some("z")));
+        assert_eq!(Key::named("7").unwrap().code, "Digit7");
+        assert_eq!(Key::named("Enter").unwrap().text.as_deref(), Some("\r"));
+        assert!(Key::named("Entre").is_err());
+        assert!(modifier("Hyper").is_err());
+    }
+
+    #[test]
+    fn a_stroke_needs_points() {
+        assert!(ends(&[]).is_err());
+        assert_eq!(ends(&[(1.0, 2.0)]).unwrap(), ((1.0, 2.0), (1.0, 2.0)));
+    }
+}

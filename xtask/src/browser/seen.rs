@@ -1,0 +1,89 @@
+//! What a tab and its workers did: requests, errors, loads. A pure fold over the browser's events.
+
+use serde_json::Value;
+
+/// Notes taken so far.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Every address that was asked for, in order, by the page or a worker.
+    pub requests: Vec<String>,
+    /// Errors on the console, uncaught exceptions, and errors that the browser itself reports.
+    pub errors: Vec<String>,
+    /// How often a page finished loading.
+    pub n_loads: usize,
+}
+
+impl Seen {
+    /// Notes one event.
+    pub fn note(&mut self, method: &str, params: &Value) {
+        match method {
+            "Network.requestWillBeSent" => self.requests.extend(text(&params["request"]["url"])),
+            "Page.loadEventFired" => self.n_loads += 1,
+            "Runtime.consoleAPICalled" => self.errors.extend(console_error(params)),
+            "Runtime.exceptionThrown" => self.errors.push(exception(&params["exceptionDetails"])),
+            "Log.entryAdded" => self.errors.extend(log_error(&params["entry"])),
+            "Inspector.targetCrashed" => self.errors.push("the tab crashed".to_owned()),
+            _ => {}
+        }
+    }
+}
+
+/// One line about an exception, as a person reads it on the console.
+pub fn exception(details: &Value) -> String {
+    let described = text(&details["exception"]["description"]).or_else(|| text(&details["exception"]["value"]));
+    described.or_else(|| text(&details["text"])).unwrap_or_else(|| details.to_string())
+}
+
+fn console_error(params: &Value) -> Option<String> {
+    if !matches!(params["type"].as_str(), Some("error" | "assert")) {
+        return None;
+    }
+    let said = params["args"].as_array()?.iter().map(argument);
+    Some(said.collect::<Vec<_>>().join(" "))
+}
+
+fn argument(argument: &Value) -> String {
+    text(&argument["value"]).or_else(|| text(&argument["description"])).unwrap_or_else(|| argument["value"].to_string())
+}
+
+fn log_error(entry: &Value) -> Option<String> {
+    if entry["level"] != "error" {
+        return None;
+    }
+    let place = entry["url"].as_str().unwrap_or("no address");
+    Some(format!("{} ({place})", entry["text"].as_str().unwrap_or("an error")))
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn requests_loads_and_errors_are_noted() {
+        let mut seen = Seen::default();
+        seen.note("Network.requestWillBeSent", &json!({ "request": { "url": "http://127.0.0.1/a" } }));
+        seen.note("Page.loadEventFired", &json!({}));
+        seen.note("Runtime.consoleAPICalled", &json!({ "type": "log", "args": [{ "value": "fine" }] }));
+        seen.note(
+            "Runtime.consoleAPICalled",
+            &json!({ "type": "error", "args": [{ "value": "bad" }, { "value": 3 }] }),
+        );
+        seen.note("Log.entryAdded", &json!({ "entry": { "level": "error", "text": "404", "url": "http://x/y" } }));
+        assert_eq!(seen.requests, ["http://127.0.0.1/a"]);
+        assert_eq!(seen.n_loads, 1);
+        assert_eq!(seen.errors, ["bad 3", "404 (http://x/y)"]);
+    }
+
+    #[test]
+    fn an_exception_is_told_by_its_description() {
+        let details = json!({ "text": "Uncaught", "exception": { "description": "TypeError: no" } });
+        assert_eq!(exception(&details), "TypeError: no");
+        assert_eq!(exception(&json!({ "text": "Uncaught" })), "Uncaught");
+    }
+}

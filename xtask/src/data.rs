@@ -1,0 +1,161 @@
+//! MNIST for the site and for `cargo xtask data`: brought by the library, told in plain words, packed for the page.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use inkling::data::mnist::{FILES, MnistFile};
+use inkling::files::{Note, mnist_folder};
+
+use crate::{root, say};
+
+/// The project's own cache, relative to its folder. Git ignores it.
+const CACHE: &str = "data/mnist";
+
+/// `cargo xtask data`: brings MNIST and says where it is.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn show() -> Result<()> {
+    let folder = bring()?;
+    say(format!("MNIST is in {}: 60,000 training and 10,000 test images", folder.display()));
+    Ok(())
+}
+
+/// A folder with the four checked files, gzipped or not.
+///
+/// # Errors
+/// When they are neither on the machine nor to be downloaded.
+pub fn bring() -> Result<PathBuf> {
+    let mut teller = Teller::default();
+    let folder = mnist_folder(&root().join(CACHE), &mut |note| teller.tell(&note));
+    Ok(folder?)
+}
+
+/// A folder with the four files gzipped, for the site; none, and a word why, where MNIST cannot be had.
+///
+/// # Errors
+/// When files that are there cannot be packed.
+pub fn for_site(spare: &Path) -> Result<Option<PathBuf>> {
+    match bring() {
+        Ok(folder) => packed(folder, spare).map(Some),
+        Err(error) => {
+            say(format!("The site goes without MNIST and trains on its own synthetic digits: {error:#}"));
+            Ok(None)
+        }
+    }
+}
+
+/// Copies the four gzipped files.
+///
+/// # Errors
+/// When one cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for file in &FILES {
+        let (source, copy) = (from.join(file.packed_name), to.join(file.packed_name));
+        // Not fs::copy, which takes over the rights as well: the original may be read-only.
+        let copied = fs::read(&source).and_then(|bytes| fs::write(copy, bytes));
+        copied.with_context(|| format!("cannot copy {}", source.display()))?;
+    }
+    Ok(())
+}
+
+/// The folder itself when its files are gzipped, else `spare` with gzipped copies.
+fn packed(folder: PathBuf, spare: &Path) -> Result<PathBuf> {
+    if FILES.iter().all(|file| folder.join(file.packed_name).is_file()) {
+        return Ok(folder);
+    }
+    fs::create_dir_all(spare).with_context(|| format!("cannot make {}", spare.display()))?;
+    for file in &FILES {
+        pack(file, &folder, spare).with_context(|| format!("cannot pack {}", file.name))?;
+    }
+    Ok(spare.to_owned())
+}
+
+/// Writes one gzipped file. It is the canonical one, so one that is there already is the same.
+fn pack(file: &MnistFile, folder: &Path, spare: &Path) -> io::Result<()> {
+    let (from, to) = (folder.join(file.packed_name), spare.join(file.packed_name));
+    if to.is_file() {
+        return Ok(());
+    }
+    if from.is_file() {
+        return fs::copy(from, to).map(drop);
+    }
+    // Under another name first: half a file must never pass for a whole one.
+    let half = to.with_extension("part");
+    let mut encoder = GzEncoder::new(File::create(&half)?, Compression::best());
+    io::copy(&mut File::open(folder.join(file.name))?, &mut encoder)?;
+    encoder.finish()?.flush()?;
+    fs::rename(half, to)
+}
+
+/// Says what goes on, each thing once.
+#[derive(Default)]
+struct Teller {
+    downloading: Option<&'static str>,
+}
+
+impl Teller {
+    fn tell(&mut self, note: &Note) {
+        match note {
+            Note::Found { folder } => say(format!("MNIST: found in {} and checked", folder.display())),
+            Note::PassedOver { folder, why } => say(format!("MNIST: not in {} ({why})", folder.display())),
+            Note::HostFailed { url, why } => say(format!("MNIST: {url} does not deliver ({why})")),
+            Note::Downloading { name, total, .. } if self.downloading != Some(name) => {
+                self.downloading = Some(name);
+                say(format!("MNIST: downloading {name}{}", megabytes(*total)));
+            }
+            Note::Downloading { .. } => {}
+        }
+    }
+}
+
+/// A size for a person; nothing when it is not known.
+fn megabytes(n_bytes: u64) -> String {
+    if n_bytes == 0 { String::new() } else { format!(", {:.1} MB", n_bytes as f64 / 1e6) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    #[test]
+    fn plain_files_are_packed_once() {
+        let (plain, spare) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for file in &FILES {
+            fs::write(plain.path().join(file.name), file.name).unwrap();
+        }
+        let folder = packed(plain.path().to_owned(), spare.path()).unwrap();
+        assert_eq!(folder, spare.path());
+        let mut text = String::new();
+        let file = File::open(folder.join(FILES[0].packed_name)).unwrap();
+        GzDecoder::new(file).read_to_string(&mut text).unwrap();
+        assert_eq!(text, FILES[0].name);
+        assert_eq!(packed(folder.clone(), plain.path()).unwrap(), folder);
+    }
+
+    #[test]
+    fn copies_go_into_a_folder_of_their_own() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for file in &FILES {
+            fs::write(from.path().join(file.packed_name), "x").unwrap();
+        }
+        let site = to.path().join("data/mnist");
+        copy(from.path(), &site).unwrap();
+        assert_eq!(fs::read_dir(&site).unwrap().count(), FILES.len());
+    }
+
+    #[test]
+    fn sizes_are_told_in_megabytes() {
+        assert_eq!(megabytes(9_912_422), ", 9.9 MB");
+        assert_eq!(megabytes(0), "");
+    }
+}

@@ -1,0 +1,112 @@
+//! `cargo xtask test`: every test, in stages, the quick ones first. It stops at the first failure.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::tools::{WASM, add_wasm_target};
+use crate::{browser, cargo, run, say, site, target_dir};
+
+/// The tests that need Chromium: of the page, and of the driver itself.
+const BROWSER_TESTS: [&str; 5] = ["--workspace", "--test", "ui", "--test", "browser"];
+
+/// A part of the tests that can be run on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// Format, and clippy with warnings denied, for the host and for the browser.
+    Lint,
+    /// Unit and integration tests.
+    Unit,
+    /// The built site in a headless Chromium.
+    Browser,
+}
+
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lint => "lint",
+            Self::Unit => "unit and integration tests",
+            Self::Browser => "browser tests",
+        }
+    }
+
+    fn pass(self) -> Result<()> {
+        match self {
+            Self::Lint => lint(),
+            Self::Unit => run(cargo().args(["test", "--workspace"])),
+            Self::Browser => test_in_browser(),
+        }
+    }
+}
+
+/// Passes one stage, or all of them.
+///
+/// # Errors
+/// The first thing that fails.
+pub fn pass(only: Option<Stage>) -> Result<()> {
+    let stages = only.map_or_else(|| Stage::value_variants().to_vec(), |stage| vec![stage]);
+    if stages.contains(&Stage::Browser) {
+        // Said at once, not after half an hour of builds.
+        let chrome = browser::find()?;
+        say(format!("The browser tests will run in {}", chrome.display()));
+    }
+    let began = Instant::now();
+    for stage in &stages {
+        timed(stage.name(), || stage.pass())?;
+    }
+    let names: Vec<_> = stages.iter().map(|stage| stage.name()).collect();
+    say(format!("All passed in {}: {}", elapsed(began), names.join(", ")));
+    Ok(())
+}
+
+/// Says what begins, and how long it took or that it failed.
+fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    say(format!("{name} …"));
+    let began = Instant::now();
+    work().with_context(|| format!("{name}: failed after {}", elapsed(began)))?;
+    say(format!("{name}: passed in {}", elapsed(began)));
+    Ok(())
+}
+
+fn elapsed(began: Instant) -> String {
+    let secs = began.elapsed().as_secs();
+    format!("{} min {:02} s", secs / 60, secs % 60)
+}
+
+fn lint() -> Result<()> {
+    add_wasm_target()?;
+    timed("format", || run(cargo().args(["fmt", "--all", "--check"])).context("`cargo fmt --all` puts it right"))?;
+    timed("clippy for this machine", || run(&mut clippy(&["--workspace", "--all-targets"])))?;
+    // Not among "all targets", because a plain `cargo test` must not run them.
+    timed("clippy for the browser tests", || run(&mut clippy(&BROWSER_TESTS)))?;
+    for feature in ["page", "worker"] {
+        timed(&format!("clippy for the {feature}"), || run(&mut clippy_for_wasm(feature)))?;
+    }
+    Ok(())
+}
+
+fn clippy(what: &[&str]) -> Command {
+    let mut clippy = cargo();
+    clippy.arg("clippy").args(what).args(["--", "-D", "warnings"]);
+    clippy
+}
+
+fn clippy_for_wasm(feature: &str) -> Command {
+    let mut clippy = clippy(&["--target", WASM, "--no-default-features", "--features", feature, "--lib", "--bins"]);
+    // It would replace the flags in .cargo/config.toml.
+    clippy.env_remove("RUSTFLAGS");
+    clippy
+}
+
+/// Builds the site as it is published and hands it to the tests, with the browser.
+fn test_in_browser() -> Result<()> {
+    let site: PathBuf = target_dir()?.join("site/test");
+    timed("building the site", || site::build_into(&site))?;
+    let mut tests = cargo();
+    tests.args(["test"]).args(BROWSER_TESTS);
+    tests.env("INKLING_SITE", &site).env("INKLING_CHROME", browser::find()?);
+    run(&mut tests)
+}

@@ -1,0 +1,208 @@
+//! What a build of the page needs besides Cargo: the wasm target, Trunk, wasm-bindgen.
+//! Taken from the machine where they fit, else built once into the target folder. Never installed anywhere else.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::{cargo, root, run, say, target_dir};
+
+/// What the page and the worker are compiled for.
+pub const WASM: &str = "wasm32-unknown-unknown";
+/// The version of Trunk. That of wasm-bindgen is the one in `Cargo.lock`: page and tool must be the same.
+const TRUNK_VERSION: &str = "0.21.14";
+
+/// Building a tool for its speed would take twice as long, and it runs for a second at a time.
+const QUICK_BUILD: [(&str, &str); 4] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
+];
+
+/// A program that a build calls.
+struct Tool {
+    /// The executable.
+    program: &'static str,
+    /// The package that holds it.
+    package: &'static str,
+    version: String,
+    /// How to install it.
+    flags: &'static [&'static str],
+    /// On two cores, from nothing.
+    minutes: u32,
+}
+
+/// Where the tools are.
+pub struct Tools {
+    folders: Vec<PathBuf>,
+}
+
+impl Tools {
+    /// Gets whatever is missing; the first time that takes about ten minutes.
+    ///
+    /// # Errors
+    /// When a tool cannot be had.
+    pub fn ready() -> Result<Self> {
+        add_wasm_target()?;
+        let home = target_dir()?.join("tools");
+        let folders: Result<Vec<_>> = wanted()?.iter().map(|tool| tool.folder(&home)).collect();
+        let folders = folders?;
+        // What the builds left behind is large and of no more use.
+        let _ = fs::remove_dir_all(home.join("build"));
+        Ok(Self { folders })
+    }
+
+    /// Trunk, in the project's folder, which finds the other tools and this program on its `PATH`.
+    ///
+    /// # Errors
+    /// When a folder's name cannot be part of a `PATH`.
+    pub fn trunk(&self) -> Result<Command> {
+        let mut folders = self.folders.clone();
+        folders.extend(env::current_exe()?.parent().map(Path::to_owned));
+        folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+        let path = env::join_paths(folders).context("a folder of the tools has a name that PATH cannot hold")?;
+        let program = self.folders.first().map(|folder| folder.join("trunk")).context("Trunk is always wanted")?;
+        let mut trunk = Command::new(program);
+        trunk.current_dir(root()).env("PATH", path).env("TRUNK_SKIP_VERSION_CHECK", "true");
+        // RUSTFLAGS would replace the flags in .cargo/config.toml, and SIMD with them.
+        trunk.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        // Trunk takes only "true" and "false" here, where the convention is "1".
+        if env::var_os("NO_COLOR").is_some() {
+            trunk.env("NO_COLOR", "true");
+        }
+        Ok(trunk)
+    }
+}
+
+/// The tools, Trunk first.
+fn wanted() -> Result<[Tool; 2]> {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let bindgen = locked_version(&lock, "wasm-bindgen").context("Cargo.lock names no wasm-bindgen")?;
+    Ok([
+        Tool {
+            program: "trunk",
+            package: "trunk",
+            version: TRUNK_VERSION.to_owned(),
+            flags: &["--locked", "--no-default-features", "--features", "rustls"],
+            minutes: 6,
+        },
+        Tool {
+            program: "wasm-bindgen",
+            package: "wasm-bindgen-cli",
+            version: bindgen.to_owned(),
+            // Not --locked: its own lock file names a crate that was not published yet.
+            flags: &["--no-default-features"],
+            minutes: 4,
+        },
+    ])
+}
+
+impl Tool {
+    /// The folder that holds it, after building it where the machine has none that fits.
+    fn folder(&self, home: &Path) -> Result<PathBuf> {
+        let own = home.join("bin");
+        let found = on_path(Path::new(self.program)).into_iter().chain([own.join(self.program)]);
+        if let Some(fitting) = found.into_iter().find(|path| self.fits(path)) {
+            return fitting.parent().map(Path::to_owned).context("a program lies in a folder");
+        }
+        self.install(home)?;
+        Ok(own)
+    }
+
+    fn fits(&self, path: &Path) -> bool {
+        let output = Command::new(path).arg("--version").output();
+        output.is_ok_and(|output| said_version(&String::from_utf8_lossy(&output.stdout)) == Some(&self.version))
+    }
+
+    fn install(&self, home: &Path) -> Result<()> {
+        let Self { package, version, minutes, .. } = self;
+        say(format!(
+            "Building {package} {version} into {}, once: about {minutes} minutes on two cores",
+            home.display()
+        ));
+        let began = Instant::now();
+        let mut install = cargo();
+        install.args(["install", package, "--version", version]).args(self.flags).arg("--root").arg(home);
+        install.arg("--target-dir").arg(home.join("build")).arg("--quiet").envs(QUICK_BUILD);
+        run(&mut install).with_context(|| {
+            format!("{package} {version} could not be built; check the connection to the crate registry and run again")
+        })?;
+        say(format!("{package} is ready, after {} s", began.elapsed().as_secs()));
+        Ok(())
+    }
+}
+
+/// Adds the wasm target where the toolchain lacks it.
+///
+/// # Errors
+/// When it is missing and rustup cannot add it.
+pub fn add_wasm_target() -> Result<()> {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let output = rustc.current_dir(root()).args(["--print", "target-libdir", "--target", WASM]).output();
+    let folder = output.context("cannot run rustc")?.stdout;
+    if Path::new(String::from_utf8_lossy(&folder).trim()).is_dir() {
+        return Ok(());
+    }
+    say(format!("Adding the target {WASM} to the Rust toolchain"));
+    let added = run(Command::new("rustup").current_dir(root()).args(["target", "add", WASM]));
+    added.with_context(|| format!("Rust's {WASM} target is missing; install it as you installed Rust"))
+}
+
+/// The file that a shell would run for this name: a path as it is, a bare name from the `PATH`.
+pub fn on_path(program: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return program.is_file().then(|| program.to_owned());
+    }
+    let file = program.with_extension(env::consts::EXE_EXTENSION);
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&file)).find(|path| path.is_file())
+}
+
+/// The version in what a program says of itself: `trunk 0.21.14`.
+fn said_version(said: &str) -> Option<&str> {
+    said.split_whitespace().nth(1)
+}
+
+/// The version of a package in a `Cargo.lock`.
+fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name);
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(said_version("trunk 0.21.14\n"), Some("0.21.14"));
+        assert_eq!(said_version("wasm-bindgen 0.2.130 (abc)"), Some("0.2.130"));
+        assert_eq!(said_version(""), None);
+    }
+
+    #[test]
+    fn the_lock_file_names_versions() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-macro\"\nversion = \"1.0.0\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
+        assert_eq!(locked_version(lock, "wasm-bindgen"), Some("0.2.130"));
+        assert_eq!(locked_version(lock, "trunk"), None);
+    }
+
+    #[test]
+    fn this_project_pins_wasm_bindgen() {
+        let tools = wanted().unwrap();
+        assert_eq!(tools[0].program, "trunk");
+        assert!(tools[1].version.starts_with("0.2."), "{}", tools[1].version);
+    }
+
+    #[test]
+    fn programs_are_found_as_a_shell_finds_them() {
+        assert!(on_path(Path::new("cargo")).is_some());
+        assert_eq!(on_path(Path::new("./no/such/program")), None);
+    }
+}
