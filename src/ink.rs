@@ -14,10 +14,11 @@ const PIXELS: usize = SIDE * SIDE;
 const BOX: usize = 20;
 /// Grid lines in a pixel, each way: the bits of a byte.
 const GRID: usize = 8;
-/// Side of the whole grid.
-const FINE: usize = SIDE * GRID;
+/// Grid lines in the box, each way.
+const FINE: usize = BOX * GRID;
 
-/// Width of the pen after fitting, in pixels.
+/// Width of the pen after fitting, in pixels: the median of MNIST's. Measured along the middle lines of its first
+/// 100 training images of each digit: mean 2.45, median 2.39, standard deviation 0.56.
 pub const PEN_WIDTH: f32 = 2.4;
 
 /// Where the pen was. Any unit; x grows to the right and y downwards.
@@ -95,23 +96,23 @@ impl Fit {
     }
 }
 
-/// The grid: a row is 28 bytes, one a pixel, with a bit for each grid line.
+/// The grid of the box: a row has one byte a pixel, with a bit for each grid line.
 struct Sheet {
-    rows: [[u8; SIDE]; FINE],
+    rows: [[u8; BOX]; FINE],
 }
 
 impl Sheet {
     fn new() -> Self {
-        Self { rows: [[0; SIDE]; FINE] }
+        Self { rows: [[0; BOX]; FINE] }
     }
 
     /// Draws one stroke, with round ends and joints.
     fn draw(&mut self, stroke: &Stroke, fit: Fit, radius: f64) {
-        // Steps shorter than this change less than one bit in eight.
-        const SHORTEST: f64 = 1.0;
+        // A quarter of a pixel: leaving out points nearer than this moves no edge by a tenth of a grid line.
+        const SHORTEST: f64 = 2.0;
         let mut places = finite(stroke).map(|place| fit.place(place));
         let Some(mut last) = places.next() else { return };
-        self.line(last, last, radius);
+        self.disc(last, radius);
         let mut skipped = None;
         for place in places {
             let (dx, dy) = (place.x - last.x, place.y - last.y);
@@ -127,16 +128,30 @@ impl Sheet {
         }
     }
 
-    /// Inks everything within `radius` of the line from `a` to `b`.
+    /// Goes on from `a`, where there is a disc, to `b`: inks everything within `radius` of the line between.
     fn line(&mut self, a: Place, b: Place, radius: f64) {
-        let first = row_from(a.y.min(b.y) - radius);
-        let end = row_from(a.y.max(b.y) + radius);
-        let edge = Edge::new(a, b, radius);
-        for row in first..end {
-            let y = row as f64 + 0.5;
-            if let Some((left, right)) = edge.span(y) {
-                self.ink(row, row_from(left), row_from(right));
-            }
+        self.disc(b, radius);
+        let (dx, dy) = (b.x - a.x, b.y - a.y);
+        let length = (dx * dx + dy * dy).sqrt();
+        if length == 0.0 {
+            return;
+        }
+        let (dx, dy) = (dx / length, dy / length);
+        // The rectangle between the discs: where two slabs cross.
+        let (along, across) = (Slab::new(dx, dy, 0.0, length), Slab::new(-dy, dx, -radius, radius));
+        let reach = radius * dx.abs();
+        for row in line_from(a.y.min(b.y) - reach)..line_from(a.y.max(b.y) + reach) {
+            let y = row as f64 + 0.5 - a.y;
+            let (one, other) = (along.at(y), across.at(y));
+            self.ink(row, line_from(a.x + one.0.max(other.0)), line_from(a.x + one.1.min(other.1)));
+        }
+    }
+
+    fn disc(&mut self, middle: Place, radius: f64) {
+        for row in line_from(middle.y - radius)..line_from(middle.y + radius) {
+            let y = row as f64 + 0.5 - middle.y;
+            let half = (radius * radius - y * y).max(0.0).sqrt();
+            self.ink(row, line_from(middle.x - half), line_from(middle.x + half));
         }
     }
 
@@ -159,11 +174,10 @@ impl Sheet {
     }
 
     /// Grid points inked in each pixel, 0 to 64.
-    fn coverage(&self) -> [u8; PIXELS] {
-        let mut counts = [0; PIXELS];
+    fn coverage(&self) -> [[u8; BOX]; BOX] {
+        let mut counts = [[0; BOX]; BOX];
         for (row, bytes) in self.rows.iter().enumerate() {
-            let pixels = &mut counts[row / GRID * SIDE..][..SIDE];
-            for (count, byte) in pixels.iter_mut().zip(bytes) {
+            for (count, byte) in counts[row / GRID].iter_mut().zip(bytes) {
                 *count += byte.count_ones() as u8;
             }
         }
@@ -172,65 +186,51 @@ impl Sheet {
 }
 
 /// The first grid line whose middle is at or beyond a coordinate, kept inside the grid.
-fn row_from(coordinate: f64) -> usize {
-    // Casts saturate, and the coordinate is never NaN.
-    ((coordinate + 0.5).floor().max(0.0) as usize).min(FINE)
+fn line_from(coordinate: f64) -> usize {
+    // Casting drops the fraction, as `floor` would, and is faster.
+    ((coordinate + 0.5).max(0.0) as usize).min(FINE)
 }
 
-/// A line with its thickness, asked row by row.
-struct Edge {
-    a: Place,
-    b: Place,
-    radius: f64,
-    /// Half the thickness, across the line.
-    across: Place,
+/// Everything between two parallel lines: `low <= x_part * x + y_part * y <= high`.
+struct Slab {
+    /// One over `x_part`; infinite for a level slab.
+    inverse: f64,
+    y_part: f64,
+    low: f64,
+    high: f64,
 }
 
-impl Edge {
-    fn new(a: Place, b: Place, radius: f64) -> Self {
-        let (dx, dy) = (b.x - a.x, b.y - a.y);
-        let length = (dx * dx + dy * dy).sqrt();
-        let unit = if length > 0.0 { radius / length } else { 0.0 };
-        Self { a, b, radius, across: Place { x: -dy * unit, y: dx * unit } }
+impl Slab {
+    fn new(x_part: f64, y_part: f64, low: f64, high: f64) -> Self {
+        Self { inverse: 1.0 / x_part, y_part, low, high }
     }
 
-    /// Where the row at height `y` enters and leaves the ink. The ink is convex, so that is one span.
-    fn span(&self, y: f64) -> Option<(f64, f64)> {
-        let mut span = (f64::INFINITY, f64::NEG_INFINITY);
-        let mut widen = |left: f64, right: f64| span = (span.0.min(left), span.1.max(right));
-        for end in [self.a, self.b] {
-            let rest = self.radius * self.radius - (y - end.y) * (y - end.y);
-            if rest >= 0.0 {
-                let half = rest.sqrt();
-                widen(end.x - half, end.x + half);
-            }
+    /// The x at which the row at height `y` enters and leaves the slab.
+    fn at(&self, y: f64) -> (f64, f64) {
+        let (a, b) = (self.low - self.y_part * y, self.high - self.y_part * y);
+        // A row along a level slab is wholly inside or outside it; on its edge, zero times infinity would be no number.
+        if self.inverse.is_infinite() {
+            return if a <= 0.0 && b >= 0.0 { (f64::NEG_INFINITY, f64::INFINITY) } else { (0.0, 0.0) };
         }
-        for side in [1.0, -1.0] {
-            let (ax, ay) = (self.a.x + side * self.across.x, self.a.y + side * self.across.y);
-            let (bx, by) = (self.b.x + side * self.across.x, self.b.y + side * self.across.y);
-            let t = (y - ay) / (by - ay);
-            if (0.0..=1.0).contains(&t) {
-                let x = ax + t * (bx - ax);
-                widen(x, x);
-            }
-        }
-        (span.0 <= span.1).then_some(span)
+        let (a, b) = (a * self.inverse, b * self.inverse);
+        (a.min(b), a.max(b))
     }
 }
 
 /// Moves coverage by whole pixels until its mass is as near to the middle as that can be without losing ink.
-fn centred(counts: &[u8; PIXELS]) -> [u8; PIXELS] {
+fn centred(counts: &[[u8; BOX]; BOX]) -> [u8; PIXELS] {
     let (mut columns, mut rows) = (Mass::default(), Mass::default());
-    for (index, &count) in counts.iter().enumerate() {
-        columns.add(index % SIDE, count);
-        rows.add(index / SIDE, count);
+    for (y, row) in counts.iter().enumerate() {
+        for (x, &count) in row.iter().enumerate() {
+            columns.add(x, count);
+            rows.add(y, count);
+        }
     }
     let (right, down) = (columns.shift(), rows.shift());
     let mut image = [0; PIXELS];
-    for row in 0..rows.extent {
-        let from = &counts[row * SIDE..][..columns.extent];
-        let to = &mut image[(row + down) * SIDE + right..][..columns.extent];
-        for (pixel, &count) in to.iter_mut().zip(from) {
+    for (y, row) in counts[..rows.extent].iter().enumerate() {
+        let to = &mut image[(y + down) * SIDE + right..][..columns.extent];
+        for (pixel, &count) in to.iter_mut().zip(row) {
             *pixel = (u16::from(count) * 255 / (GRID * GRID) as u16) as u8;
         }
     }

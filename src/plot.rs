@@ -215,6 +215,14 @@ impl Measure {
         }
     }
 
+    /// A value as it is told.
+    pub fn value(self, value: f64) -> String {
+        match self {
+            Self::Loss => format!("{value:.4}"),
+            Self::Accuracy => format!("{:.2} %", value * 100.0),
+        }
+    }
+
     /// A value as a label of an axis.
     pub fn label(self, value: f64) -> String {
         match self {
@@ -245,15 +253,7 @@ mod tests {
         assert_eq!(Axis::growing(6.0, 6.0, 12.0).ticks(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let losses = Axis::losses([0.02, 2.3].into_iter());
         assert!(losses.ticks().contains(&0.1) && losses.ticks().contains(&1.0));
-        let accuracies = Axis::accuracies([0.1, 0.995].into_iter());
-        assert_eq!(
-            accuracies.ticks(),
-            [0.0, 0.5, 0.9, 0.95, 0.99, 0.995]
-                .into_iter()
-                .filter(|t| accuracies.ticks().contains(t))
-                .collect::<Vec<_>>()
-        );
-        assert!(accuracies.ticks().len() >= 3);
+        assert_eq!(Axis::accuracies([0.1, 0.99].into_iter()).ticks(), [0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99]);
     }
 
     #[test]

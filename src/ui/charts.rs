@@ -57,7 +57,6 @@ fn Chart(
                 <Ticks figure />
                 <Drawing figure pointed label=Signal::derive(summary) />
             </div>
-            <p class="chart-axis" aria-hidden="true">"epoch"</p>
         </figure>
     }
     .into_any()
@@ -109,7 +108,8 @@ fn Ticks(figure: Memo<Figure>) -> impl IntoView {
         let tick = |(at, text): (f64, String)| view! { <span class="tick-y" style:bottom=place(at)>{text}</span> };
         up.get().into_iter().map(tick).collect_view()
     };
-    view! { <div class="ticks" aria-hidden="true">{below}{beside}</div> }.into_any()
+    view! { <div class="ticks" aria-hidden="true"><span class="tick-unit">"epoch"</span>{below}{beside}</div> }
+        .into_any()
 }
 
 /// Arrow keys go along the curve.

@@ -8,7 +8,6 @@ use leptos::prelude::*;
 
 use super::phrase;
 use super::state::Page;
-use crate::protocol::DatasetReport;
 use crate::run::{Run, State};
 
 #[component]
@@ -18,7 +17,7 @@ pub fn Controls(page: Page) -> impl IntoView {
             <Buttons page />
             <Status page />
             <Meter page />
-            <Images page />
+            <Fallback page />
         </div>
     }
     .into_any()
@@ -33,50 +32,43 @@ fn Buttons(page: Page) -> impl IntoView {
     let blocked = move || is(State::Loading) || page.invalid.with(|fields| !fields.is_empty());
     let label = move || if is(State::Finished) { "Train again" } else { "Start training" };
     let primary = [NodeRef::<html::Button>::new(), NodeRef::new(), NodeRef::new()];
-    keep_focus(state, primary);
+    let pressed = StoredValue::new(false);
+    keep_focus(state, pressed, primary);
+    let press = move |act: fn(Page)| {
+        pressed.set_value(true);
+        act(page);
+    };
     view! {
         <div class="controls-buttons">
             <button node_ref=primary[0] class="button button-primary" type="button" data-testid="start" hidden=active
-                disabled=move || active() || blocked() on:click=move |_| page.start()>
+                disabled=move || active() || blocked() on:click=move |_| press(Page::start)>
                 <Icon path="M7 4.5v15l12.5-7.5z" />{label}
             </button>
             <button node_ref=primary[1] class="button button-primary" type="button" data-testid="pause"
                 hidden=move || !is(State::Training) disabled=move || !is(State::Training)
-                on:click=move |_| page.pause()>
+                on:click=move |_| press(Page::pause)>
                 <Icon path="M7 5h3.5v14H7zM13.5 5H17v14h-3.5z" />"Pause"
             </button>
             <button node_ref=primary[2] class="button button-primary" type="button" data-testid="resume"
                 hidden=move || !is(State::Paused) disabled=move || !is(State::Paused)
-                on:click=move |_| page.resume()>
+                on:click=move |_| press(Page::resume)>
                 <Icon path="M7 4.5v15l12.5-7.5z" />"Resume"
             </button>
             <button class="button" type="button" data-testid="step" title="Take one step, then hold (while paused)"
                 disabled=move || !is(State::Paused) on:click=move |_| page.step()>
-                <Icon path="M6 5v14l9-7zM16.5 5H19v14h-2.5z" />"Step"
+                <Icon path="M6 5v14l9-7zM16.5 5H19v14h-2.5z" /><span class="button-word">"Step"</span>
             </button>
             <button class="button" type="button" data-testid="stop" title="End the run; the network keeps what it learned"
                 disabled=move || !active() on:click=move |_| page.stop()>
-                <Icon path="M6 6h12v12H6z" />"Stop"
+                <Icon path="M6 6h12v12H6z" /><span class="button-word">"Stop"</span>
             </button>
         </div>
     }
     .into_any()
 }
 
-/// A button that hides takes the focus with it: hand it to the one that takes its place.
-fn keep_focus(state: Memo<State>, primary: [NodeRef<html::Button>; 3]) {
-    let held = StoredValue::new(false);
-    let holds = move || {
-        let active = document().active_element();
-        primary.iter().any(|button| button.get_untracked().is_some_and(|button| active.as_ref() == Some(&button)))
-    };
-    // Asked before the views change, answered after.
-    Effect::new_isomorphic(move |_| {
-        state.track();
-        if holds() {
-            held.set_value(true);
-        }
-    });
+/// A pressed button that hides loses the focus: hand it to the one that takes its place.
+fn keep_focus(state: Memo<State>, pressed: StoredValue<bool>, primary: [NodeRef<html::Button>; 3]) {
     Effect::new(move |_| {
         let shown = match state.get() {
             State::Training => 1,
@@ -84,14 +76,17 @@ fn keep_focus(state: Memo<State>, primary: [NodeRef<html::Button>; 3]) {
             State::Ready | State::Finished | State::Failed => 0,
             State::Loading => return,
         };
-        if held.with_value(|held| *held) {
-            held.set_value(false);
-            request_animation_frame(move || {
-                if let Some(button) = primary[shown].get_untracked() {
-                    let _ = button.focus();
-                }
-            });
+        if !pressed.try_update_value(std::mem::take).unwrap_or(false) {
+            return;
         }
+        // After the views changed; and only when nobody went elsewhere in the meantime.
+        request_animation_frame(move || {
+            let active = document().active_element();
+            let lost = active.is_none_or(|active| active.tag_name() == "BODY" || active.has_attribute("hidden"));
+            if let (true, Some(button)) = (lost, primary[shown].get_untracked()) {
+                let _ = button.focus();
+            }
+        });
     });
 }
 
@@ -148,23 +143,14 @@ fn time_left(run: &Run) -> String {
     run.remaining_secs().filter(|_| active).map(phrase::time_left).unwrap_or_default()
 }
 
-/// The images in use; said plainly when they are not those that were asked for.
+/// Said plainly when the images are not those that were asked for.
 #[component]
-fn Images(page: Page) -> impl IntoView {
-    let dataset = Memo::new(move |_| page.run.with(|run| run.dataset.clone()));
-    let told = move || dataset.with(|report| report.as_ref().map(phrase::images));
-    let fallback = Memo::new(move |_| dataset.with(|report| report.as_ref().and_then(why_others)));
+fn Fallback(page: Page) -> impl IntoView {
+    let why = Memo::new(move |_| page.run.with(|run| run.dataset.as_ref().and_then(|report| report.fallback.clone())));
     view! {
-        <p class="images" data-testid="dataset-report" data-dataset=move || dataset.get().map(|report| report.id.to_string())>
-            {told}
-        </p>
-        <Show when=move || fallback.with(Option::is_some)>
-            <p class="notice" role="note" data-testid="dataset-fallback">{fallback}</p>
+        <Show when=move || why.with(Option::is_some)>
+            <p class="notice" role="note" data-testid="dataset-fallback">{why}</p>
         </Show>
     }
     .into_any()
-}
-
-fn why_others(report: &DatasetReport) -> Option<String> {
-    report.fallback.clone()
 }

@@ -5,7 +5,7 @@ use crate::protocol::{EpochReport, StepReport};
 use crate::run::Run;
 
 /// Steps that the smoothed line looks back over.
-const REACH: f64 = 25.0;
+const REACH: f64 = 12.0;
 
 /// A chart, ready to be drawn.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,11 +91,11 @@ impl Figure {
         let next = run.steps.partition_point(|step| (step.step as f64) < place);
         let step = run.steps.get(next).unwrap_or(last);
         let validation = run.epochs.iter().rev().find(|epoch| epoch.step <= step.step);
-        let value = |value: f64| format!("{value:.4}");
         Reading {
             place: place_text(step),
-            training: value(measure.of(&step.batch)),
-            validation: validation.map_or("–".into(), |epoch: &EpochReport| value(measure.of(&epoch.validation))),
+            training: measure.value(measure.of(&step.batch)),
+            validation: validation
+                .map_or("–".into(), |epoch: &EpochReport| measure.value(measure.of(&epoch.validation))),
         }
     }
 }

@@ -11,10 +11,16 @@ use crate::protocol::EpochReport;
 #[component]
 pub fn Log(page: Page) -> impl IntoView {
     let epochs = Memo::new(move |_| page.run.with(|run| run.epochs.clone()));
+    let images = Memo::new(move |_| page.run.with(|run| run.dataset.clone()));
+    let id = move || images.with(|report| report.as_ref().map(|report| report.id.to_string()));
+    let told = move || images.with(|report| report.as_ref().map(phrase::images));
     let empty = move || epochs.with(Vec::is_empty);
     view! {
         <section class="card log">
-            <h2 class="card-title" id="log-title">"Epochs"</h2>
+            <div class="log-head">
+                <h2 class="card-title" id="log-title">"Epochs"</h2>
+                <p class="log-images" data-testid="dataset-report" data-dataset=id>{told}</p>
+            </div>
             <p class="log-empty" hidden=move || !empty()>
                 "One line for each pass over the training images, as soon as it is done."
             </p>

@@ -19,7 +19,7 @@ impl Question {
     }
 
     /// The version to ask with, when it is time to ask.
-    pub fn next(&mut self) -> Option<u64> {
+    pub fn ask(&mut self) -> Option<u64> {
         if !self.wanted || self.under_way {
             return None;
         }
@@ -56,27 +56,27 @@ mod tests {
     #[test]
     fn one_question_at_a_time_and_the_newest() {
         let mut question = Question::default();
-        assert_eq!(question.next(), None);
+        assert_eq!(question.ask(), None);
         question.want();
-        assert_eq!(question.next(), Some(1));
+        assert_eq!(question.ask(), Some(1));
         question.want();
         question.want();
-        assert_eq!(question.next(), None);
+        assert_eq!(question.ask(), None);
         assert!(question.answered(1));
-        assert_eq!(question.next(), Some(2));
+        assert_eq!(question.ask(), Some(2));
         assert!(question.answered(2));
-        assert_eq!(question.next(), None);
+        assert_eq!(question.ask(), None);
     }
 
     #[test]
     fn an_answer_about_a_cleared_pad_is_stale() {
         let mut question = Question::default();
         question.want();
-        question.next();
+        question.ask();
         question.forget();
         assert!(!question.answered(1));
         question.want();
-        assert_eq!(question.next(), Some(2));
+        assert_eq!(question.ask(), Some(2));
         assert!(question.answered(2));
     }
 
@@ -84,8 +84,8 @@ mod tests {
     fn a_lost_question_is_asked_again() {
         let mut question = Question::default();
         question.want();
-        question.next();
+        question.ask();
         question.lost();
-        assert_eq!(question.next(), Some(2));
+        assert_eq!(question.ask(), Some(2));
     }
 }

@@ -15,11 +15,10 @@ pub fn Settings(page: Page) -> impl IntoView {
     let busy = Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Training | State::Paused)));
     // On a phone the pad comes first; where there is room, nothing is hidden.
     let open = browser::matches("(min-width: 700px)");
-    let summary =
-        move || page.spec.with(|spec| format!("{} · {} epochs · batch {}", spec.model, spec.epochs, spec.batch));
+    let summary = move || page.spec.with(|spec| format!("{} · {} · {} epochs", spec.model, spec.dataset, spec.epochs));
     let engines = ENGINES.map(|engine| (engine.id(), engine_label(engine))).to_vec();
     let models: Vec<_> = ModelId::ALL.iter().map(|model| (model.id(), model_label(*model))).collect();
-    let datasets = vec![("mnist", "MNIST, handwritten"), ("synthetic", "Synthetic, drawn here")];
+    let datasets = vec![("mnist", "MNIST"), ("synthetic", "Synthetic")];
     view! {
         <details class="settings" open=open>
             <summary class="settings-summary">"Settings "<span class="settings-digest">{summary}</span></summary>
@@ -43,7 +42,7 @@ pub fn Settings(page: Page) -> impl IntoView {
 
 fn engine_label(engine: EngineChoice) -> &'static str {
     match engine {
-        EngineChoice::Auto => "Fastest here",
+        EngineChoice::Auto => "Automatic",
         EngineChoice::WebGpu => "WebGPU",
         EngineChoice::Cpu => "CPU",
         EngineChoice::Gpu => "GPU",

@@ -288,7 +288,7 @@ impl Page {
         let open = self.run.with_untracked(|run| run.engine.is_some());
         let Some(pixels) = self.pixels.get_untracked().filter(|_| open) else { return };
         self.line.update_value(|line| {
-            if let (Some(client), Some(version)) = (&mut line.client, line.question.next()) {
+            if let (Some(client), Some(version)) = (&mut line.client, line.question.ask()) {
                 client.send(Command::Predict { version, pixels: pixels.to_vec() });
             }
         });

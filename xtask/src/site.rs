@@ -14,6 +14,8 @@ use crate::{data, root, run, say, target_dir};
 
 /// What the page is made of: a change in one of these builds it again. Those that do not exist are left out.
 const SOURCES: [&str; 4] = ["src", "style", "public", "index.html"];
+/// Cargo's profile for serving: full speed in the tab, quicker to build again than the release profile.
+const QUICK_PROFILE: &str = "tab";
 /// Tells the hook where the gzipped files of MNIST are; empty when there are none.
 const SITE_DATA: &str = "INKLING_SITE_DATA";
 /// Where the page looks for MNIST, relative to itself.
@@ -28,7 +30,7 @@ pub struct Serve {
     /// Open the page in a browser.
     #[arg(long)]
     open: bool,
-    /// Build as for publishing: slower to build, faster to train.
+    /// Build as for publishing: smaller files, slower to build.
     #[arg(long)]
     release: bool,
 }
@@ -49,7 +51,8 @@ pub fn serve(options: &Serve) -> Result<()> {
     check_port(options.port)?;
     let mut trunk = trunk()?;
     trunk.args(["serve", "--address", "127.0.0.1", "--port", &options.port.to_string()]);
-    trunk.args(["--release", &options.release.to_string(), "--open", &options.open.to_string()]);
+    trunk.args(["--open", &options.open.to_string()]);
+    trunk.args(if options.release { ["--release", "true"] } else { ["--cargo-profile", QUICK_PROFILE] });
     // Not dist/: that is for sites to publish.
     trunk.arg("--dist").arg(target_dir()?.join("site/serve"));
     for source in SOURCES.iter().filter(|source| root().join(source).exists()) {

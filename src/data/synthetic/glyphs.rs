@@ -1,5 +1,7 @@
 //! How people write the ten digits: the knots of each variant, with the chances that make no two alike.
 
+use std::f64::consts::FRAC_PI_4;
+
 use super::hand::Hand;
 use super::pen::{Knot, at, corner};
 
@@ -40,7 +42,7 @@ fn oval(x: f64, y: f64, half_width: f64, half_height: f64, step: f64) -> Knot {
 
 /// The tangent of an eighth of a turn times `quarter` (0 to 1), to three digits.
 fn half_tangent(quarter: f64) -> f64 {
-    quarter * (0.7854 + quarter * quarter * (0.1615 + 0.0531 * quarter * quarter))
+    quarter * (FRAC_PI_4 + quarter * quarter * (0.1615 + 0.0531 * quarter * quarter))
 }
 
 fn zero(hand: &mut Hand) -> Glyph {
@@ -81,17 +83,23 @@ fn one(hand: &mut Hand) -> Glyph {
 
 fn two(hand: &mut Hand) -> Glyph {
     let right = hand.between(0.5, 0.95);
-    let reach = hand.between(0.8, 1.35);
+    let reach = hand.between(0.7, 1.35);
     let foot = hand.around(0.93, 0.05);
-    let mut knots = vec![
-        at(hand.around(0.08, 0.1), hand.between(0.05, 0.42)),
-        at(right * hand.between(0.4, 0.6), 0.0),
-        at(right, hand.around(0.25, 0.06)),
-        at(right * hand.between(0.6, 0.9), hand.around(0.6, 0.07)),
-    ];
+    let mut knots = if hand.chance(0.12) {
+        // A bar and a straight way down, as in a Z.
+        let turn = Knot { round: hand.between(0.0, 0.6), ..at(right, hand.around(0.03, 0.05)) };
+        vec![at(hand.around(0.0, 0.08), hand.around(0.06, 0.06)), turn, at(right * 0.6, hand.around(0.45, 0.06))]
+    } else {
+        vec![
+            at(hand.around(0.08, 0.1), hand.between(0.0, 0.42)),
+            at(right * hand.between(0.4, 0.6), 0.0),
+            at(right, hand.around(0.25, 0.06)),
+            at(right * hand.between(0.6, 1.0), hand.between(0.48, 0.7)),
+        ]
+    };
     if hand.chance(0.5) {
         // A loop at the lower left, from flat to round.
-        let (width, height) = (hand.between(0.12, 0.45), hand.between(0.04, 0.35));
+        let (width, height) = (hand.between(0.12, 0.55), hand.between(0.04, 0.38));
         let left = hand.around(0.03, 0.06);
         knots.extend([at(left + width * 0.4, foot), at(left, foot - height * 0.4)]);
         knots.extend([at(left + width * 0.4, foot - height), at(left + width, foot - height * 0.4)]);
@@ -157,7 +165,7 @@ fn four(hand: &mut Hand) -> Glyph {
 }
 
 fn five(hand: &mut Hand) -> Glyph {
-    let neck = hand.around(0.4, 0.06);
+    let neck = hand.between(0.24, 0.5);
     let left = hand.around(0.2, 0.08);
     let belly = [
         Knot { round: hand.between(0.0, 0.9), ..at(left - hand.around(0.03, 0.06), neck) },
@@ -177,7 +185,7 @@ fn five(hand: &mut Hand) -> Glyph {
 }
 
 fn six(hand: &mut Hand) -> Glyph {
-    let loop_top = hand.around(0.46, 0.1);
+    let loop_top = hand.around(0.47, 0.12);
     let left = hand.around(0.05, 0.05);
     let right = hand.around(0.9, 0.14);
     let middle = (left + right) / 2.0;
@@ -185,13 +193,17 @@ fn six(hand: &mut Hand) -> Glyph {
     let mut knots = vec![
         at(left + hand.between(-0.1, 0.65), 0.0),
         at(left + hand.around(0.1, 0.06), hand.around(0.35, 0.05)),
-        at(left, hand.around(0.72, 0.05)),
+        at(left, hand.around(0.7, 0.06)),
         at(middle - hand.around(0.05, 0.06), 1.0),
-        at(right, low + hand.around(0.0, 0.04)),
-        at(hand.around(middle + 0.08, 0.09), loop_top),
+        at(right, low + hand.between(-0.12, 0.06)),
+        at(hand.around(middle + 0.13, 0.13), loop_top),
     ];
-    // The loop ends at the stem, beyond it, or inside.
-    let end = left + hand.around(0.1, 0.13);
+    // The loop ends in the open, or at the stem, or beyond it and may run on.
+    if hand.chance(0.3) {
+        knots.push(at(hand.between(left + 0.15, middle), hand.between(loop_top + 0.08, 0.9)));
+        return vec![knots];
+    }
+    let end = left + hand.around(0.08, 0.1);
     knots.push(at(end, hand.between(loop_top + 0.08, 0.9)));
     if hand.chance(0.2) {
         knots.push(at(end + hand.between(0.05, 0.2), hand.between(0.85, 1.0)));
@@ -224,7 +236,7 @@ fn seven(hand: &mut Hand) -> Glyph {
 
 fn eight(hand: &mut Hand) -> Glyph {
     let waist = hand.around(0.47, 0.07);
-    let (top, bottom) = (hand.between(0.2, 0.45), hand.between(0.2, 0.5));
+    let (top, bottom) = (hand.between(0.2, 0.45), hand.between(0.13, 0.5));
     if hand.chance(0.12) {
         let start = hand.around(0.0, 1.5);
         let ring = |y: f64, half_width: f64, half_height: f64| {
@@ -235,7 +247,7 @@ fn eight(hand: &mut Hand) -> Glyph {
     }
     let cross = at(hand.around(0.5, 0.06), waist);
     vec![vec![
-        at(hand.around(0.5 + top * 0.95, 0.09), hand.around(0.12, 0.07)),
+        at(0.5 + top * hand.between(0.6, 1.5), hand.between(0.0, 0.26)),
         at(hand.around(0.5, 0.05), 0.0),
         at(0.5 - top, waist * 0.5),
         cross,

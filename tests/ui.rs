@@ -1,0 +1,285 @@
+//! The page in a real browser, as a person uses it: load, train, pause, draw, read. On both engines.
+//!
+//! WebGPU runs on a software adapter, where one step takes seconds: its runs are as small as they can be.
+
+#[path = "common/visit.rs"]
+mod visit;
+
+use visit::{PATIENTLY, SOON, Visit};
+use xtask::browser::Viewport;
+
+/// A short run on the CPU engine: ten steps in each of two epochs.
+const SHORT: &str = "engine=cpu&dataset=mnist&model=compact&limit=640&test_limit=200&epochs=2&batch=64&seed=3";
+/// A run that does not end by itself during a test.
+const LONG: &str = "engine=cpu&dataset=mnist&model=compact&epochs=40&batch=64&test_limit=200";
+/// Ten steps, the same on every engine.
+const TEN_STEPS: &str = "dataset=mnist&model=compact&limit=320&test_limit=32&epochs=1&batch=32&seed=5&start=1";
+
+/// The strokes of a 4: an open one.
+const FOUR: [&[(f64, f64)]; 2] = [
+    &[(0.32, 0.18), (0.28, 0.35), (0.26, 0.52), (0.45, 0.52), (0.66, 0.5)],
+    &[(0.6, 0.2), (0.58, 0.4), (0.56, 0.6), (0.55, 0.85)],
+];
+
+fn draw(visit: &mut Visit) {
+    for stroke in FOUR {
+        visit.page.stroke("draw-pad", stroke).unwrap();
+    }
+}
+
+/// The bytes of the image that the network sees.
+fn pixels(visit: &mut Visit) -> Vec<u8> {
+    let decoded = "Array.from(atob(document.querySelector(\"[data-testid='network-input']\").dataset.pixels),
+        (letter) => letter.charCodeAt(0))";
+    let bytes = visit.page.evaluate(decoded).unwrap();
+    bytes.as_array().unwrap().iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect()
+}
+
+fn ink(visit: &mut Visit) -> u64 {
+    pixels(visit).iter().map(|pixel| u64::from(*pixel)).sum()
+}
+
+/// The length of a curve's path.
+fn curve(visit: &mut Visit, chart: &str, of: &str) -> usize {
+    let path = format!("document.querySelector(\"[data-testid='{chart}'] .chart-{of}\").getAttribute('d').length");
+    usize::try_from(visit.page.evaluate(&path).unwrap().as_u64().unwrap()).unwrap()
+}
+
+#[test]
+fn a_link_trains_on_the_cpu_and_shows_it() {
+    let mut visit = Visit::new(&format!("{SHORT}&start=1"));
+    visit.wait_for_state("finished", PATIENTLY);
+    assert_eq!(visit.attribute("engine", "data-engine"), "cpu");
+    assert_eq!(visit.attribute("dataset-report", "data-dataset"), "mnist");
+    assert_eq!(visit.log("data-epoch"), [1.0, 2.0]);
+    for figure in ["data-loss", "data-accuracy", "data-val-loss", "data-val-accuracy"] {
+        let values = visit.log(figure);
+        assert!(values.iter().all(|value| value.is_finite() && *value >= 0.0), "{figure}: {values:?}");
+    }
+    let losses = visit.log("data-loss");
+    assert!(losses[1] < losses[0], "the loss does not fall: {losses:?}");
+    for chart in ["chart-loss", "chart-accuracy"] {
+        for of in ["training", "validation"] {
+            assert!(curve(&mut visit, chart, of) > 10, "{chart} has no {of} curve");
+        }
+    }
+    assert_eq!(visit.first_losses().len(), 10);
+    assert!(visit.number("throughput", "data-images-per-second") > 10.0);
+    visit.assert_clean();
+}
+
+#[test]
+fn the_same_seed_gives_the_same_losses() {
+    let losses = [3, 3, 4].map(|seed| {
+        let query = SHORT.replace("seed=3", &format!("seed={seed}")).replace("epochs=2", "epochs=1");
+        let mut visit = Visit::new(&format!("{query}&start=1"));
+        visit.wait_for_state("finished", PATIENTLY);
+        visit.first_losses()
+    });
+    assert_eq!(losses[0], losses[1]);
+    assert_ne!(losses[0], losses[2]);
+}
+
+#[test]
+fn a_run_is_paused_stepped_resumed_stopped_and_started_again() {
+    let mut visit = Visit::new(LONG);
+    visit.wait_for_state("ready", PATIENTLY);
+    assert_eq!(visit.n_steps(), 0);
+    visit.page.click("start").unwrap();
+    visit.wait_past_step(2, PATIENTLY);
+    command_run(&mut visit);
+    // In the middle of the first epoch: it has no line in the log.
+    assert!(visit.log("data-epoch").is_empty());
+
+    visit.page.click("start").unwrap();
+    visit.wait_for_state("training", SOON);
+    let restarted = visit.wait_past_step(0, SOON);
+    assert!(restarted < 100, "a new run counts from the start, not from {restarted}");
+    visit.page.click("stop").unwrap();
+    visit.wait_for_state("finished", SOON);
+    visit.assert_clean();
+}
+
+/// Pauses a run, steps once, resumes it and stops it, on whatever engine.
+fn command_run(visit: &mut Visit) {
+    visit.page.click("pause").unwrap();
+    visit.wait_for_state("paused", PATIENTLY);
+    let held = visit.n_steps();
+    // Half a second is four refreshes of the page.
+    visit.page.evaluate("new Promise((done) => setTimeout(done, 500))").unwrap();
+    assert_eq!(visit.n_steps(), held, "a paused run goes on");
+
+    visit.page.click("step").unwrap();
+    assert_eq!(visit.wait_past_step(held, PATIENTLY), held + 1);
+    visit.wait_for_state("paused", PATIENTLY);
+    assert_eq!(visit.n_steps(), held + 1, "one step is one step");
+
+    visit.page.click("resume").unwrap();
+    visit.wait_past_step(held + 1, PATIENTLY);
+    assert_eq!(visit.attribute("status", "data-state"), "training");
+    visit.page.click("stop").unwrap();
+    visit.wait_for_state("finished", PATIENTLY);
+}
+
+#[test]
+fn a_drawn_digit_is_read_and_cleared() {
+    let mut visit = Visit::new("engine=cpu");
+    visit.wait_for_state("ready", PATIENTLY);
+    assert_eq!(visit.attribute("prediction", "data-digit"), "");
+    assert_eq!(ink(&mut visit), 0);
+
+    draw(&mut visit);
+    visit.wait_for_reading(SOON);
+    assert!((0.0..10.0).contains(&visit.number("prediction", "data-digit")));
+    assert!((visit.sum_of_probabilities() - 1.0).abs() < 1e-3);
+    assert_eq!(pixels(&mut visit).len(), 28 * 28);
+    let whole = ink(&mut visit);
+    assert!(whole > 5_000, "a 4 has more ink than {whole}");
+
+    visit.page.click("undo").unwrap();
+    let part = ink(&mut visit);
+    assert_ne!(part, whole);
+    visit.page.press("Control+Shift+z").unwrap();
+    assert_eq!(ink(&mut visit), whole);
+    visit.page.press("Control+z").unwrap();
+    assert_eq!(ink(&mut visit), part);
+    visit.page.click("redo").unwrap();
+    assert_eq!(ink(&mut visit), whole);
+
+    visit.page.click("clear").unwrap();
+    assert_eq!(ink(&mut visit), 0);
+    assert_eq!(visit.attribute("prediction", "data-digit"), "");
+    visit.assert_clean();
+}
+
+#[test]
+fn the_reading_follows_the_network_while_it_learns() {
+    let mut visit = Visit::new(&format!("{LONG}&start=1"));
+    visit.wait_past_step(0, PATIENTLY);
+    draw(&mut visit);
+    visit.wait_for_reading(SOON);
+    let version = visit.number("prediction", "data-version");
+    let newer = format!("document.querySelector(\"[data-testid='prediction']\").dataset.version > {}", version + 3.0);
+    visit.page.wait_for(&newer, SOON).unwrap();
+    assert_eq!(visit.attribute("status", "data-state"), "training");
+    visit.assert_clean();
+}
+
+#[test]
+fn a_finger_draws_and_does_not_scroll() {
+    let mut visit = Visit::new("engine=cpu");
+    visit.wait_for_state("ready", PATIENTLY);
+    visit.page.set_viewport(Viewport { width: 360, height: 640, scale: 2.0, mobile: true }).unwrap();
+    let wide = "document.documentElement.scrollWidth > innerWidth";
+    assert_eq!(visit.page.evaluate(wide).unwrap(), false, "the page is wider than a phone");
+    visit.page.bounds("draw-pad").unwrap();
+    let before = visit.page.evaluate("scrollY").unwrap();
+    visit.page.touch_stroke("draw-pad", &[(0.5, 0.9), (0.5, 0.7), (0.5, 0.5), (0.5, 0.3), (0.5, 0.1)]).unwrap();
+    assert_eq!(visit.page.evaluate("scrollY").unwrap(), before, "the page scrolled under the stroke");
+    visit.wait_for_reading(SOON);
+    visit.assert_clean();
+}
+
+#[test]
+fn the_address_fills_the_form_and_follows_it() {
+    let query =
+        "engine=cpu&dataset=synthetic&model=compact&epochs=7&batch=50&lr=0.01&seed=99&limit=1000&test_limit=300";
+    let mut visit = Visit::new(query);
+    let shown = |visit: &mut Visit, testid: &str| {
+        visit.page.evaluate(&format!("document.querySelector(\"[data-testid='{testid}']\").value")).unwrap()
+    };
+    let fields = [("dataset", "synthetic"), ("model", "compact"), ("epochs", "7"), ("batch", "50"), ("seed", "99")];
+    for (testid, value) in fields.into_iter().chain([("learning-rate", "0.01")]) {
+        assert_eq!(shown(&mut visit, testid), value, "{testid}");
+    }
+    visit.page.fill("epochs", "5").unwrap();
+    let address = visit.page.wait_for("location.search.includes('epochs=5') && location.search", SOON).unwrap();
+    let address = address.as_str().unwrap().trim_start_matches('?').to_owned();
+    for part in query.replace("epochs=7", "epochs=5").split('&').filter(|part| *part != "model=compact") {
+        assert!(address.contains(part), "{part} is not in {address}");
+    }
+    // The link makes the same page elsewhere.
+    visit.page.reload().unwrap();
+    assert_eq!(shown(&mut visit, "epochs"), "5");
+    visit.assert_clean();
+}
+
+#[test]
+fn a_mistake_in_the_address_is_told_with_a_remedy() {
+    let mut visit = Visit::new("engine=cpu&model=compcat&epochs=-3");
+    visit.page.wait_for("document.querySelector(\"[data-testid='error']\").innerText", SOON).unwrap();
+    let told = visit.page.text("error").unwrap();
+    assert!(told.contains("compcat") && told.contains("compact"), "{told}");
+    assert!(told.contains("epochs=-3") && told.contains("whole number"), "{told}");
+    // The rest works with its defaults.
+    visit.wait_for_state("ready", PATIENTLY);
+    visit.assert_clean();
+}
+
+#[test]
+fn without_mnist_it_trains_on_synthetic_digits_and_says_so() {
+    let mut visit = Visit::without_mnist(&format!("{SHORT}&start=1"));
+    visit.wait_for_state("finished", PATIENTLY);
+    assert_eq!(visit.attribute("dataset-report", "data-dataset"), "synthetic");
+    let told = visit.page.text("dataset-fallback").unwrap();
+    assert!(told.contains("MNIST") && told.contains("synthetic"), "{told}");
+    assert_eq!(visit.log("data-epoch"), [1.0, 2.0]);
+    visit.assert_at_home();
+}
+
+#[test]
+fn everything_is_reached_by_keyboard() {
+    let mut visit = Visit::new(LONG);
+    visit.wait_for_state("ready", PATIENTLY);
+    let mut reached = Vec::new();
+    for _ in 0..30 {
+        visit.page.press("Tab").unwrap();
+        let focused = visit.page.evaluate("document.activeElement?.dataset.testid ?? ''").unwrap();
+        reached.push(focused.as_str().unwrap().to_owned());
+    }
+    for testid in ["start", "model", "dataset", "epochs", "batch", "learning-rate", "seed", "draw-pad"] {
+        assert!(reached.iter().any(|name| name == testid), "{testid} is not reached: {reached:?}");
+    }
+    visit.page.evaluate("document.querySelector(\"[data-testid='start']\").focus()").unwrap();
+    visit.page.press("Enter").unwrap();
+    visit.wait_for_state("training", PATIENTLY);
+    visit.wait_past_step(0, PATIENTLY);
+    // The button that took its place has the focus.
+    visit.page.press("Enter").unwrap();
+    visit.wait_for_state("paused", SOON);
+}
+
+#[test]
+fn both_engines_learn_alike() {
+    let [cpu, webgpu] = ["cpu", "webgpu"].map(|engine| {
+        let mut visit = Visit::new(&format!("engine={engine}&{TEN_STEPS}"));
+        visit.wait_for_state("finished", PATIENTLY);
+        assert_eq!(visit.attribute("engine", "data-engine"), engine);
+        assert_eq!(visit.log("data-epoch"), [1.0]);
+        assert!(visit.log("data-val-loss")[0].is_finite());
+        assert!(curve(&mut visit, "chart-loss", "training") > 10);
+        visit.assert_clean();
+        visit.first_losses()
+    });
+    assert_eq!((cpu.len(), webgpu.len()), (10, 10));
+    for (step, (cpu, webgpu)) in cpu.iter().zip(&webgpu).enumerate() {
+        let apart = (cpu - webgpu).abs() / cpu.abs();
+        assert!(apart < 1e-3, "step {}: {cpu} on the CPU, {webgpu} on WebGPU, {apart:.1e} apart", step + 1);
+    }
+    assert!(cpu[9] < cpu[0], "the loss does not fall: {cpu:?}");
+}
+
+#[test]
+fn webgpu_is_commanded_and_reads_the_pad() {
+    let query = "engine=webgpu&dataset=mnist&model=compact&epochs=9&batch=8&limit=800&test_limit=8";
+    let mut visit = Visit::new(query);
+    visit.wait_for_state("ready", PATIENTLY);
+    assert_eq!(visit.attribute("engine", "data-engine"), "webgpu");
+    draw(&mut visit);
+    visit.wait_for_reading(PATIENTLY);
+    assert!((visit.sum_of_probabilities() - 1.0).abs() < 1e-3);
+    visit.page.click("start").unwrap();
+    visit.wait_past_step(0, PATIENTLY);
+    command_run(&mut visit);
+    visit.assert_clean();
+}
