@@ -3,7 +3,9 @@
 //! `auto` takes the graphics card when there is a real one and it passes the self-test, otherwise the CPU. A software
 //! adapter counts as no card: the CPU engine is far faster there.
 
+#[cfg(feature = "gpu")]
 mod adapter;
+#[cfg(feature = "gpu")]
 mod selftest;
 
 use burn::tensor::Device;
@@ -30,15 +32,18 @@ pub async fn open(choice: EngineChoice, on: impl Fn(Phase)) -> Result<Engine, Fa
             Ok(engine) => engine,
             Err(reason) => cpu(Some(reason)),
         }),
-        EngineChoice::WebGpu | EngineChoice::Gpu if choice != adapter::CHOICE => Err(Fault::new(
+        EngineChoice::WebGpu | EngineChoice::Gpu if choice != GRAPHICS => Err(Fault::new(
             format!("The engine \"{choice}\" does not exist here"),
-            format!("Choose \"{}\" or \"cpu\".", adapter::CHOICE),
+            format!("Choose \"{GRAPHICS}\" or \"cpu\"."),
         )),
         EngineChoice::WebGpu | EngineChoice::Gpu => graphics(true, &on).await.map_err(|reason| {
             Fault::new(format!("The engine \"{choice}\" cannot be used: {reason}"), "Choose the engine \"cpu\".")
         }),
     }
 }
+
+/// How users ask for the graphics card here.
+const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::WebGpu } else { EngineChoice::Gpu };
 
 /// The CPU engine, with the reason why no graphics card was taken.
 fn cpu(passed_over: Option<String>) -> Engine {
@@ -50,7 +55,14 @@ fn cpu_name() -> &'static str {
     if cfg!(target_family = "wasm") { "WebAssembly with 128-bit SIMD, one thread" } else { "native SIMD" }
 }
 
+/// A build without the `gpu` feature, as the tests use it, knows no graphics card.
+#[cfg(not(feature = "gpu"))]
+async fn graphics(_: bool, _: &impl Fn(Phase)) -> Result<Engine, String> {
+    Err("this program was built without graphics cards (feature \"gpu\")".into())
+}
+
 /// The graphics card, tested. `Err` says in words why not.
+#[cfg(feature = "gpu")]
 async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Engine, String> {
     on(Phase::Engine);
     let found = adapter::find().await?;

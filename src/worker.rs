@@ -2,12 +2,11 @@
 
 mod fetch;
 
-use std::cell::RefCell;
 use std::panic::{self, PanicHookInfo};
 
 use futures_channel::mpsc::{self, UnboundedReceiver};
 use futures_util::StreamExt;
-use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};

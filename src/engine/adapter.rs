@@ -3,18 +3,11 @@
 use burn::tensor::Device;
 
 use crate::protocol::EngineKind;
-use crate::spec::EngineChoice;
 
 #[cfg(target_family = "wasm")]
 pub use browser::find;
 #[cfg(not(target_family = "wasm"))]
 pub use native::find;
-
-/// How users ask for this engine here.
-#[cfg(target_family = "wasm")]
-pub const CHOICE: EngineChoice = EngineChoice::WebGpu;
-#[cfg(not(target_family = "wasm"))]
-pub const CHOICE: EngineChoice = EngineChoice::Gpu;
 
 /// What it is called in reports.
 #[cfg(target_family = "wasm")]

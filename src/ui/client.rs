@@ -50,7 +50,9 @@ impl Client {
                 let hear = hear.clone();
                 move |event| hear(Heard::Dead(crash(event)))
             }),
-            EventListener::new(&worker, "messageerror", move |_| hear(Heard::Dead(garbled("it was damaged")))),
+            EventListener::new(&worker, "messageerror", move |_| {
+                hear(Heard::Dead(garbled("it was damaged on its way")))
+            }),
         ];
         Ok(Self { worker, ready: false, queue: Vec::new(), _listeners: listeners })
     }
@@ -97,8 +99,10 @@ fn read(event: &web_sys::Event) -> Heard {
     }
 }
 
+/// The details are for the one who mends it: they go to the console.
 fn garbled(why: &str) -> Fault {
-    Fault::new(format!("A message from the worker could not be read: {why}"), "Reload the page.")
+    leptos::logging::error!("a message from the worker: {why}");
+    Fault::new("A message from the worker could not be read", "Reload the page.")
 }
 
 /// Says what the browser tells of a worker's end; a worker that did not even load tells nothing.

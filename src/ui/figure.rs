@@ -4,7 +4,7 @@ use crate::plot::{self, Axis, Measure, Point};
 use crate::protocol::{EpochReport, StepReport};
 use crate::run::Run;
 
-/// Steps that the smoothed line looks back over.
+/// Steps that the smoothed line looks back over, at most.
 const REACH: f64 = 12.0;
 
 /// A chart, ready to be drawn.
@@ -59,11 +59,15 @@ impl Figure {
         let validations: Vec<_> =
             run.epochs.iter().map(|it| Point { x: at(it.step), y: measure.of(&it.validation) }).collect();
         let raw = plot::decimate(&steps, plot::MAX_POINTS);
-        let training = plot::decimate(&plot::smooth(&steps, REACH), plot::MAX_POINTS);
+        // A short run is smoothed less: the line would trail behind it.
+        let reach = REACH.min(steps.len() as f64 / 10.0);
+        let training = plot::decimate(&plot::smooth(&steps, reach), plot::MAX_POINTS);
 
         let done = steps.last().map_or(0.0, |point| point.x);
         let x = Axis::growing(done, at(40).min(1.0), epochs as f64);
-        let y = measure.axis(training.iter().chain(&validations).map(|point| point.y));
+        // Single batches are often wholly right: an axis with room for 100 % would have room for little else.
+        let single: &[Point] = if measure == Measure::Loss { &raw } else { &[] };
+        let y = measure.axis(training.iter().chain(&validations).chain(single).map(|point| point.y));
         let ticks = y.ticks();
         Self {
             grid: ticks.iter().map(|tick| plot::rule(*tick, &y)).collect(),

@@ -28,6 +28,7 @@ pub fn Pad(page: Page) -> impl IntoView {
                 on:pointermove=move |event| pen_move(page, canvas, &event)
                 on:pointerup=move |event| pen_up(page, canvas, &event)
                 on:pointercancel=move |_| drawing.update(|drawing| drawing.cancel())
+                on:contextmenu=|event| event.prevent_default()
                 on:lostpointercapture=move |_| drawing.update(|drawing| drawing.end())>
             </canvas>
             <p class="pad-invitation" aria-hidden="true" hidden=move || drawing.with(|drawing| !drawing.is_empty())>
@@ -68,10 +69,17 @@ fn repaint_with(canvas: NodeRef<html::Canvas>, page: Page) {
             paper.update_value(|paper| page.drawing.with_untracked(|drawing| paper.show(&canvas, drawing, anew)));
         }
     };
+    // The first time waits for the layout that the browser makes anyway.
     Effect::new(move |_| {
-        canvas.track();
+        if canvas.get().is_some() {
+            request_animation_frame(move || repaint(true));
+        }
+    });
+    Effect::new(move |first: Option<()>| {
         page.drawing.track();
-        repaint(false);
+        if first.is_some() {
+            repaint(false);
+        }
     });
     EventListener::new(&window(), "resize", move |_| repaint(true)).forget();
     if let Ok(Some(scheme)) = window().match_media("(prefers-color-scheme: dark)") {
@@ -86,9 +94,6 @@ fn draws(event: &PointerEvent) -> bool {
 
 fn pen_down(page: Page, canvas: NodeRef<html::Canvas>, event: &PointerEvent) {
     let Some(canvas) = canvas.get_untracked().filter(|_| draws(event)) else { return };
-    // Keeps the browser from scrolling, selecting and focusing something else.
-    event.prevent_default();
-    let _ = canvas.focus();
     // Fails only when the pointer is gone already: then its stroke is a dot.
     let _ = canvas.set_pointer_capture(event.pointer_id());
     page.drawing.update(|drawing| {

@@ -2,6 +2,8 @@
 
 #![cfg(all(feature = "page", target_family = "wasm"))]
 
+use std::time::Duration;
+
 use gloo::utils::document;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -23,8 +25,14 @@ const ROOT: &str = "inkling";
 pub fn mount() {
     let root = document().get_element_by_id(ROOT).and_then(|root| root.dyn_into::<web_sys::HtmlElement>().ok());
     let root = root.expect("index.html has an element with this id");
-    root.set_inner_html("");
-    mount_to(root, Whole).forget();
+    // In a task of its own, apart from the one that set the program up.
+    set_timeout(
+        move || {
+            root.set_inner_html("");
+            mount_to(root, Whole).forget();
+        },
+        Duration::ZERO,
+    );
 }
 
 #[component]
@@ -36,21 +44,37 @@ fn Whole() -> impl IntoView {
             <Trouble page />
             <section class="card training" aria-label="Training">
                 <Controls page />
-                <Settings page />
+                <Later turn=1><Settings page /></Later>
             </section>
             <section class="card desk" aria-label="Drawing">
                 <Pad page />
-                <div class="reading">
-                    <Verdict page />
-                    <NetworkInput page />
-                </div>
-                <Probabilities page />
+                <Later turn=2>
+                    <div class="reading">
+                        <Verdict page />
+                        <NetworkInput page />
+                    </div>
+                    <Probabilities page />
+                </Later>
             </section>
             <section class="record" aria-label="Record of the run">
-                <Charts page />
-                <Log page />
+                <Later turn=3><Charts page /></Later>
+                <Later turn=4><Log page /></Later>
             </section>
         </main>
     }
     .into_any()
+}
+
+/// Puts its children into the page in a task of their own: the whole page at once would hold the browser up for
+/// longer than a blink.
+#[component]
+fn Later(
+    /// Which task after the first.
+    turn: u32,
+    children: ChildrenFn,
+) -> impl IntoView {
+    const TURN: Duration = Duration::from_millis(4);
+    let due = RwSignal::new(false);
+    set_timeout(move || _ = due.try_set(true), TURN * turn);
+    view! { <Show when=move || due.get()>{children()}</Show> }.into_any()
 }

@@ -100,13 +100,11 @@ pub fn engine(report: &EngineReport) -> String {
 
 /// What to know about an engine besides its name: why not another, and what makes it slow.
 pub fn engine_note(report: &EngineReport) -> Option<String> {
-    let slow = "This adapter is a program, not hardware: the CPU engine is faster here.";
-    let passed_over = report.passed_over.clone();
-    match (report.software, passed_over) {
-        (true, Some(why)) => Some(format!("{slow} {why}")),
-        (true, None) => Some(slow.into()),
-        (false, why) => why,
+    if report.software {
+        return Some("This adapter is a program, not hardware: the CPU engine is faster here.".into());
     }
+    let why = report.passed_over.as_ref()?;
+    Some(format!("WebGPU was not taken: {}.", why.trim_end_matches('.')))
 }
 
 /// Which images are in use, and how many.
@@ -232,5 +230,10 @@ mod tests {
             EngineReport { kind: EngineKind::WebGpu, adapter: "SwiftShader".into(), software: true, passed_over: None };
         assert_eq!(engine(&report), "WebGPU · SwiftShader");
         assert!(engine_note(&report).is_some_and(|note| note.contains("CPU engine is faster")));
+        let cpu = EngineReport { kind: EngineKind::Cpu, software: false, ..report };
+        assert_eq!(engine_note(&cpu), None);
+        let passed_over = Some("there is no adapter".into());
+        let note = engine_note(&EngineReport { passed_over, ..cpu });
+        assert_eq!(note.as_deref(), Some("WebGPU was not taken: there is no adapter."));
     }
 }

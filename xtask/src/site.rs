@@ -14,8 +14,6 @@ use crate::{data, root, run, say, target_dir};
 
 /// What the page is made of: a change in one of these builds it again. Those that do not exist are left out.
 const SOURCES: [&str; 4] = ["src", "style", "public", "index.html"];
-/// Cargo's profile for serving: full speed in the tab, quicker to build again than the release profile.
-const QUICK_PROFILE: &str = "tab";
 /// Tells the hook where the gzipped files of MNIST are; empty when there are none.
 const SITE_DATA: &str = "INKLING_SITE_DATA";
 /// Where the page looks for MNIST, relative to itself.
@@ -30,7 +28,7 @@ pub struct Serve {
     /// Open the page in a browser.
     #[arg(long)]
     open: bool,
-    /// Build as for publishing: smaller files, slower to build.
+    /// Accepted as a habit of other tools: the page is always built with optimisations, or it would train too slowly.
     #[arg(long)]
     release: bool,
 }
@@ -52,7 +50,10 @@ pub fn serve(options: &Serve) -> Result<()> {
     let mut trunk = trunk()?;
     trunk.args(["serve", "--address", "127.0.0.1", "--port", &options.port.to_string()]);
     trunk.args(["--open", &options.open.to_string()]);
-    trunk.args(if options.release { ["--release", "true"] } else { ["--cargo-profile", QUICK_PROFILE] });
+    if options.release {
+        say("The page is always built with optimisations, with or without --release");
+    }
+    trunk.args(["--release", "true"]);
     // Not dist/: that is for sites to publish.
     trunk.arg("--dist").arg(target_dir()?.join("site/serve"));
     for source in SOURCES.iter().filter(|source| root().join(source).exists()) {
