@@ -52,7 +52,7 @@ fn cpu(passed_over: Option<String>) -> Engine {
 }
 
 fn cpu_name() -> &'static str {
-    if cfg!(target_family = "wasm") { "WebAssembly with 128-bit SIMD, one thread" } else { "native SIMD" }
+    if cfg!(target_family = "wasm") { "WASM SIMD, one thread" } else { "native SIMD" }
 }
 
 /// A build without the `gpu` feature, as the tests use it, knows no graphics card.
@@ -72,7 +72,6 @@ async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Engine, S
     let device = adapter::open().await?;
     on(Phase::SelfTest);
     selftest::compare(&device, &Device::flex()).await?;
-    let report =
-        EngineReport { kind: adapter::KIND, adapter: found.name, software: found.software, passed_over: None };
+    let report = EngineReport { kind: adapter::KIND, adapter: found.name, software: found.software, passed_over: None };
     Ok(Engine { device, report })
 }

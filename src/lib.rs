@@ -22,10 +22,10 @@ pub mod run;
 #[cfg(feature = "engine")]
 pub mod session;
 
-#[cfg(feature = "files")]
-pub mod files;
 #[cfg(feature = "native")]
 pub mod cli;
+#[cfg(feature = "files")]
+pub mod files;
 
 #[cfg(all(feature = "worker", target_family = "wasm"))]
 pub mod worker;

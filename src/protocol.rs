@@ -40,7 +40,10 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The first message of a worker.
-    Ready { protocol: u32, build: String },
+    Ready {
+        protocol: u32,
+        build: String,
+    },
     /// The engine that will compute, and why.
     Engine(EngineReport),
     /// Something long is under way.
@@ -60,7 +63,10 @@ pub enum Event {
     /// The run reached its last epoch.
     Finished(RunSummary),
     /// The answer to [`Command::Predict`].
-    Predicted { version: u64, prediction: Prediction },
+    Predicted {
+        version: u64,
+        prediction: Prediction,
+    },
     /// Something failed; a run in progress is over. Nothing that was shown before is lost.
     Failed(Fault),
     /// The program itself broke down: nothing more comes from this worker.
@@ -105,7 +111,11 @@ pub enum Phase {
     Engine,
     /// One training step on both engines, compared.
     SelfTest,
-    /// Fetching and unpacking images, or drawing them. Counted in bytes or images.
+    /// Fetching packed images from beside the page. Counted in bytes.
+    Fetch,
+    /// Unpacking and checking them. Counted in bytes.
+    Unpack,
+    /// Drawing digits, or reading them from disk. Counted in images.
     Data,
     /// The first step of a run, in which WebGPU compiles its shaders.
     Compile,

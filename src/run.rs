@@ -143,7 +143,7 @@ impl Run {
 
     fn advance(&mut self, progress: Progress) {
         self.progress = Some(progress);
-        if matches!(progress.phase, Phase::Engine | Phase::SelfTest | Phase::Data) {
+        if matches!(progress.phase, Phase::Engine | Phase::SelfTest | Phase::Fetch | Phase::Unpack | Phase::Data) {
             self.state = State::Loading;
         }
     }

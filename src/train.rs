@@ -7,8 +7,8 @@ pub mod recipe;
 
 pub use metrics::{Tally, read_metrics};
 
-use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::ExecutionError;
+use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Tensor};
 
 use crate::data::batch::{self, Batch};
@@ -66,11 +66,7 @@ impl Trainer {
         let gradient = |parameter: Tensor<1>| {
             parameter.grad(&gradients).expect("every parameter of a sequence of layers has a gradient")
         };
-        Backward {
-            tally,
-            gradients: pass.parameters.into_iter().map(gradient).collect(),
-            statistics: pass.statistics,
-        }
+        Backward { tally, gradients: pass.parameters.into_iter().map(gradient).collect(), statistics: pass.statistics }
     }
 
     /// One step of the optimizer. The batch's loss and hits stay on the device.

@@ -13,7 +13,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
 use crate::data::Dataset;
-use crate::protocol::{self, Command, Event, Fault, Phase, Progress};
+use crate::protocol::{self, Command, Event, Fault};
 use crate::session::{Host, Session};
 use crate::spec::DatasetId;
 
@@ -54,8 +54,7 @@ impl Host for Worker {
     }
 
     async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {
-        let on = |done, total| post(&Event::Progress(Progress { phase: Phase::Data, done, total }));
-        fetch::dataset(id, on).await
+        fetch::dataset(id, |progress| post(&Event::Progress(progress))).await
     }
 }
 

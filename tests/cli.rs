@@ -25,7 +25,8 @@ fn workplace() -> TempDir {
 }
 
 fn write_idx(folder: &Path, name: &str, split: &Split) {
-    let header = |magic: u32, dimensions: &[u32]| [&[magic], dimensions].concat().into_iter().flat_map(u32::to_be_bytes);
+    let header =
+        |magic: u32, dimensions: &[u32]| [&[magic], dimensions].concat().into_iter().flat_map(u32::to_be_bytes);
     let n = split.len() as u32;
     let images: Vec<u8> = header(2051, &[n, 28, 28]).chain(split.images.iter().copied()).collect();
     let labels: Vec<u8> = header(2049, &[n]).chain(split.labels.iter().copied()).collect();
@@ -71,7 +72,8 @@ fn train_evaluate_and_predict_agree() {
     let done = &lines[2];
     assert_eq!((done["parameters"].as_u64(), done["test_images"].as_u64()), (Some(13_904), Some(N_TEST as u64)));
 
-    let judged = run(folder.path(), "evaluate --weights kept/compact.safetensors --dataset ./digits --engine cpu --json");
+    let judged =
+        run(folder.path(), "evaluate --weights kept/compact.safetensors --dataset ./digits --engine cpu --json");
     let judged = &json_lines(&judged)[0];
     assert_eq!(judged["test_errors"], done["test_errors"]);
     assert!((judged["test_loss"].as_f64().unwrap() - done["test_loss"].as_f64().unwrap()).abs() < 1e-4);
@@ -106,7 +108,9 @@ fn summary_counts() {
 #[test]
 fn wrong_usage_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    for args in ["", "train --model nothing", "train --dataset minst", "train --engine webgpu", "train --epochs x", "predict"] {
+    for args in
+        ["", "train --model nothing", "train --dataset minst", "train --engine webgpu", "train --epochs x", "predict"]
+    {
         let output = run(folder.path(), args);
         assert_eq!(output.status.code(), Some(2), "{args}: {}", stderr(&output));
     }
@@ -144,7 +148,11 @@ fn an_interrupt_stops_after_the_step_and_keeps_the_weights() {
     assert!(Command::new("kill").args(["-INT", &training.id().to_string()]).status().unwrap().success());
     let ended = training.wait_with_output().unwrap();
     assert!(ended.status.success());
-    assert!(stderr(&ended).contains("stopped; the weights so far are in out/compact.safetensors"), "{}", stderr(&ended));
+    assert!(
+        stderr(&ended).contains("stopped; the weights so far are in out/compact.safetensors"),
+        "{}",
+        stderr(&ended)
+    );
     let judged = run(folder.path(), "evaluate --weights out/compact.safetensors --dataset ./digits --engine cpu");
     assert!(judged.status.success(), "{}", stderr(&judged));
 }

@@ -111,7 +111,8 @@ fn every_room_uses_only_what_it_may() {
 
 #[test]
 fn the_reader_of_sources_sees_imports() {
-    let source = "use crate::{spec::ModelId, zoo};\nuse crate::data::Split;\nlet x = burn::tensor::f();\nuse my_burn::y;";
+    let source =
+        "use crate::{spec::ModelId, zoo};\nuse crate::data::Split;\nlet x = burn::tensor::f();\nuse my_burn::y;";
     assert_eq!(rooms_used(source), BTreeSet::from(["spec", "zoo", "data"].map(String::from)));
     assert!(names_crate(source, "burn") && !names_crate(source, "leptos") && !names_crate("use my_burn::y;", "burn"));
 }

@@ -21,9 +21,9 @@ fn batch_of(split: &Split, indices: &[usize]) -> Batch {
 fn train(trainer: &mut Trainer, split: &Split, epochs: usize, seed: u64) -> Vec<f64> {
     let mut tallies = vec![];
     for epoch in 1..=epochs {
-        for (step, indices) in batch::order(seed, epoch, split.len()).chunks(32).enumerate() {
+        for (step, indices) in batch::order(seed, epoch, split.len()).chunks(16).enumerate() {
             let mut dropouts = batch::random(seed, epoch, step + 1);
-            tallies.push(trainer.step(&batch_of(split, indices), 0.003, &mut dropouts));
+            tallies.push(trainer.step(&batch_of(split, indices), 0.002, &mut dropouts));
         }
     }
     block_on(read_metrics(tallies)).unwrap().into_iter().map(|(metrics, _)| metrics.loss).collect()
@@ -38,11 +38,21 @@ fn judge(trainer: &Trainer, split: &Split) -> Metrics {
 fn it_learns() {
     let (training, test) = (digits(0, 1600), digits(20_000, 300));
     let mut trainer = Trainer::new(ModelId::Compact, 1, &Device::flex());
-    let losses = train(&mut trainer, &training, 4, 1);
+    // 600 steps: with Keras's momentum the running statistics need a few hundred before an evaluation can trust them.
+    let losses = train(&mut trainer, &training, 6, 1);
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-    assert!(mean(&losses[190..]) < 0.3 * mean(&losses[..5]), "{losses:?}");
+    assert!(mean(&losses[580..]) < 0.3 * mean(&losses[..5]), "{losses:?}");
     let judged = judge(&trainer, &test);
     assert!(judged.accuracy > 0.85 && judged.loss < 0.6, "{judged:?}");
+}
+
+/// With Keras's running statistics as they are, 3 of 4 parts initial values after 30 steps, it would guess.
+#[test]
+fn it_reads_after_thirty_steps() {
+    let split = digits(0, 480);
+    let mut trainer = Trainer::new(ModelId::Compact, 4, &Device::flex());
+    train(&mut trainer, &split, 1, 4);
+    assert!(judge(&trainer, &split).accuracy > 0.5, "{:?}", judge(&trainer, &split));
 }
 
 #[test]
@@ -58,7 +68,9 @@ fn evaluation_changes_nothing_and_needs_no_batch_mates() {
     let mut trainer = Trainer::new(ModelId::Compact, 2, &Device::flex());
     train(&mut trainer, &split, 1, 2);
     let together = judge(&trainer, &split);
-    let alone: f64 = (0..40).map(|i| block_on(read_metrics(vec![trainer.evaluate(&batch_of(&split, &[i]))])).unwrap()[0].0.loss).sum();
+    let alone: f64 = (0..40)
+        .map(|i| block_on(read_metrics(vec![trainer.evaluate(&batch_of(&split, &[i]))])).unwrap()[0].0.loss)
+        .sum();
     assert!((together.loss - alone / 40.0).abs() < 1e-4, "{} and {}", together.loss, alone / 40.0);
     assert_eq!(judge(&trainer, &split), together);
 }
@@ -81,7 +93,8 @@ fn weights_come_back_as_they_were() {
 fn wrong_weights_are_refused_by_name() {
     let device = Device::flex();
     let arrays = || block_on(Trainer::new(ModelId::Compact, 1, &device).network().arrays()).unwrap();
-    let refused = |arrays: &[inkling::zoo::Array]| Trainer::from_arrays(ModelId::Compact, arrays, &device).err().unwrap();
+    let refused =
+        |arrays: &[inkling::zoo::Array]| Trainer::from_arrays(ModelId::Compact, arrays, &device).err().unwrap();
 
     let mut missing = arrays();
     let name = missing.remove(3).name;

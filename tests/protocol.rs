@@ -43,6 +43,8 @@ fn events() -> Vec<Event> {
     vec![
         Event::Ready { protocol: VERSION, build: BUILD.into() },
         Event::Engine(engine),
+        Event::Progress(Progress { phase: Phase::Fetch, done: 1, total: 2 }),
+        Event::Progress(Progress { phase: Phase::Unpack, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Data, done: 1, total: 2 }),
         Event::Dataset(dataset),
         Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 13_904, steps_per_epoch: 469 }),

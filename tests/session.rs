@@ -70,23 +70,23 @@ fn play(script: Vec<Do>) -> Session<Paper> {
     session
 }
 
-/// Events in short: their name, and the number that tells them apart.
+/// Events in short: their name, and the number that tells them apart. Steps may be told of one by one or together.
 fn transcript(session: &Session<Paper>) -> Vec<String> {
     let short = |event: &Event| match event {
-        Event::Engine(_) => Some("engine".into()),
-        Event::Dataset(dataset) => Some(format!("dataset {}", dataset.n_train)),
-        Event::Started(plan) => Some(format!("started {}", plan.steps_per_epoch)),
-        Event::Stepped(steps) => Some(steps.iter().map(|s| format!("step {}", s.step)).collect::<Vec<_>>().join(" ")),
-        Event::EpochEnded(epoch) => Some(format!("epoch {}", epoch.epoch)),
-        Event::Paused => Some("paused".into()),
-        Event::Resumed => Some("resumed".into()),
-        Event::Stopped => Some("stopped".into()),
-        Event::Finished(_) => Some("finished".into()),
-        Event::Predicted { version, .. } => Some(format!("predicted {version}")),
-        Event::Failed(fault) => Some(format!("failed: {}", fault.what)),
-        Event::Progress(_) | Event::Ready { .. } | Event::Crashed(_) => None,
+        Event::Engine(_) => vec!["engine".into()],
+        Event::Dataset(dataset) => vec![format!("dataset {}", dataset.n_train)],
+        Event::Started(plan) => vec![format!("started {}", plan.steps_per_epoch)],
+        Event::Stepped(steps) => steps.iter().map(|step| format!("step {}", step.step)).collect(),
+        Event::EpochEnded(epoch) => vec![format!("epoch {}", epoch.epoch)],
+        Event::Paused => vec!["paused".into()],
+        Event::Resumed => vec!["resumed".into()],
+        Event::Stopped => vec!["stopped".into()],
+        Event::Finished(_) => vec!["finished".into()],
+        Event::Predicted { version, .. } => vec![format!("predicted {version}")],
+        Event::Failed(fault) => vec![format!("failed: {}", fault.what)],
+        Event::Progress(_) | Event::Ready { .. } | Event::Crashed(_) => vec![],
     };
-    session.host().events.borrow().iter().filter_map(short).collect()
+    session.host().events.borrow().iter().flat_map(short).collect()
 }
 
 fn losses(session: &Session<Paper>) -> Vec<f64> {
@@ -118,7 +118,15 @@ fn a_whole_run() {
 
 #[test]
 fn pause_in_the_middle_of_an_epoch_holds_and_changes_nothing() {
-    let script = vec![Say(Command::Start(spec())), Work(2), Say(Command::Pause), Work(5), predict(1), Say(Command::Resume), Work(20)];
+    let script = vec![
+        Say(Command::Start(spec())),
+        Work(2),
+        Say(Command::Pause),
+        Work(5),
+        predict(1),
+        Say(Command::Resume),
+        Work(20),
+    ];
     let paused = play(script);
     let rest = ["step 1", "step 2", "paused", "predicted 1", "resumed", "step 3", "epoch 1"];
     assert_eq!(transcript(&paused)[..10], [&BEGUN[..], &rest[..]].concat());
@@ -131,7 +139,10 @@ fn single_steps_hold_after_each_and_validate_at_the_end_of_an_epoch() {
     let step = || [Say(Command::Step), Work(9)];
     let mut script = vec![Say(Command::Start(spec())), Work(1), Say(Command::Pause)];
     script.extend(step().into_iter().chain(step()).chain(step()));
-    let rest = ["step 1", "paused", "resumed", "step 2", "paused", "resumed", "step 3", "epoch 1", "paused", "resumed", "step 4", "paused"];
+    let rest = [
+        "step 1", "paused", "resumed", "step 2", "paused", "resumed", "step 3", "epoch 1", "paused", "resumed",
+        "step 4", "paused",
+    ];
     assert_eq!(transcript(&play(script)), [&BEGUN[..], &rest[..]].concat());
 }
 

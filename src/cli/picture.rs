@@ -71,7 +71,9 @@ mod tests {
 
     /// A bar of ink of `ink` on paper of `paper`, away from the middle.
     fn bar(paper: u8, ink: u8) -> GrayImage {
-        GrayImage::from_fn(100, 120, |x, y| Luma([if (10..20).contains(&x) && (20..100).contains(&y) { ink } else { paper }]))
+        GrayImage::from_fn(100, 120, |x, y| {
+            Luma([if (10..20).contains(&x) && (20..100).contains(&y) { ink } else { paper }])
+        })
     }
 
     #[test]

@@ -70,7 +70,12 @@ impl Reporter {
     }
 
     fn started(&self, plan: &RunPlan) {
-        self.note(&format!("network: {}, {} parameters; weights go to {}", plan.spec.model, plan.parameters, self.out.display()));
+        self.note(&format!(
+            "network: {}, {} parameters; weights go to {}",
+            plan.spec.model,
+            plan.parameters,
+            self.out.display()
+        ));
         if !self.json {
             self.bar.set_length((plan.steps_per_epoch * plan.spec.epochs) as u64);
         }

@@ -24,9 +24,11 @@ use crate::train::checkpoint;
 pub async fn run(args: TrainArgs) -> Result<()> {
     let spec = spec(&args);
     // Found out now rather than after hours of training.
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot write to {}; choose another --out", args.out.display()))?;
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot write to {}; choose another --out", args.out.display()))?;
     let interrupted = watch_interrupt()?;
-    let mut session = Session::new(Terminal { began: Instant::now(), reporter: Reporter::new(args.json, args.out.clone()) });
+    let mut session =
+        Session::new(Terminal { began: Instant::now(), reporter: Reporter::new(args.json, args.out.clone()) });
     session.handle(Command::Open(spec.engine)).await;
     session.host().reporter.check()?;
     session.handle(Command::Start(spec)).await;
@@ -107,7 +109,9 @@ pub fn load(id: &DatasetId, on: &dyn Fn(&str)) -> Result<Dataset> {
         Note::PassedOver { folder, why } => on(&format!("MNIST: not in {} ({why})", folder.display())),
         Note::HostFailed { url, why } => on(&format!("MNIST: {url} does not deliver ({why})")),
         // One line a file, not one a block of bytes.
-        Note::Downloading { name, .. } if downloading.replace(name) != Some(name) => on(&format!("MNIST: downloading {name}")),
+        Note::Downloading { name, .. } if downloading.replace(name) != Some(name) => {
+            on(&format!("MNIST: downloading {name}"))
+        }
         Note::Downloading { .. } => {}
     };
     let dataset = files::load(id, &data_cache(), &mut tell)?;

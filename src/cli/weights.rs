@@ -61,7 +61,10 @@ pub async fn predict(args: PredictArgs) -> Result<()> {
         let path = path.display().to_string();
         if args.json {
             let probabilities = prediction.probabilities;
-            println!("{}", json!({"event": "predicted", "image": path, "digit": digit, "confidence": confidence, "probabilities": probabilities}));
+            println!(
+                "{}",
+                json!({"event": "predicted", "image": path, "digit": digit, "confidence": confidence, "probabilities": probabilities})
+            );
         } else {
             println!("{path}: {digit} ({:.1} %)", confidence * 100.0);
         }

@@ -97,11 +97,7 @@ impl Course {
     /// # Errors
     /// When the device has failed, or the loss is no longer a number.
     pub async fn advance(&mut self, trainer: &mut Trainer, host: &impl Host) -> Result<Outcome, Fault> {
-        if self.validation.is_some() {
-            self.validate(trainer, host).await
-        } else {
-            self.step(trainer, host).await
-        }
+        if self.validation.is_some() { self.validate(trainer, host).await } else { self.step(trainer, host).await }
     }
 
     async fn step(&mut self, trainer: &mut Trainer, host: &impl Host) -> Result<Outcome, Fault> {

@@ -20,11 +20,7 @@ impl Tally {
     /// Compares logits `[batch, 10]`, without gradients, with the batch's labels.
     pub fn of(logits: Tensor<2>, batch: &Batch) -> Self {
         let hits = logits.clone().argmax(1).flatten::<1>(0, 1).equal(batch.labels.clone());
-        Self {
-            loss: cross_entropy(logits, batch.targets.clone()),
-            hits: hits.float().sum(),
-            n_images: batch.len(),
-        }
+        Self { loss: cross_entropy(logits, batch.targets.clone()), hits: hits.float().sum(), n_images: batch.len() }
     }
 }
 

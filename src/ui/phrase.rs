@@ -20,7 +20,7 @@ fn loading(run: &Run) -> &'static str {
     match run.progress.map(|progress| progress.phase) {
         Some(Phase::Engine) => "Looking for the fastest engine…",
         Some(Phase::SelfTest) => "Testing the engine…",
-        Some(Phase::Data) => "Getting the images ready…",
+        Some(Phase::Fetch | Phase::Unpack | Phase::Data) => "Getting the images ready…",
         _ => "Loading the engine…",
     }
 }
@@ -67,12 +67,12 @@ fn steps(run: &Run) -> String {
     run.n_steps().map(|total| format!("Step {} of {}", count(done as u64), count(total as u64))).unwrap_or_default()
 }
 
-/// Bytes are told from images by their number: MNIST has 70,000 images in 55 million bytes.
 fn counted(progress: Progress) -> String {
     const MEGA: u64 = 1_000_000;
     let Progress { phase, done, total } = progress;
     match phase {
-        Phase::Data if total >= MEGA => format!("Unpacking MNIST: {} of {} MB", done / MEGA, total / MEGA),
+        Phase::Fetch if total > 0 => format!("Fetching MNIST: {} of {} MB", done / MEGA, total / MEGA),
+        Phase::Unpack => format!("Unpacking MNIST: {} of {} MB", done / MEGA, total / MEGA),
         Phase::Data | Phase::Validate if total > 0 => format!("{} of {} images", count(done), count(total)),
         _ => String::new(),
     }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn progress_is_counted_in_its_own_unit() {
         let told = |events: &[Event]| progress(&run(events));
-        assert_eq!(told(&[progressed(Phase::Data, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
+        assert_eq!(told(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
         assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
         assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 5,628");
         assert_eq!(told(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");

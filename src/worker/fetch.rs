@@ -7,7 +7,7 @@ use web_sys::{ReadableStreamDefaultReader, Response};
 
 use super::scope;
 use crate::data::{Dataset, Split, mnist, synthetic};
-use crate::protocol::Fault;
+use crate::protocol::{Fault, Phase, Progress};
 use crate::spec::DatasetId;
 
 /// Where the site keeps MNIST's four gzipped files, relative to the worker's script.
@@ -15,11 +15,11 @@ const MNIST_FOLDER: &str = "./data/mnist/";
 /// Synthetic digits drawn between two reports of progress.
 const DRAWN_AT_ONCE: usize = 1000;
 
-/// Brings a data set, with a sentence when it is not the one that was asked for. `on` hears done and total.
+/// Brings a data set, with a sentence when it is not the one that was asked for. `on` hears how far it has come.
 ///
 /// # Errors
 /// When a file is damaged, or the data set cannot be had in a browser.
-pub async fn dataset(id: &DatasetId, on: impl Fn(u64, u64)) -> Result<(Dataset, Option<String>), Fault> {
+pub async fn dataset(id: &DatasetId, on: impl Fn(Progress)) -> Result<(Dataset, Option<String>), Fault> {
     match id {
         DatasetId::Synthetic => Ok((draw(on), None)),
         DatasetId::Folder(path) => {
@@ -27,21 +27,22 @@ pub async fn dataset(id: &DatasetId, on: impl Fn(u64, u64)) -> Result<(Dataset, 
             Err(Fault::new(what, "Choose the data set \"mnist\" or \"synthetic\"."))
         }
         DatasetId::Mnist => match files(&on).await {
-            Ok(files) => unpack(files).map(|dataset| (dataset, None)),
+            Ok(files) => unpack(files, on).map(|dataset| (dataset, None)),
             Err(why) => {
-                let fallback = format!("MNIST is not to be had here ({why}); these are Inkling's own synthetic digits.");
+                let fallback =
+                    format!("MNIST is not to be had here ({why}); these are Inkling's own synthetic digits.");
                 Ok((draw(on), Some(fallback)))
             }
         },
     }
 }
 
-fn draw(on: impl Fn(u64, u64)) -> Dataset {
-    let total = synthetic::N_TRAIN + synthetic::N_TEST;
+fn draw(on: impl Fn(Progress)) -> Dataset {
+    let total = (synthetic::N_TRAIN + synthetic::N_TEST) as u64;
     let draw_split = |first_index: usize, n_images: usize| {
         let mut split = Split::default();
         for first in (first_index..first_index + n_images).step_by(DRAWN_AT_ONCE) {
-            on(first as u64, total as u64);
+            on(Progress { phase: Phase::Data, done: first as u64, total });
             let n_images = DRAWN_AT_ONCE.min(first_index + n_images - first);
             split.append(synthetic::split(synthetic::SEED, first, n_images));
         }
@@ -51,19 +52,23 @@ fn draw(on: impl Fn(u64, u64)) -> Dataset {
     Dataset { id: DatasetId::Synthetic, train, test: draw_split(synthetic::N_TRAIN, synthetic::N_TEST) }
 }
 
-fn unpack(files: [Vec<u8>; 4]) -> Result<Dataset, Fault> {
+fn unpack(files: [Vec<u8>; 4], on: impl Fn(Progress)) -> Result<Dataset, Fault> {
+    let total = mnist::FILES.iter().map(|file| file.n_bytes as u64).sum();
+    let mut done = 0;
     let damaged = |error: mnist::MnistError| {
         Fault::new(format!("MNIST beside this page is damaged: {error}"), "Choose \"synthetic\", or tell the host.")
     };
     let mut unpacked: [Vec<u8>; 4] = Default::default();
     for ((file, packed), slot) in mnist::FILES.iter().zip(&files).zip(&mut unpacked) {
+        on(Progress { phase: Phase::Unpack, done, total });
         *slot = mnist::unpack(file, packed).map_err(damaged)?;
+        done += slot.len() as u64;
     }
     mnist::dataset(&unpacked).map_err(damaged)
 }
 
 /// The four files as they are served.
-async fn files(on: &impl Fn(u64, u64)) -> Result<[Vec<u8>; 4], String> {
+async fn files(on: &impl Fn(Progress)) -> Result<[Vec<u8>; 4], String> {
     let mut responses = Vec::new();
     for file in mnist::FILES {
         responses.push(request(file.packed_name).await?);
@@ -72,7 +77,8 @@ async fn files(on: &impl Fn(u64, u64)) -> Result<[Vec<u8>; 4], String> {
     let mut files: [Vec<u8>; 4] = Default::default();
     let mut before = 0;
     for (slot, response) in files.iter_mut().zip(&responses) {
-        *slot = read(response, |done| on(before + done, total.max(before + done))).await?;
+        let tell = |here| on(Progress { phase: Phase::Fetch, done: before + here, total: total.max(before + here) });
+        *slot = read(response, tell).await?;
         before += slot.len() as u64;
     }
     Ok(files)

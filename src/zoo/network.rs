@@ -17,6 +17,8 @@ use crate::spec::{ModelId, N_CLASSES};
 const BATCH_NORM_EPSILON: f64 = 1e-3;
 /// Keras's BatchNormalization: how much of the running statistics a step keeps.
 const BATCH_NORM_KEPT: f64 = 0.99;
+/// A share of the initial statistics below this is not worth removing: less than a float's own rounding in effect.
+const NEGLIGIBLE: f64 = 1e-6;
 
 /// A named array of numbers on the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +35,9 @@ pub struct Array {
 pub enum WeightsError {
     #[error("the weights hold no tensor {name:?}; they are of another network")]
     Missing { name: String },
-    #[error("tensor {name:?} has shape {found:?}, but the network wants {expected:?}; the weights are of another network")]
+    #[error(
+        "tensor {name:?} has shape {found:?}, but the network wants {expected:?}; the weights are of another network"
+    )]
     Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
     #[error("the weights hold a tensor {name:?} that the network has no place for; they are of another network")]
     Surplus { name: String },
@@ -71,6 +75,8 @@ pub struct Network {
     parameters: Vec<Tensor<1>>,
     /// One flat tensor a running statistic, in the order of the layers.
     statistics: Vec<Tensor<1>>,
+    /// How much of the running statistics is still their initial values (mean 0, variance 1): 1 at first.
+    untrained_share: f64,
 }
 
 impl Network {
@@ -83,7 +89,9 @@ impl Network {
             values: initial_values(slot, &mut random),
         };
         let arrays: Vec<_> = slots(&layers(model)).iter().map(initial).collect();
-        Self::from_arrays(model, &arrays, device).expect("initial arrays have the network's own names and shapes")
+        let network = Self::from_arrays(model, &arrays, device);
+        let network = network.expect("initial arrays have the network's own names and shapes");
+        Self { untrained_share: 1.0, ..network }
     }
 
     /// A network with the given arrays, in any order.
@@ -99,7 +107,7 @@ impl Network {
         let n_parameters = layers_arrays(&layers).filter(|(_, _, trained)| *trained).count();
         let mut tensors = slots.iter().map(|slot| upload(slot, arrays, device)).collect::<Result<Vec<_>, _>>()?;
         let statistics = tensors.split_off(n_parameters);
-        Ok(Self { model, layers, slots, parameters: tensors, statistics })
+        Ok(Self { model, layers, slots, parameters: tensors, statistics, untrained_share: 0.0 })
     }
 
     pub fn model(&self) -> ModelId {
@@ -116,6 +124,23 @@ impl Network {
         debug_assert_eq!((parameters.len(), statistics.len()), (self.parameters.len(), self.statistics.len()));
         self.parameters = parameters;
         self.statistics = statistics;
+        self.untrained_share *= BATCH_NORM_KEPT;
+    }
+
+    /// The running statistics without what is left of their initial values, which Keras's slow momentum keeps for
+    /// hundreds of steps: with them a network that has learned for seconds already reads. Later it is the same.
+    fn settled_statistics(&self) -> Vec<Tensor<1>> {
+        let share = self.untrained_share;
+        // Before the first step there is nothing else.
+        if !(NEGLIGIBLE..1.0).contains(&share) {
+            return self.statistics.clone();
+        }
+        let names = self.slots[self.parameters.len()..].iter().map(|slot| &slot.name);
+        let settled = |(statistic, name): (&Tensor<1>, &String)| {
+            let initial = if name.ends_with("moving_variance") { 1.0 } else { 0.0 };
+            statistic.clone().sub_scalar(initial * share).div_scalar(1.0 - share)
+        };
+        self.statistics.iter().zip(names).map(settled).collect()
     }
 
     /// Numbers the network holds, running statistics included.
@@ -123,13 +148,14 @@ impl Network {
         self.slots.iter().map(|slot| slot.shape.iter().product::<usize>()).sum()
     }
 
-    /// Reads every array back, in one transfer.
+    /// Reads every array back, in one transfer; the statistics as an evaluation uses them.
     ///
     /// # Errors
     /// When the device has failed.
     pub async fn arrays(&self) -> Result<Vec<Array>, burn::tensor::ExecutionError> {
         let read = |t: Transaction, tensor: &Tensor<1>| t.register(tensor.clone());
-        let transaction = self.parameters.iter().chain(&self.statistics).fold(Transaction::default(), read);
+        let statistics = self.settled_statistics();
+        let transaction = self.parameters.iter().chain(&statistics).fold(Transaction::default(), read);
         let datas = transaction.execute_async().await?;
         let array = |(slot, data): (&Slot, TensorData)| Array {
             name: slot.name.clone(),
@@ -145,7 +171,8 @@ impl Network {
     /// - `images`: `[batch, 1, 28, 28]`, 0 to 1
     /// - output: `[batch, 10]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut walk = Walk { parameters: &self.parameters, statistics: &self.statistics, training: None };
+        let statistics = self.settled_statistics();
+        let mut walk = Walk { parameters: &self.parameters, statistics: &statistics, training: None };
         walk.through(&self.layers, images)
     }
 
