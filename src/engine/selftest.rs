@@ -26,8 +26,7 @@ pub async fn compare(device: &Device, reference: &Device) -> Result<(), String> 
     let theirs = outcome(&split, reference).await.map_err(failed)?;
     for (index, (a, b)) in ours.iter().zip(&theirs).enumerate() {
         let difference = distance(a, b);
-        // A NaN compares as not within the tolerance.
-        if !(difference <= TOLERANCE) {
+        if difference.is_nan() || difference > TOLERANCE {
             return Err(format!("it failed its self-test (result {index} is off by {:.1} %)", difference * 100.0));
         }
     }
