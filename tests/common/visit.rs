@@ -95,9 +95,11 @@ impl Visit {
         self.page.wait_for(read, limit).unwrap();
     }
 
-    /// The sum of the ten probabilities.
+    /// The sum of the ten probabilities, of one answer: the next one may come at any time.
     pub fn sum_of_probabilities(&mut self) -> f64 {
-        (0..10).map(|digit| self.number(&format!("probability-{digit}"), "data-value")).sum()
+        let sum = "[...document.querySelectorAll(\"[data-testid^='probability-']\")]
+            .reduce((sum, bar) => sum + Number(bar.dataset.value), 0)";
+        self.page.evaluate(sum).unwrap().as_f64().unwrap()
     }
 
     /// Nothing went wrong unseen, and nothing was asked of any other host.

@@ -110,7 +110,7 @@ fn test_in_browser() -> Result<()> {
     let site: PathBuf = target_dir()?.join("site/test");
     timed("building the site", || site::build_into(&site))?;
     let mut tests = cargo();
-    tests.args(["test"]).args(BROWSER_TESTS);
+    tests.args(["test"]).args(BROWSER_TESTS).args(CPU_ONLY);
     tests.env("INKLING_SITE", &site).env("INKLING_CHROME", browser::find()?);
     run(&mut tests)
 }
