@@ -5,7 +5,7 @@ mod metrics;
 mod optimizer;
 pub mod recipe;
 
-pub use metrics::{Tally, read_metrics};
+pub use metrics::{Mean, Tally, read_metrics};
 
 use burn::tensor::ExecutionError;
 use burn::tensor::activation::{log_softmax, softmax};

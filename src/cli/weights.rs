@@ -11,7 +11,7 @@ use super::{EngineArgs, EvaluateArgs, PredictArgs, picture};
 use crate::data::batch::Batch;
 use crate::engine;
 use crate::spec::Metrics;
-use crate::train::{Trainer, checkpoint, read_metrics};
+use crate::train::{Mean, Trainer, checkpoint, read_metrics};
 
 /// Test images judged at once.
 const BATCH: usize = 500;
@@ -24,18 +24,15 @@ pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
     let trainer = trainer(&args.weights, &args.engine).await?;
     let mut test = load(&args.dataset, &|note| eprintln!("{note}"))?.test;
     test.limit(args.test_limit);
-    let (mut loss, mut hits) = (0.0, 0.0);
+    let mut mean = Mean::default();
     let indices: Vec<_> = (0..test.len()).collect();
     for indices in indices.chunks(BATCH) {
         let tally = trainer.evaluate(&Batch::gather(&test, indices, trainer.device()));
-        for (Metrics { loss: mean, accuracy }, n) in read_metrics(vec![tally]).await? {
-            loss += mean * n as f64;
-            hits += accuracy * n as f64;
+        for (metrics, n_images) in read_metrics(vec![tally]).await? {
+            mean.add(metrics, n_images);
         }
     }
-    let n = test.len();
-    let errors = n - hits.round() as usize;
-    let (loss, accuracy) = (loss / n as f64, 1.0 - errors as f64 / n as f64);
+    let (n, errors, Metrics { loss, accuracy }) = (mean.n_images(), mean.n_errors(), mean.metrics());
     if args.json {
         let model = trainer.network().model().id();
         println!(

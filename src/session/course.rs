@@ -8,7 +8,7 @@ use crate::data::Dataset;
 use crate::data::batch::{self, Batch};
 use crate::protocol::{EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
 use crate::spec::{Metrics, TrainSpec};
-use crate::train::{Tally, Trainer, read_metrics, recipe};
+use crate::train::{Mean, Tally, Trainer, read_metrics, recipe};
 
 /// Images validated at once: enough to keep a device busy, few enough to answer commands soon.
 const VALIDATION_BATCH: usize = 200;
@@ -162,12 +162,12 @@ impl Course {
     async fn validate(&mut self, trainer: &Trainer, host: &impl Host) -> Result<Outcome, Fault> {
         let test = &self.dataset.test;
         let mut so_far = self.validation.take().unwrap_or_default();
-        let indices: Vec<_> = (so_far.n_images..self.n_test).take(VALIDATION_BATCH).collect();
+        let indices: Vec<_> = (so_far.n_images()..self.n_test).take(VALIDATION_BATCH).collect();
         let tally = trainer.evaluate(&Batch::gather(test, &indices, trainer.device()));
         for (metrics, n_images) in read_metrics(vec![tally]).await.map_err(device_failed)? {
             so_far.add(metrics, n_images);
         }
-        let (done, total) = (so_far.n_images as u64, self.n_test as u64);
+        let (done, total) = (so_far.n_images() as u64, self.n_test as u64);
         host.emit(Event::Progress(Progress { phase: Phase::Validate, done, total }));
         if done < total {
             self.validation = Some(so_far);
@@ -190,8 +190,8 @@ impl Course {
         }));
         if self.epoch == self.spec.epochs {
             host.emit(Event::Finished(RunSummary {
-                test_images: validation.n_images,
-                test_errors: validation.n_images - validation.hits.round() as usize,
+                test_images: validation.n_images(),
+                test_errors: validation.n_errors(),
                 test: validation.metrics(),
                 elapsed_secs: now - self.started_secs,
             }));
@@ -206,27 +206,6 @@ impl Course {
 
     fn learning_rate(&self) -> f64 {
         recipe::schedule(self.spec.model).learning_rate(self.spec.learning_rate, self.epoch)
-    }
-}
-
-/// A mean over images.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mean {
-    loss_sum: f64,
-    hits: f64,
-    n_images: usize,
-}
-
-impl Mean {
-    fn add(&mut self, metrics: Metrics, n_images: usize) {
-        self.loss_sum += metrics.loss * n_images as f64;
-        self.hits += metrics.accuracy * n_images as f64;
-        self.n_images += n_images;
-    }
-
-    fn metrics(&self) -> Metrics {
-        let n = self.n_images.max(1) as f64;
-        Metrics { loss: self.loss_sum / n, accuracy: self.hits / n }
     }
 }
 

@@ -36,3 +36,36 @@ pub async fn read_metrics(tallies: Vec<Tally>) -> Result<Vec<(Metrics, usize)>, 
     let metrics = |(pair, n): (&[f64], usize)| (Metrics { loss: pair[0], accuracy: pair[1] / n as f64 }, n);
     Ok(numbers.chunks_exact(2).zip(counts).map(metrics).collect())
 }
+
+/// Metrics over the images of many batches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mean {
+    loss_sum: f64,
+    hits: f64,
+    n_images: usize,
+}
+
+impl Mean {
+    /// Takes in what a batch of so many images came to.
+    pub fn add(&mut self, metrics: Metrics, n_images: usize) {
+        self.loss_sum += metrics.loss * n_images as f64;
+        self.hits += metrics.accuracy * n_images as f64;
+        self.n_images += n_images;
+    }
+
+    /// Loss and accuracy over all images so far; zeros before the first.
+    pub fn metrics(&self) -> Metrics {
+        let n = self.n_images.max(1) as f64;
+        Metrics { loss: self.loss_sum / n, accuracy: self.hits / n }
+    }
+
+    /// Images taken in.
+    pub fn n_images(&self) -> usize {
+        self.n_images
+    }
+
+    /// Images read wrongly.
+    pub fn n_errors(&self) -> usize {
+        self.n_images - self.hits.round() as usize
+    }
+}
