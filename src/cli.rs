@@ -1,5 +1,6 @@
 //! The command line: `inkling train | summary | evaluate | predict`, over the same session as the worker.
 
+mod ledger;
 mod picture;
 mod report;
 mod train;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::spec::{DatasetId, EngineChoice, ModelId, TrainSpec};
+use crate::spec::{Augment, DatasetId, EngineChoice, ModelId, OptimizerId, Schedule, SplitId};
 use crate::zoo;
 
 /// Trains convolutional networks on MNIST and reads digits.
@@ -31,27 +32,34 @@ enum Command {
     Evaluate(EvaluateArgs),
     /// Read the digit in each picture.
     Predict(PredictArgs),
+    /// Read Kaggle's test.csv and write what Kaggle wants to see: ImageId,Label.
+    Submit(SubmitArgs),
+    /// Repeat a recorded run and compare.
+    Verify(VerifyArgs),
+    /// Print the scoreboard of recorded runs as Markdown.
+    Scoreboard(ScoreboardArgs),
+    /// Make the small weights that the page ships: 8-bit kernels, measured on the test images as they are.
+    Pack(PackArgs),
 }
 
 #[derive(Debug, Args)]
 struct TrainArgs {
-    /// Which network: compact
+    /// Which network: compact, strided, leaky, classic or wide
     #[arg(long, value_name = "ID", default_value_t = ModelId::Compact)]
     model: ModelId,
     /// mnist, synthetic, or a folder of IDX files such as ./fashion
     #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist)]
     dataset: DatasetId,
-    /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = TrainSpec::default().epochs)]
-    epochs: usize,
-    /// Images in one step
-    #[arg(long, value_name = "N", default_value_t = TrainSpec::default().batch)]
-    batch: usize,
-    /// Learning rate of the first epoch
-    #[arg(long, value_name = "X", default_value_t = TrainSpec::default().learning_rate)]
-    lr: f64,
+    /// Start from what is known of the published recipe, not from our own (compact and classic)
+    #[arg(long)]
+    published: bool,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// published (MNIST: 60,000 and 10,000) or kaggle (37,800, 4,200 and 28,000, dealt by the seed)
+    #[arg(long, value_name = "S")]
+    split: Option<SplitId>,
     /// The same seed gives the same loss curve
-    #[arg(long, value_name = "N", default_value_t = TrainSpec::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Train on the first N images only
     #[arg(long, value_name = "N")]
@@ -69,6 +77,38 @@ struct TrainArgs {
     json: bool,
 }
 
+/// What to change of the model's recipe.
+#[derive(Debug, Args)]
+struct RecipeArgs {
+    /// Passes over the training images [default: the model's recipe, as for all that follow]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images in one step
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Learning rate, which the schedule multiplies
+    #[arg(long, value_name = "X")]
+    lr: Option<f64>,
+    /// constant, inverse:DECAY, step:EPOCHS:FACTOR, cosine or one-cycle:WARMUP
+    #[arg(long, value_name = "S")]
+    schedule: Option<Schedule>,
+    /// adam, adamw, sgd, rmsprop or adadelta
+    #[arg(long, value_name = "O")]
+    optimizer: Option<OptimizerId>,
+    /// Pulls kernels towards 0
+    #[arg(long, value_name = "X")]
+    weight_decay: Option<f64>,
+    /// A factor on the network's own dropout rates
+    #[arg(long, value_name = "X")]
+    dropout: Option<f64>,
+    /// The share of each target that is spread over all classes
+    #[arg(long, value_name = "X")]
+    label_smoothing: Option<f64>,
+    /// none, or such as shift=2,rotate=10,scale=0.1,shear=0.1,elastic=1
+    #[arg(long, value_name = "A")]
+    augment: Option<Augment>,
+}
+
 #[derive(Debug, Args)]
 struct EngineArgs {
     /// auto, cpu or gpu
@@ -78,7 +118,7 @@ struct EngineArgs {
 
 #[derive(Debug, Args)]
 struct SummaryArgs {
-    /// Which network: compact
+    /// Which network: compact, strided, leaky, classic or wide
     #[arg(long, value_name = "ID", default_value_t = ModelId::Compact)]
     model: ModelId,
     /// Print JSON
@@ -88,12 +128,18 @@ struct SummaryArgs {
 
 #[derive(Debug, Args)]
 struct EvaluateArgs {
-    /// A safetensors file that `train` saved
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    /// A safetensors file that `train` saved; several files read together, as an ensemble
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    weights: Vec<PathBuf>,
     /// mnist, synthetic, or a folder of IDX files
     #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist)]
     dataset: DatasetId,
+    /// published, or kaggle with the seed of the deal
+    #[arg(long, value_name = "S", default_value_t = SplitId::Published)]
+    split: SplitId,
+    /// Of the deal of the kaggle split
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
     /// Judge on the first N test images only
     #[arg(long, value_name = "N")]
     test_limit: Option<usize>,
@@ -119,6 +165,54 @@ struct PredictArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct SubmitArgs {
+    /// Safetensors files that `train` saved; several read together, as an ensemble
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    weights: Vec<PathBuf>,
+    /// Kaggle's test.csv
+    #[arg(long, value_name = "FILE")]
+    test: PathBuf,
+    /// Where the submission goes
+    #[arg(long, value_name = "FILE", default_value = "submission.csv")]
+    out: PathBuf,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// A receipt that `train` wrote
+    #[arg(value_name = "RECEIPT")]
+    receipt: PathBuf,
+    /// Where the repeated run's weights go
+    #[arg(long, value_name = "DIR", default_value = "out/verify")]
+    out: PathBuf,
+    /// JSON lines of the epochs
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ScoreboardArgs {
+    /// Receipts that `train` wrote
+    #[arg(required = true, value_name = "RECEIPT")]
+    receipts: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct PackArgs {
+    /// A safetensors file that `train` saved
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// The receipt of the run that made it
+    #[arg(long, value_name = "RECEIPT")]
+    receipt: PathBuf,
+    /// Where the small file goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
 /// Does what was asked for.
 ///
 /// # Errors
@@ -129,6 +223,10 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Summary(args) => summary(&args),
         Command::Evaluate(args) => pollster::block_on(weights::evaluate(args)),
         Command::Predict(args) => pollster::block_on(weights::predict(args)),
+        Command::Submit(args) => pollster::block_on(weights::submit(args)),
+        Command::Verify(args) => pollster::block_on(ledger::verify(args)),
+        Command::Scoreboard(args) => ledger::scoreboard(&args),
+        Command::Pack(args) => pollster::block_on(weights::pack(args)),
     }
 }
 

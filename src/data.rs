@@ -1,7 +1,10 @@
 //! Images and labels: what a network learns from. Never touches the network or the file system.
 
+pub mod augment;
 #[cfg(feature = "engine")]
 pub mod batch;
+pub mod csv;
+pub mod deal;
 pub mod idx;
 pub mod mnist;
 pub mod synthetic;
@@ -49,11 +52,13 @@ impl Split {
     }
 }
 
-/// A training and a test split.
+/// Images to learn from, and images to be judged by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     pub id: DatasetId,
     pub train: Split,
+    /// Images to validate on after each epoch; `None` when the test images serve for that, as in the published runs.
+    pub validation: Option<Split>,
     pub test: Split,
 }
 

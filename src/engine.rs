@@ -9,6 +9,7 @@ mod adapter;
 mod selftest;
 
 use burn::tensor::Device;
+use inkling_kernels::Isa;
 
 use crate::protocol::{EngineKind, EngineReport, Fault, Phase};
 use crate::spec::EngineChoice;
@@ -47,12 +48,35 @@ const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::W
 
 /// The CPU engine, with the reason why no graphics card was taken.
 fn cpu(passed_over: Option<String>) -> Engine {
-    let report = EngineReport { kind: EngineKind::Cpu, adapter: cpu_name().into(), software: false, passed_over };
+    let report = EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over };
     Engine { device: Device::flex(), report }
 }
 
-fn cpu_name() -> &'static str {
-    if cfg!(target_family = "wasm") { "WASM SIMD, one thread" } else { "native SIMD" }
+/// The instructions and threads that the kernels use, and natively the processor's own name.
+fn cpu_name() -> String {
+    let (vectors, threads) = (Isa::best().name(), inkling_kernels::n_threads());
+    let threads = if threads == 1 { "one thread".into() } else { format!("{threads} threads") };
+    let brand = brand().map(|brand| format!("{brand}, ")).unwrap_or_default();
+    format!("{brand}{vectors}, {threads}")
+}
+
+/// What the processor calls itself.
+#[cfg(target_arch = "x86_64")]
+fn brand() -> Option<String> {
+    use std::arch::x86_64::__cpuid;
+    // Leaves 0x8000_0002 to 4 hold 48 letters, where the processor has them (Intel's manual, volume 2, CPUID).
+    const LETTERS: std::ops::RangeInclusive<u32> = 0x8000_0002..=0x8000_0004;
+    if __cpuid(0x8000_0000).eax < *LETTERS.end() {
+        return None;
+    }
+    let words = LETTERS.map(__cpuid).flat_map(|leaf| [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]);
+    let letters: Vec<u8> = words.flat_map(u32::to_le_bytes).take_while(|letter| *letter != 0).collect();
+    Some(String::from_utf8_lossy(&letters).split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn brand() -> Option<String> {
+    None
 }
 
 /// A build without the `gpu` feature, as the tests use it, knows no graphics card.

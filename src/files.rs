@@ -92,6 +92,7 @@ pub fn load_folder(folder: &Path) -> Result<Dataset, FilesError> {
     Ok(Dataset {
         id: DatasetId::Folder(folder.display().to_string()),
         train: load_split(folder, train_images, train_labels)?,
+        validation: None,
         test: load_split(folder, test_images, test_labels)?,
     })
 }

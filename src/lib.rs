@@ -1,7 +1,7 @@
 //! Inkling trains convolutional networks on MNIST inside a browser tab and reads the digits you draw.
 //!
 //! The pipeline, in reading order:
-//! bytes → [`data`] → batches → [`zoo`] model → [`train`] → [`session`] events → [`run`] → views.
+//! bytes → [`data`] → batches → [`network`] of the [`zoo`] → [`train`] → [`session`] events → [`run`] → views.
 //! Commands ([`protocol`]) are the only way back. The page never links burn: the engine lives in a worker.
 
 pub mod spec;
@@ -10,12 +10,17 @@ pub mod ink;
 
 pub mod data;
 
+pub mod zoo;
+
+pub mod judge;
+pub mod receipt;
+
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]
-pub mod train;
+pub mod network;
 #[cfg(feature = "engine")]
-pub mod zoo;
+pub mod train;
 
 pub mod protocol;
 pub mod run;

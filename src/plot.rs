@@ -38,6 +38,8 @@ pub struct Axis {
 impl Axis {
     /// The largest value that [`Spread::Nines`] tells apart: one error in two thousand.
     const BEST: f64 = 0.9995;
+    /// Where [`Spread::Nines`] ends at last: 100 % is infinitely far.
+    const FULL: f64 = 0.9999;
     /// The smallest value that [`Spread::Log`] tells apart.
     const LEAST: f64 = 1e-4;
     /// Labels closer than this fraction of the axis would touch.
@@ -63,6 +65,18 @@ impl Axis {
         let (low, high) = bounds(values).unwrap_or((0.0, 0.9));
         let low = if low < 0.5 { 0.0 } else { 0.5 };
         Self { spread: Spread::Nines, low, high: (1.0 - (1.0 - high) / 2.0).clamp(0.95, Self::BEST) }
+    }
+
+    /// An axis for fractions, from none to all.
+    pub fn fractions() -> Self {
+        Self { spread: Spread::Linear, low: 0.0, high: 1.0 }
+    }
+
+    /// An axis for accuracies that lie close together, with some room on both sides.
+    pub fn close_accuracies(values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) = bounds(values).unwrap_or((0.0, 0.9));
+        let high = high.min(Self::BEST);
+        Self { spread: Spread::Nines, low: (1.0 - (1.0 - low) * 1.6).max(0.0), high: 1.0 - (1.0 - high) / 1.6 }
     }
 
     /// Where a value lies, 0 at the low end and 1 at the high end. Values beyond the ends lie on them.
@@ -97,7 +111,7 @@ impl Axis {
             Spread::Log => {
                 [1.0, 2.0, 5.0].iter().flat_map(|lead| (-5..4).map(move |ten| lead * 10f64.powi(ten))).collect()
             }
-            Spread::Nines => vec![0.0, 0.9, 0.99, 0.999, 0.5, 0.95, 0.995, 0.8, 0.98, 0.998],
+            Spread::Nines => vec![0.0, 0.9, 0.99, 0.999, 0.5, 0.95, 0.995, 0.8, 0.98, 0.998, 0.997, 0.993, 0.996, 0.994],
         }
     }
 
@@ -105,7 +119,7 @@ impl Axis {
         match self.spread {
             Spread::Linear => value,
             Spread::Log => value.max(Self::LEAST).log10(),
-            Spread::Nines => -(1.0 - value.min(Self::BEST)).log10(),
+            Spread::Nines => -(1.0 - value.min(Self::FULL)).log10(),
         }
     }
 }
@@ -238,6 +252,18 @@ mod tests {
 
     fn points(values: &[f64]) -> Vec<Point> {
         values.iter().enumerate().map(|(i, &y)| Point { x: i as f64, y }).collect()
+    }
+
+    #[test]
+    fn close_accuracies_are_told_apart() {
+        let axis = Axis::close_accuracies([0.9939, 0.9965, 0.9941].into_iter());
+        let places = [0.9939, 0.9941, 0.9965].map(|value| axis.fraction(value));
+        assert!(places[0] > 0.1 && places[0] < places[1] && places[1] < places[2] && places[2] < 0.9, "{places:?}");
+        assert!(axis.ticks().len() > 1, "{:?}", axis.ticks());
+        for ends in [[1.0, 1.0], [0.0, 0.0], [f64::NAN, f64::NAN]] {
+            let axis = Axis::close_accuracies(ends.into_iter());
+            assert!(axis.fraction(0.5).is_finite() && (0.0..=1.0).contains(&axis.fraction(1.0)));
+        }
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{DatasetId, EngineChoice, Metrics, Prediction, TrainSpec};
+use crate::judge::Judgement;
+use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Prediction, Pretrained, TrainSpec};
 
 /// Grows whenever a message changes its meaning or its shape.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
 pub const BUILD: &str = env!("INKLING_BUILD");
@@ -28,6 +29,12 @@ pub enum Command {
     Step,
     /// End the run after the current step. The weights stay.
     Stop,
+    /// Take this network to read with: the pretrained one where there is one, else an untrained one. Answered by
+    /// [`Event::Using`]. A run in progress is stopped first.
+    Use(ModelId),
+    /// Judge the network at hand on the test images of the run's settings. Answered by [`Event::Judged`]; a run in
+    /// progress goes on afterwards.
+    Judge(TrainSpec),
     /// Read one image: 784 bytes, row by row, 0 is paper and 255 is ink.
     Predict {
         /// Comes back with the answer, so that late answers can be told from new ones.
@@ -46,6 +53,8 @@ pub enum Event {
     },
     /// The engine that will compute, and why.
     Engine(EngineReport),
+    /// The network that reads from now on.
+    Using(NetworkReport),
     /// Something long is under way.
     Progress(Progress),
     /// The images in use.
@@ -60,6 +69,8 @@ pub enum Event {
     Resumed,
     /// The run was ended by a command; its weights stay.
     Stopped,
+    /// How good the network is on the test images: before [`Event::Finished`], and in answer to [`Command::Judge`].
+    Judged(Box<Judgement>),
     /// The run reached its last epoch.
     Finished(RunSummary),
     /// The answer to [`Command::Predict`].
@@ -104,6 +115,16 @@ pub struct EngineReport {
     pub passed_over: Option<String>,
 }
 
+/// A network that is ready to read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkReport {
+    pub model: ModelId,
+    /// Numbers the network holds, running statistics included.
+    pub parameters: usize,
+    /// Where its weights come from; `None` when it knows nothing yet.
+    pub pretrained: Option<Pretrained>,
+}
+
 /// What takes long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
@@ -121,8 +142,10 @@ pub enum Phase {
     Compile,
     /// Optimizer steps of the current epoch.
     Train,
-    /// Test images read so far.
+    /// Images read so far, of those that are read after every epoch.
     Validate,
+    /// Test images read so far, where they are others than those.
+    Test,
 }
 
 /// How far something has come. `total` is 0 when it is not known.
@@ -139,6 +162,8 @@ pub struct DatasetReport {
     pub id: DatasetId,
     /// Training images, after limits.
     pub n_train: usize,
+    /// Images to validate on, after limits; `None` when these are the test images.
+    pub n_validation: Option<usize>,
     /// Test images, after limits.
     pub n_test: usize,
     /// Set when these are not the images that were asked for: why, and what to do.
@@ -179,8 +204,9 @@ pub struct EpochReport {
     pub step: usize,
     /// Mean over the epoch, in training mode.
     pub training: Metrics,
-    /// Over the test images, in evaluation mode.
+    /// Over the images to validate on, in evaluation mode.
     pub validation: Metrics,
+    /// Of the epoch's last step.
     pub learning_rate: f64,
     pub images_per_second: f64,
     /// Training and validation together.
@@ -192,8 +218,18 @@ pub struct EpochReport {
 pub struct RunSummary {
     pub test_images: usize,
     pub test_errors: usize,
+    /// Of the weights after the last epoch.
     pub test: Metrics,
+    pub best: BestEpoch,
     pub elapsed_secs: f64,
+}
+
+/// The epoch that did best on the images for validation. Its weights are not kept: the last ones count.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestEpoch {
+    /// From 1.
+    pub epoch: usize,
+    pub validation: Metrics,
 }
 
 /// What went wrong, and what to do about it.

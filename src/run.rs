@@ -1,7 +1,9 @@
 //! What is known of a run, folded from its events. Pure: the page and the command line share it.
 
+use crate::judge::Judgement;
 use crate::protocol::{
-    DatasetReport, EngineReport, EpochReport, Event, Fault, Phase, Progress, RunPlan, RunSummary, StepReport,
+    DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan, RunSummary,
+    StepReport,
 };
 use crate::spec::Prediction;
 
@@ -47,9 +49,13 @@ pub struct Run {
     pub steps: Vec<StepReport>,
     /// Every epoch of the run, in order.
     pub epochs: Vec<EpochReport>,
+    /// How good the network is on the test images, when it was last judged.
+    pub judgement: Option<Judgement>,
     /// Set when the run reached its last epoch.
     pub summary: Option<RunSummary>,
-    /// The network at hand has taken at least one step: its answers are more than chance.
+    /// The network that reads, while it is not one of the run.
+    pub network: Option<NetworkReport>,
+    /// The network at hand was pretrained or has taken at least one step: its answers are more than chance.
     pub learned: bool,
     /// The newest answer, with the version of its question.
     pub prediction: Option<(u64, Prediction)>,
@@ -66,6 +72,7 @@ impl Run {
                 self.fault = None;
                 self.enter(State::Ready);
             }
+            Event::Using(network) => self.take_up(network),
             Event::Progress(progress) => self.advance(*progress),
             Event::Dataset(report) => self.dataset = Some(report.clone()),
             Event::Started(plan) => self.begin(plan),
@@ -77,6 +84,7 @@ impl Run {
             Event::Paused => self.enter(State::Paused),
             Event::Resumed => self.enter(State::Training),
             Event::Stopped => self.enter(State::Finished),
+            Event::Judged(judgement) => self.judgement = Some((**judgement).clone()),
             Event::Finished(summary) => {
                 self.summary = Some(*summary);
                 self.enter(State::Finished);
@@ -96,7 +104,7 @@ impl Run {
 
     /// Steps the whole run will take, once it is known.
     pub fn n_steps(&self) -> Option<usize> {
-        self.plan.as_ref().map(|plan| plan.steps_per_epoch * plan.spec.epochs)
+        self.plan.as_ref().map(|plan| plan.steps_per_epoch * plan.spec.recipe.epochs)
     }
 
     /// Fraction of the run's steps done, 0 to 1.
@@ -115,7 +123,7 @@ impl Run {
         let plan = self.plan.as_ref()?;
         let left = self.n_steps()?.saturating_sub(self.steps.last()?.step);
         let pace = self.images_per_second().filter(|pace| *pace > 0.0)?;
-        Some((left * plan.spec.batch) as f64 / pace)
+        Some((left * plan.spec.recipe.batch) as f64 / pace)
     }
 
     /// A new worker: it holds no weights and no engine yet. The log of the last run stays to be read.
@@ -123,7 +131,15 @@ impl Run {
         self.enter(State::Loading);
         self.engine = None;
         self.prediction = None;
+        self.network = None;
         self.learned = false;
+    }
+
+    /// A network that was not trained here takes the place of the one at hand.
+    fn take_up(&mut self, network: &NetworkReport) {
+        self.learned = network.pretrained.is_some();
+        self.network = Some(network.clone());
+        self.judgement = None;
     }
 
     fn step(&mut self, steps: &[StepReport]) {
@@ -150,8 +166,10 @@ impl Run {
 
     fn begin(&mut self, plan: &RunPlan) {
         self.plan = Some(plan.clone());
+        self.network = None;
         self.steps.clear();
         self.epochs.clear();
+        self.judgement = None;
         self.summary = None;
         self.learned = false;
         self.fault = None;
@@ -178,7 +196,8 @@ mod tests {
     }
 
     fn started() -> Event {
-        let spec = TrainSpec { epochs: 2, batch: 10, ..TrainSpec::default() };
+        let mut spec = TrainSpec::default();
+        (spec.recipe.epochs, spec.recipe.batch) = (2, 10);
         Event::Started(RunPlan { spec, parameters: 1, steps_per_epoch: 5 })
     }
 

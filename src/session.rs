@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use crate::data::Dataset;
 use crate::engine::{self, Engine};
-use crate::protocol::{Command, DatasetReport, Event, Fault, Phase, Progress, RunPlan};
-use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, TrainSpec};
-use crate::train::Trainer;
-use crate::zoo::Array;
+use crate::protocol::{Command, DatasetReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
+use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
+use crate::train::{Checkpoint, Trainer, checkpoint};
+use crate::network::Array;
 use course::{Course, Outcome};
 
 /// The world around a session: a worker, a terminal, a test.
@@ -23,6 +23,8 @@ pub trait Host {
     fn now_secs(&self) -> f64;
     /// Brings a data set, and a sentence when it is not the one that was asked for.
     fn dataset(&self, id: &DatasetId) -> impl Future<Output = Result<(Dataset, Option<String>), Fault>>;
+    /// Brings the weights of a model that came with the program, as [`checkpoint`] saves them, if there are any.
+    fn pretrained(&self, model: ModelId) -> impl Future<Output = Option<Vec<u8>>>;
 }
 
 /// Images shared by a run and the next one, and a sentence when they are not those that were asked for.
@@ -66,6 +68,8 @@ impl<H: Host> Session<H> {
             Command::Resume => self.resume(false),
             Command::Step => self.resume(true),
             Command::Stop => self.stop().await,
+            Command::Use(model) => self.take_up(model).await,
+            Command::Judge(spec) => self.judge(spec).await,
         };
         self.tell(answered);
     }
@@ -108,10 +112,36 @@ impl<H: Host> Session<H> {
         let host = &self.host;
         let on = |phase| host.emit(Event::Progress(Progress { phase, done: 0, total: 0 }));
         let engine = engine::open(choice, on).await?;
-        let untrained = TrainSpec::default();
-        self.trainer = Some(Trainer::new(untrained.model, untrained.seed, &engine.device));
         self.host.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
+        self.take_up(ModelId::Compact).await
+    }
+
+    /// Puts a network that was not trained here in the place of the one at hand.
+    async fn take_up(&mut self, model: ModelId) -> Result<(), Fault> {
+        self.stop().await?;
+        let device = self.engine.as_ref().ok_or_else(no_engine)?.device.clone();
+        let trainer = match self.host.pretrained(model).await {
+            Some(bytes) => {
+                let Checkpoint { arrays, pretrained, .. } = checkpoint::load(&bytes).map_err(bad_weights)?;
+                let trainer = Trainer::from_arrays(model, &arrays, &device).map_err(bad_weights)?;
+                (trainer, pretrained)
+            }
+            None => (Trainer::new(model, TrainSpec::of(model).seed, &device), None),
+        };
+        let (trainer, pretrained) = trainer;
+        let parameters = trainer.network().n_numbers();
+        self.trainer = Some(trainer);
+        self.host.emit(Event::Using(NetworkReport { model, parameters, pretrained }));
+        Ok(())
+    }
+
+    /// Judges the network at hand on the test images of these settings.
+    async fn judge(&mut self, spec: TrainSpec) -> Result<(), Fault> {
+        let (dataset, _) = self.images(&spec).await?;
+        let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
+        let judgement = course::judge(&dataset.test, spec.test_limit, trainer, &self.host).await?;
+        self.host.emit(Event::Judged(Box::new(judgement)));
         Ok(())
     }
 
@@ -119,15 +149,15 @@ impl<H: Host> Session<H> {
         self.stop().await?;
         spec.check().map_err(|error| Fault::new(error.to_string(), "Change the setting and start again."))?;
         let device = self.engine.as_ref().ok_or_else(no_engine)?.device.clone();
-        let (dataset, fallback) = self.images(&spec.dataset).await?;
+        let (dataset, fallback) = self.images(&spec).await?;
         let id = dataset.id.clone();
         let course = Course::new(spec.clone(), dataset, self.host.now_secs());
-        let (n_train, n_test) = (course.n_train(), course.n_test());
+        let (n_train, n_validation, n_test) = (course.n_train(), course.n_validation(), course.n_test());
         if n_train == 0 || n_test == 0 {
             return Err(Fault::new("The data set holds no images", "Choose another data set."));
         }
-        self.host.emit(Event::Dataset(DatasetReport { id, n_train, n_test, fallback }));
-        let trainer = Trainer::new(spec.model, spec.seed, &device);
+        self.host.emit(Event::Dataset(DatasetReport { id, n_train, n_validation, n_test, fallback }));
+        let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
         let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), course.steps_per_epoch());
         self.host.emit(Event::Started(RunPlan { spec, parameters, steps_per_epoch }));
         self.host.emit(Event::Progress(Progress { phase: Phase::Compile, done: 0, total: 0 }));
@@ -135,18 +165,23 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
-    /// The images of this name; those of the last run if they are the same.
-    async fn images(&mut self, id: &DatasetId) -> Result<Images, Fault> {
+    /// The images of a run; those of the last run if they are the same.
+    async fn images(&mut self, spec: &TrainSpec) -> Result<Images, Fault> {
+        let id = &spec.dataset;
         let kept = self.dataset.take().filter(|(dataset, fallback)| dataset.id == *id && fallback.is_none());
-        let images = match kept {
+        let (dataset, fallback) = match kept {
             Some(images) => images,
             None => {
                 let (dataset, fallback) = self.host.dataset(id).await?;
                 (Rc::new(dataset), fallback)
             }
         };
-        self.dataset = Some(images.clone());
-        Ok(images)
+        self.dataset = Some((dataset.clone(), fallback.clone()));
+        let dataset = match spec.split {
+            SplitId::Published => dataset,
+            SplitId::Kaggle => Rc::new((*dataset).clone().dealt(spec.seed)),
+        };
+        Ok((dataset, fallback))
     }
 
     async fn pause(&mut self) -> Result<(), Fault> {
@@ -181,10 +216,16 @@ impl<H: Host> Session<H> {
             return Err(Fault::new(what, "Reload the page."));
         }
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let prediction = trainer.predict(pixels).await.map_err(course::device_failed)?;
-        self.host.emit(Event::Predicted { version, prediction });
+        let predictions = trainer.predict(pixels).await.map_err(course::device_failed)?;
+        for prediction in predictions {
+            self.host.emit(Event::Predicted { version, prediction });
+        }
         Ok(())
     }
+}
+
+fn bad_weights(error: impl std::fmt::Display) -> Fault {
+    Fault::new(format!("The weights that came with the program cannot be used ({error})"), "Reload the page.")
 }
 
 fn no_engine() -> Fault {

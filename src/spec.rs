@@ -1,29 +1,5 @@
 //! The nouns every other module shares: plain values, no behaviour beyond parsing and printing.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
-/// Side of the square images every network reads, in pixels.
-pub const IMAGE_SIDE: usize = 28;
-/// Pixels in one image.
-pub const IMAGE_PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;
-/// Classes every network tells apart: the digits 0 to 9.
-pub const N_CLASSES: usize = 10;
-
-/// An id that is not one of the known ones.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no {kind} called {given:?}; choose one of: {known}")]
-pub struct UnknownId {
-    /// What was being named: "model", "engine", "dataset".
-    pub kind: &'static str,
-    /// What was given.
-    pub given: String,
-    /// The ids there are, separated by commas.
-    pub known: String,
-}
-
 /// Gives an enum of unit variants its stable ids, which appear in addresses, files and on the command line.
 macro_rules! ids {
     ($(#[$doc:meta])* $name:ident, $kind:literal, { $($(#[$vdoc:meta])* $variant:ident = $id:literal),+ $(,)? }) => {
@@ -59,11 +35,59 @@ macro_rules! ids {
     };
 }
 
+mod augment;
+mod recipe;
+
+pub use augment::Augment;
+pub use recipe::{OptimizerId, Recipe, Schedule};
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Side of the square images every network reads, in pixels.
+pub const IMAGE_SIDE: usize = 28;
+/// Pixels in one image.
+pub const IMAGE_PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;
+/// Classes every network tells apart: the digits 0 to 9.
+pub const N_CLASSES: usize = 10;
+
+/// An id that is not one of the known ones.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {kind} called {given:?}; choose one of: {known}")]
+pub struct UnknownId {
+    /// What was being named: "model", "engine", "dataset".
+    pub kind: &'static str,
+    /// What was given.
+    pub given: String,
+    /// The ids there are, separated by commas.
+    pub known: String,
+}
+
 ids! {
     /// A network of the zoo.
     ModelId, "model", {
         /// 13,904 parameters, no bias, no dense layer.
         Compact = "compact",
+        /// 336,490 parameters; strides in the place of pooling.
+        Strided = "strided",
+        /// 265,258 parameters; leaky units, seven normalised stages.
+        Leaky = "leaky",
+        /// 1,199,882 parameters; the network of the Keras tutorial.
+        Classic = "classic",
+        /// 42,579,946 parameters; two very wide dense layers.
+        Wide = "wide",
+    }
+}
+
+ids! {
+    /// How a data set's images are divided.
+    SplitId, "split", {
+        /// As it was published: for MNIST 60,000 to train and 10,000 to validate and test.
+        Published = "published",
+        /// As Kaggle deals MNIST's 70,000: 37,800 to train, 4,200 to validate, 28,000 to test.
+        Kaggle = "kaggle",
     }
 }
 
@@ -124,14 +148,10 @@ impl FromStr for DatasetId {
 pub struct TrainSpec {
     pub model: ModelId,
     pub dataset: DatasetId,
+    pub split: SplitId,
     pub engine: EngineChoice,
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Images in one optimizer step.
-    pub batch: usize,
-    /// Learning rate of the first epoch; the model's schedule goes on from it.
-    pub learning_rate: f64,
-    /// Seeds initial weights, the order of images and dropout.
+    pub recipe: Recipe,
+    /// Seeds initial weights, the order of images, dropout and augmentation.
     pub seed: u64,
     /// Train on the first so many images only.
     pub train_limit: Option<usize>,
@@ -141,17 +161,7 @@ pub struct TrainSpec {
 
 impl Default for TrainSpec {
     fn default() -> Self {
-        Self {
-            model: ModelId::Compact,
-            dataset: DatasetId::Mnist,
-            engine: EngineChoice::Auto,
-            epochs: 12,
-            batch: 128,
-            learning_rate: 0.003,
-            seed: 1,
-            train_limit: None,
-            test_limit: None,
-        }
+        Self::of(ModelId::Compact)
     }
 }
 
@@ -164,11 +174,31 @@ pub enum SpecError {
     Batch(usize),
     #[error("learning rate must be above 0 and at most 1, not {0}")]
     LearningRate(f64),
+    #[error("weight decay must be at least 0 and below 1, not {0}")]
+    WeightDecay(f64),
+    #[error("dropout, a factor on the network's own rates, must be between 0 and 1.5, not {0}")]
+    Dropout(f64),
+    #[error("label smoothing must be between 0 and 0.5, not {0}")]
+    LabelSmoothing(f64),
     #[error("a limit must be at least 1 image; leave it out to use them all")]
     Limit,
 }
 
 impl TrainSpec {
+    /// The model by its own recipe.
+    pub fn of(model: ModelId) -> Self {
+        Self {
+            model,
+            dataset: DatasetId::Mnist,
+            split: if model == ModelId::Wide { SplitId::Kaggle } else { SplitId::Published },
+            engine: EngineChoice::Auto,
+            recipe: Recipe::of(model),
+            seed: 1,
+            train_limit: None,
+            test_limit: None,
+        }
+    }
+
     /// More epochs than this is a slip of the keyboard: a hundred times what the slowest of the published runs took.
     pub const MAX_EPOCHS: usize = 10_000;
     /// Larger batches than this exceed the memory of a tab.
@@ -179,14 +209,24 @@ impl TrainSpec {
     /// # Errors
     /// The first bound that is not kept.
     pub fn check(&self) -> Result<(), SpecError> {
-        if !(1..=Self::MAX_EPOCHS).contains(&self.epochs) {
-            return Err(SpecError::Epochs(self.epochs));
+        let recipe = &self.recipe;
+        if !(1..=Self::MAX_EPOCHS).contains(&recipe.epochs) {
+            return Err(SpecError::Epochs(recipe.epochs));
         }
-        if !(1..=Self::MAX_BATCH).contains(&self.batch) {
-            return Err(SpecError::Batch(self.batch));
+        if !(1..=Self::MAX_BATCH).contains(&recipe.batch) {
+            return Err(SpecError::Batch(recipe.batch));
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            return Err(SpecError::LearningRate(self.learning_rate));
+        if !(recipe.learning_rate > 0.0 && recipe.learning_rate <= 1.0) {
+            return Err(SpecError::LearningRate(recipe.learning_rate));
+        }
+        if !(0.0..1.0).contains(&recipe.weight_decay) {
+            return Err(SpecError::WeightDecay(recipe.weight_decay));
+        }
+        if !(0.0..=1.5).contains(&recipe.dropout) {
+            return Err(SpecError::Dropout(recipe.dropout));
+        }
+        if !(0.0..=0.5).contains(&recipe.label_smoothing) {
+            return Err(SpecError::LabelSmoothing(recipe.label_smoothing));
         }
         if self.train_limit == Some(0) || self.test_limit == Some(0) {
             return Err(SpecError::Limit);
@@ -202,6 +242,16 @@ pub struct Metrics {
     pub loss: f64,
     /// Fraction of images read rightly, 0 to 1.
     pub accuracy: f64,
+}
+
+/// Weights that came with the program, and what they were measured to be worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pretrained {
+    /// Fraction of MNIST's 10,000 test images that these very weights, as they were shipped, read rightly.
+    pub test_accuracy: f64,
+    pub test_images: usize,
+    /// Passes over the training images.
+    pub epochs: usize,
 }
 
 /// What a network makes of one image.
@@ -244,17 +294,28 @@ mod tests {
     #[test]
     fn an_unknown_id_names_the_known_ones() {
         let error = "compcat".parse::<ModelId>().unwrap_err();
-        assert_eq!(error.to_string(), "there is no model called \"compcat\"; choose one of: compact");
+        assert_eq!(
+            error.to_string(),
+            "there is no model called \"compcat\"; choose one of: compact, strided, leaky, classic, wide"
+        );
         assert!("minst".parse::<DatasetId>().is_err());
     }
 
     #[test]
     fn bounds_are_kept() {
         let good = TrainSpec::default();
-        assert_eq!(good.check(), Ok(()));
-        assert_eq!(TrainSpec { epochs: 0, ..good.clone() }.check(), Err(SpecError::Epochs(0)));
-        assert_eq!(TrainSpec { batch: 5000, ..good.clone() }.check(), Err(SpecError::Batch(5000)));
-        assert!(TrainSpec { learning_rate: f64::NAN, ..good.clone() }.check().is_err());
+        assert!(ModelId::ALL.iter().all(|model| TrainSpec::of(*model).check().is_ok()));
+        let with = |change: fn(&mut Recipe)| {
+            let mut spec = good.clone();
+            change(&mut spec.recipe);
+            spec.check()
+        };
+        assert_eq!(with(|r| r.epochs = 0), Err(SpecError::Epochs(0)));
+        assert_eq!(with(|r| r.batch = 5000), Err(SpecError::Batch(5000)));
+        assert!(with(|r| r.learning_rate = f64::NAN).is_err());
+        assert_eq!(with(|r| r.weight_decay = 1.0), Err(SpecError::WeightDecay(1.0)));
+        assert_eq!(with(|r| r.dropout = -0.1), Err(SpecError::Dropout(-0.1)));
+        assert_eq!(with(|r| r.label_smoothing = 0.6), Err(SpecError::LabelSmoothing(0.6)));
         assert_eq!(TrainSpec { test_limit: Some(0), ..good }.check(), Err(SpecError::Limit));
     }
 

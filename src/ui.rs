@@ -9,6 +9,8 @@ pub mod drawing;
 pub mod figure;
 pub mod phrase;
 pub mod question;
+pub mod reliability;
+pub mod worth;
 
 // The page's heart, and its lines to the worker and to the browser.
 mod browser;
@@ -22,6 +24,9 @@ mod masthead;
 mod trouble;
 
 mod controls;
+mod field;
+mod network;
+mod recipe;
 mod settings;
 
 mod pad;
@@ -30,3 +35,7 @@ mod prediction;
 
 mod charts;
 mod log;
+
+mod confusion;
+mod judgement;
+mod mistakes;

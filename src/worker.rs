@@ -15,7 +15,7 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 use crate::data::Dataset;
 use crate::protocol::{self, Command, Event, Fault};
 use crate::session::{Host, Session};
-use crate::spec::DatasetId;
+use crate::spec::{DatasetId, ModelId};
 
 /// Listens, says so, and serves until the page ends the worker.
 pub fn start() {
@@ -51,6 +51,10 @@ impl Host for Worker {
 
     fn now_secs(&self) -> f64 {
         js_sys::Date::now() / 1000.0
+    }
+
+    async fn pretrained(&self, model: ModelId) -> Option<Vec<u8>> {
+        fetch::pretrained(model).await
     }
 
     async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {

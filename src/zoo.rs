@@ -1,13 +1,19 @@
-//! The zoo's front door: from a model's id to its layers, its summary and a network that computes.
+//! The zoo's front door: from a model's id to its layers, its layer table and what was published of it. Computes nothing.
 
+mod classic;
 mod compact;
 mod layers;
-mod network;
+mod leaky;
+mod memory;
+mod published;
+mod strided;
 mod summary;
+mod wide;
 
-pub use layers::{Layer, Shape};
-pub use network::{Array, Dropouts, ForwardPass, Network, WeightsError};
-pub use summary::{LayerRow, Summary};
+pub use layers::{Conv, Layer, Padding, Shape, with_inputs};
+pub use memory::{Memory, memory};
+pub use published::{Published, published};
+pub use summary::{LayerRow, Summary, names};
 
 use crate::spec::ModelId;
 
@@ -15,6 +21,10 @@ use crate::spec::ModelId;
 pub fn layers(model: ModelId) -> Vec<Layer> {
     match model {
         ModelId::Compact => compact::layers(),
+        ModelId::Strided => strided::layers(),
+        ModelId::Leaky => leaky::layers(),
+        ModelId::Classic => classic::layers(),
+        ModelId::Wide => wide::layers(),
     }
 }
 

@@ -12,33 +12,44 @@ struct Room {
 }
 
 /// Crates that decide what a room is: whoever names them computes, shows, or talks to the outside.
-const WATCHED: &[&str] = &["burn", "leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen", "ureq", "clap", "indicatif"];
+const WATCHED: &[&str] =
+    &["burn", "inkling_kernels", "leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen", "ureq", "clap", "indicatif"];
 
 const WEB: &[&str] = &["web_sys", "js_sys", "wasm_bindgen", "wasm_bindgen_futures"];
 
 const ROOMS: &[Room] = &[
     Room { name: "spec", rooms: &[], crates: &[] },
     Room { name: "ink", rooms: &["spec"], crates: &[] },
+    Room { name: "judge", rooms: &["spec"], crates: &[] },
+    Room { name: "receipt", rooms: &["spec", "judge", "zoo"], crates: &[] },
     Room { name: "plot", rooms: &["spec", "protocol"], crates: &[] },
     Room { name: "data", rooms: &["spec", "ink"], crates: &[] },
     Room { name: "data/batch", rooms: &["spec"], crates: &["burn"] },
-    Room { name: "zoo", rooms: &["spec"], crates: &["burn"] },
-    Room { name: "train", rooms: &["spec", "data", "zoo"], crates: &["burn"] },
-    Room { name: "engine", rooms: &["spec", "protocol", "data", "train"], crates: &["burn"] },
+    Room { name: "zoo", rooms: &["spec"], crates: &[] },
+    Room { name: "network", rooms: &["spec", "zoo"], crates: &["burn", "inkling_kernels"] },
+    Room { name: "train", rooms: &["spec", "data", "zoo", "network"], crates: &["burn"] },
+    Room { name: "train/optimizer", rooms: &["spec", "network"], crates: &["burn", "inkling_kernels"] },
+    Room { name: "engine", rooms: &["spec", "protocol", "data", "train"], crates: &["burn", "inkling_kernels"] },
     Room { name: "engine/adapter", rooms: &["spec", "protocol"], crates: &["burn", "js_sys", "wasm_bindgen"] },
-    Room { name: "protocol", rooms: &["spec"], crates: &[] },
-    Room { name: "run", rooms: &["spec", "protocol"], crates: &[] },
-    Room { name: "session", rooms: &["spec", "protocol", "data", "zoo", "train", "engine"], crates: &[] },
+    Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },
+    Room { name: "run", rooms: &["spec", "judge", "protocol"], crates: &[] },
+    Room {
+        name: "session",
+        rooms: &["spec", "judge", "protocol", "data", "zoo", "network", "train", "engine"],
+        crates: &[],
+    },
     Room { name: "worker", rooms: &["spec", "protocol", "data", "session"], crates: WEB },
     Room { name: "files", rooms: &["spec", "data"], crates: &["ureq"] },
     Room {
         name: "cli",
-        rooms: &["spec", "protocol", "run", "data", "zoo", "train", "engine", "session", "files"],
-        crates: &["clap", "indicatif"],
+        rooms: &[
+            "spec", "judge", "receipt", "protocol", "run", "data", "zoo", "network", "train", "engine", "session", "files",
+        ],
+        crates: &["burn", "clap", "indicatif"],
     },
     Room {
         name: "ui",
-        rooms: &["spec", "protocol", "run", "plot", "ink"],
+        rooms: &["spec", "zoo", "judge", "protocol", "run", "plot", "ink"],
         crates: &["leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen"],
     },
 ];

@@ -6,7 +6,7 @@ use inkling::data::{Split, synthetic};
 use inkling::spec::{Metrics, ModelId};
 use inkling::train::checkpoint::{self, CheckpointError};
 use inkling::train::{Trainer, read_metrics};
-use inkling::zoo::WeightsError;
+use inkling::network::{Array, WeightsError};
 use pollster::block_on;
 
 fn digits(first: usize, n: usize) -> Split {
@@ -82,7 +82,7 @@ fn weights_come_back_as_they_were() {
     let mut trainer = Trainer::new(ModelId::Compact, 3, &device);
     train(&mut trainer, &split, 1, 3);
     let bytes = checkpoint::save(ModelId::Compact, &block_on(trainer.network().arrays()).unwrap());
-    let (model, arrays) = checkpoint::load(&bytes).unwrap();
+    let inkling::train::Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).unwrap();
     let again = Trainer::from_arrays(model, &arrays, &device).unwrap();
     assert_eq!(judge(&again, &split), judge(&trainer, &split));
     let (one, other) = (trainer.predict(split.image(0)), again.predict(split.image(0)));
@@ -94,7 +94,7 @@ fn wrong_weights_are_refused_by_name() {
     let device = Device::flex();
     let arrays = || block_on(Trainer::new(ModelId::Compact, 1, &device).network().arrays()).unwrap();
     let refused =
-        |arrays: &[inkling::zoo::Array]| Trainer::from_arrays(ModelId::Compact, arrays, &device).err().unwrap();
+        |arrays: &[Array]| Trainer::from_arrays(ModelId::Compact, arrays, &device).err().unwrap();
 
     let mut missing = arrays();
     let name = missing.remove(3).name;

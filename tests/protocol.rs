@@ -1,5 +1,6 @@
 //! Every message survives the line between page and worker, and nothing else is taken for one.
 
+use inkling::judge::Judge;
 use inkling::protocol::*;
 use inkling::spec::*;
 
@@ -16,6 +17,8 @@ fn commands() -> Vec<Command> {
         Command::Resume,
         Command::Step,
         Command::Stop,
+        Command::Use(ModelId::Wide),
+        Command::Judge(TrainSpec::of(ModelId::Strided)),
         Command::Predict { version: u64::MAX, pixels: (0..784).map(|i| i as u8).collect() },
     ]
 }
@@ -27,7 +30,7 @@ fn events() -> Vec<Event> {
         software: true,
         passed_over: Some("no timestamps".into()),
     };
-    let dataset = DatasetReport { id: DatasetId::Mnist, n_train: 60_000, n_test: 10_000, fallback: Some("why".into()) };
+    let dataset = DatasetReport { id: DatasetId::Mnist, n_train: 37_800, n_validation: Some(4200), n_test: 28_000, fallback: Some("why".into()) };
     let step = StepReport { epoch: 1, step: 2, batch: metrics(), running: metrics(), images_per_second: 496.5 };
     let epoch = EpochReport {
         epoch: 3,
@@ -39,10 +42,15 @@ fn events() -> Vec<Event> {
         images_per_second: 500.0,
         elapsed_secs: 120.5,
     };
-    let summary = RunSummary { test_images: 10_000, test_errors: 61, test: metrics(), elapsed_secs: 99.0 };
+    let best = BestEpoch { epoch: 2, validation: metrics() };
+    let summary = RunSummary { test_images: 10_000, test_errors: 61, test: metrics(), best, elapsed_secs: 99.0 };
+    let mut judge = Judge::default();
+    judge.add(3, 7, &Prediction { probabilities: [0.1; 10] });
+    let pretrained = Some(Pretrained { test_accuracy: 0.995, test_images: 10_000, epochs: 20 });
     vec![
         Event::Ready { protocol: VERSION, build: BUILD.into() },
         Event::Engine(engine),
+        Event::Using(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained }),
         Event::Progress(Progress { phase: Phase::Fetch, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Unpack, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Data, done: 1, total: 2 }),
@@ -53,6 +61,7 @@ fn events() -> Vec<Event> {
         Event::Paused,
         Event::Resumed,
         Event::Stopped,
+        Event::Judged(Box::new(judge.finish())),
         Event::Finished(summary),
         Event::Predicted { version: 4, prediction: Prediction { probabilities: [0.1; 10] } },
         Event::Failed(Fault::new("what", "remedy")),

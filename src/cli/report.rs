@@ -7,7 +7,9 @@ use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use super::ledger;
 use crate::protocol::{EngineReport, EpochReport, Event, RunPlan, RunSummary, StepReport};
+use crate::receipt::{DataSum, Receipt, WeightsSum};
 use crate::run::Run;
 
 /// Prints events; standard output holds the log, standard error the rest.
@@ -67,6 +69,14 @@ impl Reporter {
         self.bar.finish_and_clear();
         let how = if interrupted { "stopped; the weights so far are in" } else { "the weights are in" };
         eprintln!("{how} {}", path.display());
+        if let (false, false, Some(judgement)) = (self.json, interrupted, &self.run.borrow().judgement) {
+            println!("{judgement}");
+        }
+    }
+
+    /// The receipt of a run that reached its end.
+    pub fn receipt(&self, weights: WeightsSum, data: Vec<DataSum>) -> Option<Receipt> {
+        ledger::receipt(&self.run.borrow(), weights, data)
     }
 
     fn started(&self, plan: &RunPlan) {
@@ -77,7 +87,7 @@ impl Reporter {
             self.out.display()
         ));
         if !self.json {
-            self.bar.set_length((plan.steps_per_epoch * plan.spec.epochs) as u64);
+            self.bar.set_length((plan.steps_per_epoch * plan.spec.recipe.epochs) as u64);
         }
     }
 
@@ -100,7 +110,7 @@ impl Reporter {
         let line = if self.json {
             done_json(plan, summary)
         } else {
-            let RunSummary { test_images, test_errors, test, elapsed_secs } = summary;
+            let RunSummary { test_images, test_errors, test, elapsed_secs, .. } = summary;
             let percent = test.accuracy * 100.0;
             format!("{percent:.2} % right, {test_errors} errors on {test_images} test images, {elapsed_secs:.1} s")
         };

@@ -1,5 +1,6 @@
 //! `inkling train`: drives a session from the terminal, and keeps the weights however the run ends.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,26 +10,41 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::report::Reporter;
-use super::{TrainArgs, data_cache};
-use crate::data::Dataset;
+use super::{RecipeArgs, TrainArgs, data_cache};
+use crate::data::{Dataset, Split};
 use crate::files::{self, Note};
 use crate::protocol::{Command, Event, Fault};
+use crate::receipt::{self, DataSum, Receipt, WeightsSum};
 use crate::session::{Host, Session};
-use crate::spec::{DatasetId, TrainSpec};
+use crate::spec::{DatasetId, ModelId, Recipe, TrainSpec};
 use crate::train::checkpoint;
 
-/// Trains as the arguments say.
+/// Trains as the arguments say, and leaves the weights and, of a whole run, a receipt.
 ///
 /// # Errors
 /// When the engine, the data or the run fails, or the weights cannot be saved.
 pub async fn run(args: TrainArgs) -> Result<()> {
-    let spec = spec(&args);
+    let spec = spec(&args)?;
     // Found out now rather than after hours of training.
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot write to {}; choose another --out", args.out.display()))?;
+    let run = train(spec, &args.out, Reporter::new(args.json, args.out.clone())).await?;
+    if let Some(receipt) = run {
+        let path = args.out.join(format!("{}.receipt.json", receipt.model));
+        fs::write(&path, receipt.to_json()?)
+            .with_context(|| format!("cannot write {}; choose another --out", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Trains, keeps the weights in `out`, and gives the receipt of the run if it was not interrupted.
+///
+/// # Errors
+/// As [`run`].
+pub async fn train(spec: TrainSpec, out: &Path, reporter: Reporter) -> Result<Option<Receipt>> {
     let interrupted = watch_interrupt()?;
-    let mut session =
-        Session::new(Terminal { began: Instant::now(), reporter: Reporter::new(args.json, args.out.clone()) });
+    let host = Terminal { began: Instant::now(), reporter, data: RefCell::default(), epoch_ended: Cell::new(false) };
+    let mut session = Session::new(host);
     session.handle(Command::Open(spec.engine)).await;
     session.host().reporter.check()?;
     session.handle(Command::Start(spec)).await;
@@ -38,24 +54,50 @@ pub async fn run(args: TrainArgs) -> Result<()> {
         } else {
             session.advance().await;
         }
+        // A run of hours that breaks off has something to show for them.
+        if session.host().epoch_ended.take() {
+            save(&session, out).await?;
+        }
     }
     session.host().reporter.check()?;
-    let path = save(&session, &args.out).await?;
-    session.host().reporter.saved(&path, interrupted.load(Ordering::Relaxed));
-    Ok(())
+    let (path, weights) = save(&session, out).await?;
+    let stopped = interrupted.load(Ordering::Relaxed);
+    session.host().reporter.saved(&path, stopped);
+    let data = session.host().data.take();
+    Ok(session.host().reporter.receipt(weights, data).filter(|_| !stopped))
 }
 
-fn spec(args: &TrainArgs) -> TrainSpec {
-    TrainSpec {
+fn spec(args: &TrainArgs) -> Result<TrainSpec> {
+    let own = TrainSpec::of(args.model);
+    let start = match Recipe::published(args.model) {
+        Some(recipe) if args.published => recipe,
+        None if args.published => bail!("no recipe was published for {}; leave --published out", args.model),
+        _ => own.recipe,
+    };
+    Ok(TrainSpec {
         model: args.model,
         dataset: args.dataset.clone(),
+        split: args.split.unwrap_or(own.split),
         engine: args.engine.engine,
-        epochs: args.epochs,
-        batch: args.batch,
-        learning_rate: args.lr,
+        recipe: recipe(&args.recipe, start),
         seed: args.seed,
         train_limit: args.train_limit,
         test_limit: args.test_limit,
+    })
+}
+
+/// The model's recipe with what was changed of it.
+fn recipe(args: &RecipeArgs, own: Recipe) -> Recipe {
+    Recipe {
+        epochs: args.epochs.unwrap_or(own.epochs),
+        batch: args.batch.unwrap_or(own.batch),
+        optimizer: args.optimizer.unwrap_or(own.optimizer),
+        learning_rate: args.lr.unwrap_or(own.learning_rate),
+        schedule: args.schedule.unwrap_or(own.schedule),
+        weight_decay: args.weight_decay.unwrap_or(own.weight_decay),
+        dropout: args.dropout.unwrap_or(own.dropout),
+        label_smoothing: args.label_smoothing.unwrap_or(own.label_smoothing),
+        augment: args.augment.unwrap_or(own.augment),
     }
 }
 
@@ -67,24 +109,30 @@ fn watch_interrupt() -> Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-async fn save(session: &Session<Terminal>, folder: &Path) -> Result<PathBuf> {
+async fn save(session: &Session<Terminal>, folder: &Path) -> Result<(PathBuf, WeightsSum)> {
     let (model, arrays) = session.weights().await.map_err(|fault| anyhow!("{fault}"))?;
-    let path = folder.join(format!("{model}.safetensors"));
+    let file = format!("{model}.safetensors");
+    let (path, bytes) = (folder.join(&file), checkpoint::save(model, &arrays));
     let partial = path.with_extension("safetensors.part");
-    fs::write(&partial, checkpoint::save(model, &arrays))
+    fs::write(&partial, &bytes)
         .and_then(|()| fs::rename(&partial, &path))
         .with_context(|| format!("cannot write {}; choose another --out", path.display()))?;
-    Ok(path)
+    Ok((path, WeightsSum { file, sha256: receipt::sha256(&bytes) }))
 }
 
 /// The session's world in a terminal.
 struct Terminal {
     began: Instant,
     reporter: Reporter,
+    /// Checksums of the images and labels that were loaded.
+    data: RefCell<Vec<DataSum>>,
+    /// Set at the end of each epoch, until the weights are saved.
+    epoch_ended: Cell<bool>,
 }
 
 impl Host for Terminal {
     fn emit(&self, event: Event) {
+        self.epoch_ended.set(self.epoch_ended.get() || matches!(event, Event::EpochEnded(_)));
         self.reporter.hear(&event);
     }
 
@@ -92,10 +140,25 @@ impl Host for Terminal {
         self.began.elapsed().as_secs_f64()
     }
 
+    /// The command line reads weights from files that are named.
+    async fn pretrained(&self, _: ModelId) -> Option<Vec<u8>> {
+        None
+    }
+
     async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {
         let dataset = load(id, &|note| self.reporter.note(note));
-        dataset.map(|dataset| (dataset, None)).map_err(|error| Fault::new(error.to_string(), ""))
+        let dataset = dataset.map_err(|error| Fault::new(error.to_string(), ""))?;
+        self.data.replace(sums(&dataset));
+        Ok((dataset, None))
     }
+}
+
+fn sums(dataset: &Dataset) -> Vec<DataSum> {
+    let of = |name: &str, split: &Split| {
+        let sum = |kind: &str, bytes: &[u8]| DataSum::of(&format!("{name} {kind}"), split.len(), bytes);
+        [sum("images", &split.images), sum("labels", &split.labels)]
+    };
+    [of("training", &dataset.train), of("test", &dataset.test)].concat()
 }
 
 /// Brings a data set from disk or from its hosts.

@@ -1,49 +1,59 @@
-//! `inkling evaluate` and `inkling predict`: what saved weights are worth, and what they read.
+//! `inkling evaluate`, `predict`, `submit` and `pack`: what saved weights are worth, and what they read.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use burn::tensor::Device;
 use serde_json::json;
 
 use super::train::load;
-use super::{EngineArgs, EvaluateArgs, PredictArgs, picture};
-use crate::data::batch::Batch;
+use super::{EngineArgs, EvaluateArgs, PackArgs, PredictArgs, SubmitArgs, ledger, picture};
+use crate::data::{Split, csv};
 use crate::engine;
-use crate::spec::Metrics;
-use crate::train::{Mean, Trainer, checkpoint, read_metrics};
+use crate::judge::{self, Judge, Judgement};
+use crate::receipt;
+use crate::spec::{IMAGE_PIXELS, Prediction, Pretrained, SplitId};
+use crate::train::{Checkpoint, Trainer, checkpoint};
 
 /// Test images judged at once.
 const BATCH: usize = 500;
 
-/// Prints loss, accuracy and errors on a test set.
+/// Prints how good weights are on a test set; several together are an ensemble, judged by their mean probabilities.
 ///
 /// # Errors
 /// When the weights, the data or the engine fail.
 pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
-    let trainer = trainer(&args.weights, &args.engine).await?;
-    let mut test = load(&args.dataset, &|note| eprintln!("{note}"))?.test;
-    test.limit(args.test_limit);
-    let mut mean = Mean::default();
-    let indices: Vec<_> = (0..test.len()).collect();
-    for indices in indices.chunks(BATCH) {
-        let tally = trainer.evaluate(&Batch::gather(&test, indices, trainer.device()));
-        for (metrics, n_images) in read_metrics(vec![tally]).await? {
-            mean.add(metrics, n_images);
-        }
+    let trainers = trainers(&args.weights, &args.engine).await?;
+    let mut dataset = load(&args.dataset, &|note| eprintln!("{note}"))?;
+    if args.split == SplitId::Kaggle {
+        dataset = dataset.dealt(args.seed);
     }
-    let (n, errors, Metrics { loss, accuracy }) = (mean.n_images(), mean.n_errors(), mean.metrics());
+    dataset.test.limit(args.test_limit);
+    let judgement = judge(&trainers, &dataset.test).await?;
     if args.json {
-        let model = trainer.network().model().id();
-        println!(
-            "{}",
-            json!({"event": "evaluated", "model": model, "dataset": args.dataset.to_string(), "test_images": n,
-                   "test_errors": errors, "test_accuracy": accuracy, "test_loss": loss})
-        );
+        let models: Vec<_> = trainers.iter().map(|trainer| trainer.network().model().id()).collect();
+        let Judgement { n_images, n_errors, accuracy, loss, .. } = &judgement;
+        let mut line = json!({"event": "evaluated", "model": models.join("+"), "dataset": args.dataset.to_string(),
+            "test_images": n_images, "test_errors": n_errors, "test_accuracy": accuracy, "test_loss": loss});
+        line["judgement"] = serde_json::to_value(&judgement)?;
+        println!("{line}");
     } else {
-        println!("{:.2} % right, {errors} errors on {n} test images, loss {loss:.4}", accuracy * 100.0);
+        println!("{judgement}");
     }
     Ok(())
+}
+
+/// The judgement of the mean of what each network makes of an image.
+async fn judge(trainers: &[Trainer], test: &Split) -> Result<Judgement> {
+    let mut judge = Judge::default();
+    for (batch, pixels) in test.images.chunks(BATCH * IMAGE_PIXELS).enumerate() {
+        for (at, prediction) in read_together(trainers, pixels).await?.iter().enumerate() {
+            let index = batch * BATCH + at;
+            judge.add(index, test.labels[index], prediction);
+        }
+    }
+    Ok(judge.finish())
 }
 
 /// Prints the digit in each picture and how sure the network is.
@@ -53,7 +63,8 @@ pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
 pub async fn predict(args: PredictArgs) -> Result<()> {
     let trainer = trainer(&args.weights, &args.engine).await?;
     for path in &args.images {
-        let prediction = trainer.predict(&picture::read(path)?).await?;
+        let predictions = trainer.predict(&picture::read(path)?).await?;
+        let prediction = predictions.first().context("the engine gave no answer; try --engine cpu")?;
         let (digit, confidence) = (prediction.digit(), prediction.confidence());
         let path = path.display().to_string();
         if args.json {
@@ -69,10 +80,73 @@ pub async fn predict(args: PredictArgs) -> Result<()> {
     Ok(())
 }
 
+/// Reads Kaggle's test images and writes the submission.
+///
+/// # Errors
+/// When the weights or the CSV file cannot be read, or the submission cannot be written.
+pub async fn submit(args: SubmitArgs) -> Result<()> {
+    let trainers = trainers(&args.weights, &args.engine).await?;
+    let named = || format!("cannot use {}", args.test.display());
+    let file = fs::File::open(&args.test).with_context(|| format!("{}: give Kaggle's test.csv", named()))?;
+    let pixels = csv::images(io::BufReader::new(file)).with_context(named)?;
+    let mut digits = vec![];
+    for pixels in pixels.chunks(BATCH * IMAGE_PIXELS) {
+        digits.extend(read_together(&trainers, pixels).await?.iter().map(|prediction| prediction.digit() as u8));
+    }
+    fs::write(&args.out, csv::submission(&digits))
+        .with_context(|| format!("cannot write {}; choose another --out", args.out.display()))?;
+    eprintln!("{} images read; the submission is in {}", digits.len(), args.out.display());
+    Ok(())
+}
+
+/// Writes weights in a quarter of their space, with what they are worth in that form.
+///
+/// # Errors
+/// When the weights, the receipt or MNIST cannot be read, or the file cannot be written.
+pub async fn pack(args: PackArgs) -> Result<()> {
+    let recorded = ledger::read(&args.receipt)?;
+    let bytes = fs::read(&args.weights).with_context(|| format!("cannot read {}", args.weights.display()))?;
+    if receipt::sha256(&bytes) != recorded.weights.sha256 {
+        bail!("{} is not the file that {} tells of", args.weights.display(), args.receipt.display());
+    }
+    let Checkpoint { model, arrays, .. } = checkpoint::load(&bytes)?;
+    let mut worth = Pretrained { test_accuracy: 0.0, test_images: 0, epochs: recorded.epochs };
+    let packed = checkpoint::load(&checkpoint::pack(model, &arrays, &worth))?;
+    let trainer = Trainer::from_arrays(model, &packed.arrays, &Device::flex())?;
+    let mut dataset = load(&recorded.spec.dataset, &|note| eprintln!("{note}"))?;
+    if recorded.spec.split == SplitId::Kaggle {
+        dataset = dataset.dealt(recorded.seed);
+    }
+    let judgement = judge(&[trainer], &dataset.test).await?;
+    (worth.test_accuracy, worth.test_images) = (judgement.accuracy, judgement.n_images);
+    let packed = checkpoint::pack(model, &arrays, &worth);
+    fs::write(&args.out, &packed).with_context(|| format!("cannot write {}", args.out.display()))?;
+    println!("{}: {} bytes, {}", args.out.display(), packed.len(), judgement.headline());
+    Ok(())
+}
+
+/// What several networks together make of each image.
+async fn read_together(trainers: &[Trainer], pixels: &[u8]) -> Result<Vec<Prediction>> {
+    let mut read = vec![];
+    for trainer in trainers {
+        read.push(trainer.predict(pixels).await?);
+    }
+    let together = |at: usize| read.iter().map(|predictions| predictions[at].clone()).collect::<Vec<_>>();
+    Ok((0..pixels.len() / IMAGE_PIXELS).map(|at| judge::ensemble(&together(at))).collect())
+}
+
+async fn trainers(weights: &[PathBuf], args: &EngineArgs) -> Result<Vec<Trainer>> {
+    let mut trainers = vec![];
+    for weights in weights {
+        trainers.push(trainer(weights, args).await?);
+    }
+    Ok(trainers)
+}
+
 async fn trainer(weights: &Path, args: &EngineArgs) -> Result<Trainer> {
     let named = || format!("cannot use the weights {}", weights.display());
     let bytes = fs::read(weights).with_context(|| format!("{}: give a file that `inkling train` saved", named()))?;
-    let (model, arrays) = checkpoint::load(&bytes).with_context(named)?;
+    let Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).with_context(named)?;
     let engine = engine::open(args.engine, |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
     Trainer::from_arrays(model, &arrays, &engine.device).with_context(named)
 }

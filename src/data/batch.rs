@@ -6,7 +6,8 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::Split;
-use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES};
+use super::augment::Bender;
+use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES, Recipe};
 
 /// Images with their labels on a device.
 pub struct Batch {
@@ -14,7 +15,7 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// `[batch]`, 0 to 9.
     pub labels: Tensor<1, Int>,
-    /// `[batch, 10]`, 1 at the label.
+    /// `[batch, 10]`, 1 at the label, or as far as label smoothing leaves it.
     pub targets: Tensor<2>,
 }
 
@@ -24,12 +25,39 @@ impl Batch {
     /// # Panics
     /// When an index is not below `split.len()`.
     pub fn gather(split: &Split, indices: &[usize], device: &Device) -> Self {
+        let pixels = indices.iter().flat_map(|&i| split.image(i)).map(|&p| f32::from(p) / 255.0).collect();
+        Self::upload(pixels, split, indices, 0.0, device)
+    }
+
+    /// The same for training: bent and with softened targets, as the recipe says.
+    ///
+    /// # Panics
+    /// When an index is not below `split.len()`.
+    pub fn bent(
+        split: &Split,
+        indices: &[usize],
+        recipe: &Recipe,
+        random: &mut Pcg64Mcg,
+        device: &Device,
+    ) -> Self {
+        if recipe.augment.is_none() && recipe.label_smoothing == 0.0 {
+            return Self::gather(split, indices, device);
+        }
+        let bender = Bender::new(&recipe.augment);
+        let mut pixels = vec![0.0; indices.len() * IMAGE_PIXELS];
+        for (&index, to) in indices.iter().zip(pixels.chunks_exact_mut(IMAGE_PIXELS)) {
+            bender.bend(split.image(index), random, to);
+        }
+        Self::upload(pixels, split, indices, recipe.label_smoothing, device)
+    }
+
+    fn upload(pixels: Vec<f32>, split: &Split, indices: &[usize], smoothing: f64, device: &Device) -> Self {
         let n = indices.len();
-        let pixels: Vec<f32> = indices.iter().flat_map(|&i| split.image(i)).map(|&p| f32::from(p) / 255.0).collect();
         let labels: Vec<i32> = indices.iter().map(|&i| i32::from(split.labels[i])).collect();
-        let mut targets = vec![0.0f32; n * N_CLASSES];
+        let spread = smoothing / N_CLASSES as f64;
+        let mut targets = vec![spread as f32; n * N_CLASSES];
         for (row, &label) in labels.iter().enumerate() {
-            targets[row * N_CLASSES + label as usize] = 1.0;
+            targets[row * N_CLASSES + label as usize] = (1.0 - smoothing + spread) as f32;
         }
         Self {
             images: Tensor::from_data(TensorData::new(pixels, [n, 1, IMAGE_SIDE, IMAGE_SIDE]), device),
@@ -48,11 +76,10 @@ impl Batch {
     }
 }
 
-/// One image as a batch of one: `[1, 1, 28, 28]`, 0 to 1. Missing pixels are paper.
-pub fn single(pixels: &[u8], device: &Device) -> Tensor<4> {
-    let mut values: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
-    values.resize(IMAGE_PIXELS, 0.0);
-    Tensor::from_data(TensorData::new(values, [1, 1, IMAGE_SIDE, IMAGE_SIDE]), device)
+/// Images of 784 bytes each as `[n, 1, 28, 28]`, 0 to 1.
+pub fn images(pixels: &[u8], device: &Device) -> Tensor<4> {
+    let values: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
+    Tensor::from_data(TensorData::new(values, [pixels.len() / IMAGE_PIXELS, 1, IMAGE_SIDE, IMAGE_SIDE]), device)
 }
 
 /// The order in which an epoch (from 1) visits `n` images.

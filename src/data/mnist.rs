@@ -100,6 +100,7 @@ pub fn dataset(unpacked: &[Vec<u8>; 4]) -> Result<Dataset, MnistError> {
     Ok(Dataset {
         id: DatasetId::Mnist,
         train: split(train_images, train_labels, &FILES[0])?,
+        validation: None,
         test: split(test_images, test_labels, &FILES[2])?,
     })
 }

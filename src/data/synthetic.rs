@@ -22,7 +22,8 @@ pub const N_TEST: usize = 2_000;
 
 /// The data set of a seed: 20,000 training and 2,000 test images, none in both.
 pub fn dataset(seed: u64) -> Dataset {
-    Dataset { id: DatasetId::Synthetic, train: split(seed, 0, N_TRAIN), test: split(seed, N_TRAIN, N_TEST) }
+    let (train, test) = (split(seed, 0, N_TRAIN), split(seed, N_TRAIN, N_TEST));
+    Dataset { id: DatasetId::Synthetic, train, validation: None, test }
 }
 
 /// So many images, from an index on.

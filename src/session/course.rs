@@ -1,17 +1,19 @@
-//! The course of one run: epochs of steps, each followed by a validation, in pieces small enough to interrupt.
+//! The course of one run: epochs of steps, each followed by a validation, and a test at the end where the test images
+//! are others than those for validation; in pieces small enough to interrupt.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::Host;
-use crate::data::Dataset;
 use crate::data::batch::{self, Batch};
-use crate::protocol::{EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
-use crate::spec::{Metrics, TrainSpec};
-use crate::train::{Mean, Tally, Trainer, read_metrics, recipe};
+use crate::data::{Dataset, Split};
+use crate::judge::{Judge, Judgement};
+use crate::protocol::{BestEpoch, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
+use crate::spec::{IMAGE_PIXELS, Metrics, TrainSpec};
+use crate::train::{Mean, Tally, Trainer, read_metrics};
 
-/// Images validated at once: enough to keep a device busy, few enough to answer commands soon.
-const VALIDATION_BATCH: usize = 200;
+/// Images judged at once: enough to keep a device busy, few enough to answer commands soon.
+const JUDGED_AT_ONCE: usize = 200;
 /// Steps whose metrics may wait on the device; it also bounds the work in flight, which nothing else does in a tab.
 const MAX_PENDING: usize = 16;
 /// Metrics are read at least this often, in seconds.
@@ -24,8 +26,8 @@ const THROUGHPUT_SECS: f64 = 4.0;
 pub enum Outcome {
     /// A step is done, and the validation too if it ended its epoch.
     Stepped,
-    /// A part of a validation.
-    Validating,
+    /// A part of a validation or of the test.
+    Judging,
     /// The run is complete.
     Finished,
 }
@@ -34,8 +36,6 @@ pub enum Outcome {
 pub struct Course {
     spec: TrainSpec,
     dataset: Rc<Dataset>,
-    /// Test images after the limit.
-    n_test: usize,
     started_secs: f64,
     /// From 1.
     epoch: usize,
@@ -49,8 +49,11 @@ pub struct Course {
     reported_secs: f64,
     /// Over the epoch, in training mode.
     training: Mean,
-    /// Set while validating: over the test images so far.
-    validation: Option<Mean>,
+    /// Set while images are judged.
+    judging: Option<Judging>,
+    best: Option<BestEpoch>,
+    /// The learning rate of the last step.
+    last_rate: f64,
     pace: Pace,
     epoch_pace: Pace,
 }
@@ -60,7 +63,6 @@ impl Course {
         let n_train = dataset.train.len().min(spec.train_limit.unwrap_or(usize::MAX));
         Self {
             order: batch::order(spec.seed, 1, n_train),
-            n_test: dataset.test.len().min(spec.test_limit.unwrap_or(usize::MAX)),
             spec,
             dataset,
             started_secs: now_secs,
@@ -71,7 +73,9 @@ impl Course {
             pending: vec![],
             reported_secs: now_secs,
             training: Mean::default(),
-            validation: None,
+            judging: None,
+            best: None,
+            last_rate: 0.0,
             pace: Pace::over(THROUGHPUT_SECS),
             epoch_pace: Pace::over(f64::INFINITY),
         }
@@ -84,28 +88,42 @@ impl Course {
 
     /// Test images after the limit.
     pub fn n_test(&self) -> usize {
-        self.n_test
+        self.limited(&self.dataset.test)
+    }
+
+    /// Images to validate on after the limit, if they are others than the test images.
+    pub fn n_validation(&self) -> Option<usize> {
+        self.dataset.validation.as_ref().map(|split| self.limited(split))
+    }
+
+    fn limited(&self, split: &Split) -> usize {
+        split.len().min(self.spec.test_limit.unwrap_or(usize::MAX))
     }
 
     /// The last one may be smaller than the others.
     pub fn steps_per_epoch(&self) -> usize {
-        self.n_train().div_ceil(self.spec.batch)
+        self.n_train().div_ceil(self.spec.recipe.batch)
     }
 
-    /// One step of training, or one batch of validation.
+    /// One step of training, or one batch of judging.
     ///
     /// # Errors
     /// When the device has failed, or the loss is no longer a number.
     pub async fn advance(&mut self, trainer: &mut Trainer, host: &impl Host) -> Result<Outcome, Fault> {
-        if self.validation.is_some() { self.validate(trainer, host).await } else { self.step(trainer, host).await }
+        match self.judging.take() {
+            Some(judging) => self.judge(judging, trainer, host).await,
+            None => self.step(trainer, host).await,
+        }
     }
 
     async fn step(&mut self, trainer: &mut Trainer, host: &impl Host) -> Result<Outcome, Fault> {
         let began = host.now_secs();
-        let end = (self.n_trained + self.spec.batch).min(self.order.len());
-        let batch = Batch::gather(&self.dataset.train, &self.order[self.n_trained..end], trainer.device());
-        let mut dropouts = batch::random(self.spec.seed, self.epoch, self.n_steps + 1);
-        self.pending.push(trainer.step(&batch, self.learning_rate(), &mut dropouts));
+        let end = (self.n_trained + self.spec.recipe.batch).min(self.order.len());
+        let mut random = batch::random(self.spec.seed, self.epoch, self.n_steps + 1);
+        let indices = &self.order[self.n_trained..end];
+        let batch = Batch::bent(&self.dataset.train, indices, &self.spec.recipe, &mut random, trainer.device());
+        self.last_rate = self.learning_rate();
+        self.pending.push(trainer.step(&batch, self.last_rate, &mut random));
         self.n_steps += 1;
         let due = self.pending.len() >= MAX_PENDING || host.now_secs() - self.reported_secs >= REPORT_SECS;
         let n_images = end - self.n_trained;
@@ -122,8 +140,8 @@ impl Course {
         if !ends_epoch {
             return Ok(Outcome::Stepped);
         }
-        self.validation = Some(Mean::default());
-        Ok(Outcome::Validating)
+        self.judging = Some(Judging::new(self.dataset.validation.is_none()));
+        Ok(Outcome::Judging)
     }
 
     /// Tells of the steps whose metrics still wait on the device.
@@ -159,53 +177,123 @@ impl Course {
         diverged.map_or(Ok(()), |step| Err(loss_diverged(step)))
     }
 
-    async fn validate(&mut self, trainer: &Trainer, host: &impl Host) -> Result<Outcome, Fault> {
-        let test = &self.dataset.test;
-        let mut so_far = self.validation.take().unwrap_or_default();
-        let indices: Vec<_> = (so_far.n_images()..self.n_test).take(VALIDATION_BATCH).collect();
-        let tally = trainer.evaluate(&Batch::gather(test, &indices, trainer.device()));
-        for (metrics, n_images) in read_metrics(vec![tally]).await.map_err(device_failed)? {
-            so_far.add(metrics, n_images);
-        }
-        let (done, total) = (so_far.n_images() as u64, self.n_test as u64);
-        host.emit(Event::Progress(Progress { phase: Phase::Validate, done, total }));
+    async fn judge(&mut self, judging: Judging, trainer: &Trainer, host: &impl Host) -> Result<Outcome, Fault> {
+        let mut judging = judging;
+        let dataset = self.dataset.clone();
+        let split = if judging.tests { &dataset.test } else { dataset.validation.as_ref().unwrap_or(&dataset.test) };
+        let n = self.limited(split);
+        judging.next(split, n, trainer).await?;
+        let (done, total) = (judging.n_done as u64, n as u64);
+        let phase = if judging.tests && dataset.validation.is_some() { Phase::Test } else { Phase::Validate };
+        host.emit(Event::Progress(Progress { phase, done, total }));
         if done < total {
-            self.validation = Some(so_far);
-            return Ok(Outcome::Validating);
+            self.judging = Some(judging);
+            return Ok(Outcome::Judging);
         }
-        Ok(self.end_epoch(so_far, host))
+        let validates = phase == Phase::Validate;
+        let (tests, judgement) = (judging.tests, judging.judge.finish());
+        if validates {
+            self.end_epoch(&judgement, host);
+        }
+        if self.epoch < self.spec.recipe.epochs {
+            self.next_epoch(host);
+            return Ok(Outcome::Stepped);
+        }
+        if !tests {
+            self.judging = Some(Judging::new(true));
+            return Ok(Outcome::Judging);
+        }
+        self.finish(judgement, host);
+        Ok(Outcome::Finished)
     }
 
-    fn end_epoch(&mut self, validation: Mean, host: &impl Host) -> Outcome {
-        let now = host.now_secs();
+    fn end_epoch(&mut self, judgement: &Judgement, host: &impl Host) {
+        let validation = Metrics { loss: judgement.loss, accuracy: judgement.accuracy };
+        if self.best.is_none_or(|best| validation.accuracy > best.validation.accuracy) {
+            self.best = Some(BestEpoch { epoch: self.epoch, validation });
+        }
         host.emit(Event::EpochEnded(EpochReport {
             epoch: self.epoch,
-            epochs: self.spec.epochs,
+            epochs: self.spec.recipe.epochs,
             step: self.n_steps,
             training: self.training.metrics(),
-            validation: validation.metrics(),
-            learning_rate: self.learning_rate(),
+            validation,
+            learning_rate: self.last_rate,
             images_per_second: self.epoch_pace.images_per_second(),
-            elapsed_secs: now - self.epoch_started_secs,
+            elapsed_secs: host.now_secs() - self.epoch_started_secs,
         }));
-        if self.epoch == self.spec.epochs {
-            host.emit(Event::Finished(RunSummary {
-                test_images: validation.n_images(),
-                test_errors: validation.n_errors(),
-                test: validation.metrics(),
-                elapsed_secs: now - self.started_secs,
-            }));
-            return Outcome::Finished;
-        }
-        self.epoch += 1;
-        self.order = batch::order(self.spec.seed, self.epoch, self.n_train());
-        (self.n_trained, self.training, self.epoch_started_secs) = (0, Mean::default(), now);
-        self.epoch_pace = Pace::over(f64::INFINITY);
-        Outcome::Stepped
     }
 
+    fn next_epoch(&mut self, host: &impl Host) {
+        self.epoch += 1;
+        self.order = batch::order(self.spec.seed, self.epoch, self.n_train());
+        (self.n_trained, self.training, self.epoch_started_secs) = (0, Mean::default(), host.now_secs());
+        self.epoch_pace = Pace::over(f64::INFINITY);
+    }
+
+    fn finish(&self, judgement: Judgement, host: &impl Host) {
+        let (test_images, test_errors) = (judgement.n_images, judgement.n_errors);
+        let test = Metrics { loss: judgement.loss, accuracy: judgement.accuracy };
+        host.emit(Event::Judged(Box::new(judgement)));
+        host.emit(Event::Finished(RunSummary {
+            test_images,
+            test_errors,
+            test,
+            best: self.best.unwrap_or(BestEpoch { epoch: self.epoch, validation: test }),
+            elapsed_secs: host.now_secs() - self.started_secs,
+        }));
+    }
+
+    /// For the next step.
     fn learning_rate(&self) -> f64 {
-        recipe::schedule(self.spec.model).learning_rate(self.spec.learning_rate, self.epoch)
+        let recipe = &self.spec.recipe;
+        let done = (self.epoch - 1) as f64 + self.n_trained as f64 / self.n_train() as f64;
+        recipe.learning_rate * recipe.schedule.factor(done, recipe.epochs)
+    }
+}
+
+/// Judges a network on the first images of a split, all at once.
+///
+/// # Errors
+/// When the device has failed.
+pub async fn judge(
+    split: &Split,
+    limit: Option<usize>,
+    trainer: &Trainer,
+    host: &impl Host,
+) -> Result<Judgement, Fault> {
+    let n = split.len().min(limit.unwrap_or(usize::MAX));
+    let mut judging = Judging::new(true);
+    while judging.n_done < n {
+        judging.next(split, n, trainer).await?;
+        host.emit(Event::Progress(Progress { phase: Phase::Test, done: judging.n_done as u64, total: n as u64 }));
+    }
+    Ok(judging.judge.finish())
+}
+
+/// Images that are being judged, batch by batch.
+struct Judging {
+    judge: Judge,
+    n_done: usize,
+    /// Whether these are the test images.
+    tests: bool,
+}
+
+impl Judging {
+    fn new(tests: bool) -> Self {
+        Self { judge: Judge::default(), n_done: 0, tests }
+    }
+
+    /// Judges the next batch of the first `n` images.
+    async fn next(&mut self, split: &Split, n: usize, trainer: &Trainer) -> Result<(), Fault> {
+        let end = (self.n_done + JUDGED_AT_ONCE).min(n);
+        let pixels = &split.images[self.n_done * IMAGE_PIXELS..end * IMAGE_PIXELS];
+        let predictions = trainer.predict(pixels).await.map_err(device_failed)?;
+        for (index, prediction) in (self.n_done..end).zip(&predictions) {
+            self.judge.add(index, split.labels[index], prediction);
+        }
+        self.n_done = end;
+        Ok(())
     }
 }
 

@@ -4,8 +4,13 @@ use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::spec::ModelId;
-use crate::zoo::{Array, WeightsError};
+use crate::network::{Array, WeightsError};
+use crate::spec::{ModelId, Pretrained};
+
+/// What the scales of an 8-bit tensor are called, behind its own name.
+const SCALE: &str = ".scale";
+/// Where the header says what the weights are worth: JSON is the header's own language.
+const PRETRAINED: [&str; 3] = ["test_accuracy", "test_images", "epochs"];
 
 /// Weights that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -16,40 +21,120 @@ pub enum CheckpointError {
     NoModel,
     #[error(transparent)]
     Model(#[from] crate::spec::UnknownId),
-    #[error("tensor {name:?} holds {found:?} numbers, but only 32-bit floats are read")]
+    #[error("tensor {name:?} holds {found:?} numbers, but only 32-bit floats and scaled 8-bit numbers are read")]
     Type { name: String, found: Dtype },
+    #[error("tensor {name:?} has no {name}{SCALE} of one float a row beside it; the file is damaged")]
+    Scale { name: String },
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }
 
-/// Writes a model's arrays.
-pub fn save(model: ModelId, arrays: &[Array]) -> Vec<u8> {
-    let bytes: Vec<Vec<u8>> = arrays.iter().map(|a| a.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-    let view = |(array, bytes)| {
-        let (array, bytes): (&Array, &Vec<u8>) = (array, bytes);
-        let view = TensorView::new(Dtype::F32, array.shape.clone(), bytes).expect("an array is as long as its shape");
-        (array.name.as_str(), view)
-    };
-    let metadata = HashMap::from([("model".to_owned(), model.id().to_owned())]);
-    safetensors::serialize(arrays.iter().zip(&bytes).map(view), Some(metadata)).expect("views of our own are valid")
+/// What a file of weights holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub model: ModelId,
+    pub arrays: Vec<Array>,
+    /// What the weights were measured to be worth, when they came with the program.
+    pub pretrained: Option<Pretrained>,
 }
 
-/// Reads a model's arrays. Whether they fit the model, [`crate::zoo::Network::from_arrays`] tells.
+/// A tensor as it is stored.
+struct Stored {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Stored {
+    fn floats(name: String, shape: Vec<usize>, values: &[f32]) -> Self {
+        Self { name, dtype: Dtype::F32, shape, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
+    }
+}
+
+/// Writes a model's arrays, bit by bit as they are.
+pub fn save(model: ModelId, arrays: &[Array]) -> Vec<u8> {
+    let stored = |array: &Array| Stored::floats(array.name.clone(), array.shape.clone(), &array.values);
+    write(model, arrays.iter().map(stored).collect(), HashMap::new())
+}
+
+/// Writes a model's arrays in a quarter of the space: kernels as 8-bit numbers with a scale for each filter or unit.
+/// With them what they were measured to be worth in this very form ([`load`] of what this gives).
+pub fn pack(model: ModelId, arrays: &[Array], pretrained: &Pretrained) -> Vec<u8> {
+    let stored = arrays.iter().flat_map(|array| match array.shape.as_slice() {
+        [rows, _, ..] => quantized(array, *rows),
+        _ => vec![Stored::floats(array.name.clone(), array.shape.clone(), &array.values)],
+    });
+    let Pretrained { test_accuracy, test_images, epochs } = pretrained;
+    let facts = [test_accuracy.to_string(), test_images.to_string(), epochs.to_string()];
+    write(model, stored.collect(), PRETRAINED.map(String::from).into_iter().zip(facts).collect())
+}
+
+fn quantized(array: &Array, rows: usize) -> Vec<Stored> {
+    let (mut bytes, mut scales) = (vec![], vec![]);
+    for row in array.values.chunks_exact(array.values.len() / rows) {
+        let greatest = row.iter().fold(0.0f32, |greatest, value| greatest.max(value.abs()));
+        let scale = greatest.max(f32::MIN_POSITIVE) / 127.0;
+        scales.push(scale);
+        bytes.extend(row.iter().map(|value| (value / scale).round() as i8 as u8));
+    }
+    let weights = Stored { name: array.name.clone(), dtype: Dtype::I8, shape: array.shape.clone(), bytes };
+    vec![weights, Stored::floats(format!("{}{SCALE}", array.name), vec![rows], &scales)]
+}
+
+fn write(model: ModelId, stored: Vec<Stored>, mut metadata: HashMap<String, String>) -> Vec<u8> {
+    metadata.insert("model".into(), model.id().into());
+    let mut views = Vec::with_capacity(stored.len());
+    for stored in &stored {
+        let view = TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes);
+        views.push((stored.name.as_str(), view.expect("an array is as long as its shape")));
+    }
+    safetensors::serialize(views, Some(metadata)).expect("views of our own are valid")
+}
+
+/// Reads a model's arrays. Whether they fit the model, [`crate::network::Network::from_arrays`] tells.
 ///
 /// # Errors
-/// When the header is damaged, the model unknown, or a tensor not of 32-bit floats.
-pub fn load(bytes: &[u8]) -> Result<(ModelId, Vec<Array>), CheckpointError> {
+/// When the header is damaged, the model unknown, or a tensor not of a type that is read.
+pub fn load(bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Header)?;
     let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Header)?;
-    let model = header.metadata().as_ref().and_then(|m| m.get("model")).ok_or(CheckpointError::NoModel)?.parse()?;
-    let arrays = file.tensors().into_iter().map(|(name, view)| array(name, &view)).collect::<Result<_, _>>()?;
-    Ok((model, arrays))
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let model = metadata.get("model").ok_or(CheckpointError::NoModel)?.parse()?;
+    let names = file.names().into_iter().filter(|name| !name.ends_with(SCALE));
+    let arrays = names.map(|name| array(&file, name)).collect::<Result<_, _>>()?;
+    Ok(Checkpoint { model, arrays, pretrained: pretrained(&metadata) })
 }
 
-fn array(name: String, view: &TensorView) -> Result<Array, CheckpointError> {
-    if view.dtype() != Dtype::F32 {
-        return Err(CheckpointError::Type { name, found: view.dtype() });
-    }
-    let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    Ok(Array { name, shape: view.shape().to_vec(), values: view.data().chunks_exact(4).map(number).collect() })
+fn pretrained(metadata: &HashMap<String, String>) -> Option<Pretrained> {
+    let [test_accuracy, test_images, epochs] = PRETRAINED.map(|key| metadata.get(key));
+    Some(Pretrained {
+        test_accuracy: test_accuracy?.parse().ok()?,
+        test_images: test_images?.parse().ok()?,
+        epochs: epochs?.parse().ok()?,
+    })
+}
+
+fn array(file: &SafeTensors, name: &str) -> Result<Array, CheckpointError> {
+    let view = file.tensor(name).map_err(CheckpointError::Header)?;
+    let shape = view.shape().to_vec();
+    let values = match view.dtype() {
+        Dtype::F32 => floats(view.data()),
+        Dtype::I8 => scaled(&view, file.tensor(&format!("{name}{SCALE}")).ok(), name)?,
+        found => return Err(CheckpointError::Type { name: name.into(), found }),
+    };
+    Ok(Array { name: name.into(), shape, values })
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
+}
+
+fn scaled(view: &TensorView, scales: Option<TensorView>, name: &str) -> Result<Vec<f32>, CheckpointError> {
+    let rows = view.shape().first().copied().unwrap_or(0);
+    let fits = |scales: &TensorView| scales.dtype() == Dtype::F32 && scales.shape() == [rows] && rows > 0;
+    let scales = scales.filter(fits).ok_or_else(|| CheckpointError::Scale { name: name.into() })?;
+    let row_len = (view.data().len() / rows).max(1);
+    let rows = view.data().chunks_exact(row_len).zip(floats(scales.data()));
+    Ok(rows.flat_map(|(row, scale)| row.iter().map(move |byte| f32::from(*byte as i8) * scale)).collect())
 }

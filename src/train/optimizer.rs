@@ -1,25 +1,51 @@
-//! Adam, with its state in plain tensors on the network's own device.
+//! What turns gradients into steps, as Keras computes it, with the state in plain tensors on the network's own device.
+//!
+//! On the CPU a step is one pass of our kernels over each array, in place; elsewhere it is made of burn's operations.
 
 use burn::tensor::Tensor;
+use inkling_kernels::{self as kernels, Isa};
 
-/// Keras's defaults for Adam.
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
+use crate::network::{Slot, flex};
+use crate::spec::OptimizerId;
+
+/// Keras's defaults.
+const ADAM_BETAS: [f64; 2] = [0.9, 0.999];
+const MOMENTUM: f64 = 0.9;
+const RMS_PROP_RHO: f64 = 0.9;
+const ADADELTA_RHO: f64 = 0.95;
 const EPSILON: f64 = 1e-7;
 
-/// Adam as Keras computes it: the bias corrections go into the learning rate, epsilon stays outside of them.
-pub struct Adam {
-    /// Running means of gradients and of their squares, one pair a parameter.
-    moments: Vec<(Tensor<1>, Tensor<1>)>,
+/// An optimizer with its state.
+pub struct Optimizer {
+    id: OptimizerId,
+    weight_decay: f64,
+    on_cpu: bool,
+    /// One set an array; how many tensors a set has depends on the optimizer.
+    state: Vec<Vec<Tensor<1>>>,
     /// Steps done.
     n_steps: i32,
 }
 
-impl Adam {
-    /// Fresh state for parameters of these shapes.
-    pub fn new(parameters: &[Tensor<1>]) -> Self {
-        let zeros = |p: &Tensor<1>| (p.zeros_like(), p.zeros_like());
-        Self { moments: parameters.iter().map(zeros).collect(), n_steps: 0 }
+/// The numbers of one step, for one array.
+#[derive(Clone, Copy)]
+struct Step {
+    /// The learning rate, with Adam's bias corrections.
+    rate: f64,
+    /// The part of each number that is taken away (decoupled weight decay).
+    decay: f64,
+    /// What is added to the gradient for each number (plain weight decay).
+    penalty: f64,
+}
+
+impl Optimizer {
+    /// Fresh state for these arrays. Kernels alone decay.
+    pub fn new(id: OptimizerId, weight_decay: f64, parameters: &[Tensor<1>], on_cpu: bool) -> Self {
+        let n = match id {
+            OptimizerId::Adam | OptimizerId::AdamW | OptimizerId::Adadelta => 2,
+            OptimizerId::Sgd | OptimizerId::RmsProp => 1,
+        };
+        let state = parameters.iter().map(|p| (0..n).map(|_| p.zeros_like()).collect()).collect();
+        Self { id, weight_decay, on_cpu, state, n_steps: 0 }
     }
 
     /// The parameters after one step.
@@ -27,20 +53,99 @@ impl Adam {
         &mut self,
         parameters: Vec<Tensor<1>>,
         gradients: Vec<Tensor<1>>,
+        slots: &[Slot],
         learning_rate: f64,
     ) -> Vec<Tensor<1>> {
         self.n_steps += 1;
-        let rate = learning_rate * (1.0 - BETA_2.powi(self.n_steps)).sqrt() / (1.0 - BETA_1.powi(self.n_steps));
-        let moments = std::mem::take(&mut self.moments);
-        let updated = parameters.into_iter().zip(gradients).zip(moments).map(|((parameter, gradient), (m, v))| {
-            let m = m.mul_scalar(BETA_1).add(gradient.clone().mul_scalar(1.0 - BETA_1));
-            let v = v.mul_scalar(BETA_2).add(gradient.square().mul_scalar(1.0 - BETA_2));
-            let change = m.clone().mul_scalar(rate).div(v.clone().sqrt().add_scalar(EPSILON));
-            (parameter.sub(change), (m, v))
+        let state = std::mem::take(&mut self.state);
+        let arrays = parameters.into_iter().zip(gradients).zip(state).zip(slots);
+        let moved = arrays.map(|(((parameter, gradient), state), slot)| {
+            let step = self.numbers(learning_rate, slot);
+            if self.on_cpu {
+                on_cpu(self.id, step, parameter, gradient, state)
+            } else {
+                on_device(self.id, step, parameter, gradient, state)
+            }
         });
-        let (parameters, moments) = updated.unzip();
-        self.moments = moments;
+        let (parameters, state) = moved.unzip();
+        self.state = state;
         parameters
+    }
+
+    fn numbers(&self, learning_rate: f64, slot: &Slot) -> Step {
+        let weight_decay = if slot.role() == "kernel" { self.weight_decay } else { 0.0 };
+        let [beta_1, beta_2] = ADAM_BETAS.map(|beta| 1.0 - beta.powi(self.n_steps));
+        match self.id {
+            OptimizerId::Adam => Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: 0.0, penalty: weight_decay },
+            OptimizerId::AdamW => Step {
+                rate: learning_rate * beta_2.sqrt() / beta_1,
+                decay: learning_rate * weight_decay,
+                penalty: 0.0,
+            },
+            _ => Step { rate: learning_rate, decay: 0.0, penalty: weight_decay },
+        }
+    }
+}
+
+type Moved = (Tensor<1>, Vec<Tensor<1>>);
+
+fn on_cpu(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
+    let isa = Isa::best();
+    let (mut parameter, gradient) = (flex::of(parameter), flex::of(gradient));
+    let mut state: Vec<_> = state.into_iter().map(flex::of).collect();
+    let (p, g): (&mut [f32], &[f32]) = (parameter.storage_mut(), gradient.storage());
+    let (rate, decay, penalty) = (step.rate as f32, step.decay as f32, step.penalty as f32);
+    let epsilon = EPSILON as f32;
+    match (id, state.as_mut_slice()) {
+        (OptimizerId::Adam | OptimizerId::AdamW, [mean, square]) => {
+            let betas = ADAM_BETAS.map(|beta| beta as f32);
+            kernels::adam(isa, g, [p, mean.storage_mut(), square.storage_mut()], betas, epsilon, rate, decay, penalty);
+        }
+        (OptimizerId::Adadelta, [square, change]) => {
+            let arrays = [p, square.storage_mut(), change.storage_mut()];
+            kernels::adadelta(isa, g, arrays, ADADELTA_RHO as f32, epsilon, rate, penalty);
+        }
+        (OptimizerId::RmsProp, [square]) => {
+            kernels::rms_prop(isa, g, [p, square.storage_mut()], RMS_PROP_RHO as f32, epsilon, rate, penalty);
+        }
+        (_, state) => {
+            let velocity = &mut state[0];
+            kernels::momentum(isa, g, [p, velocity.storage_mut()], MOMENTUM as f32, rate, penalty);
+        }
+    }
+    (flex::tensor(parameter), state.into_iter().map(flex::tensor).collect())
+}
+
+fn on_device(id: OptimizerId, step: Step, p: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
+    let Step { rate, decay, penalty } = step;
+    let g = if penalty > 0.0 { gradient.add(p.clone().mul_scalar(penalty)) } else { gradient };
+    let mut state = state.into_iter();
+    let mut next = || state.next().expect("the state was made for this optimizer");
+    let mix = |kept: f64, old: Tensor<1>, new: Tensor<1>| old.mul_scalar(kept).add(new.mul_scalar(1.0 - kept));
+    match id {
+        OptimizerId::Adam | OptimizerId::AdamW => {
+            let m = mix(ADAM_BETAS[0], next(), g.clone());
+            let v = mix(ADAM_BETAS[1], next(), g.square());
+            let change = m.clone().mul_scalar(rate).div(v.clone().sqrt().add_scalar(EPSILON));
+            let p = if decay > 0.0 { p.mul_scalar(1.0 - decay) } else { p };
+            (p.sub(change), vec![m, v])
+        }
+        OptimizerId::Sgd => {
+            let v = next().mul_scalar(MOMENTUM).sub(g.clone().mul_scalar(rate));
+            (p.add(v.clone().mul_scalar(MOMENTUM)).sub(g.mul_scalar(rate)), vec![v])
+        }
+        OptimizerId::RmsProp => {
+            let v = mix(RMS_PROP_RHO, next(), g.clone().square());
+            (p.sub(g.mul_scalar(rate).div(v.clone().add_scalar(EPSILON).sqrt())), vec![v])
+        }
+        OptimizerId::Adadelta => {
+            let v = mix(ADADELTA_RHO, next(), g.clone().square());
+            let d = next();
+            let size = d.clone().add_scalar(EPSILON).sqrt().div(v.clone().add_scalar(EPSILON).sqrt());
+            let change = size.mul(g);
+            let d = mix(ADADELTA_RHO, d, change.clone().square());
+            (p.sub(change.mul_scalar(rate)), vec![v, d])
+        }
     }
 }
 
@@ -53,26 +158,54 @@ mod tests {
         tensor.to_data().iter::<f32>().collect()
     }
 
-    #[test]
-    fn the_first_step_moves_by_the_learning_rate_against_the_gradient() {
-        let device = Device::flex();
-        let start = Tensor::<1>::from_floats([1.0, -1.0, 0.5], &device);
-        let mut adam = Adam::new(std::slice::from_ref(&start));
-        let gradient = Tensor::<1>::from_floats([3.0, -0.2, 0.0], &device);
-        let moved = adam.step(vec![start], vec![gradient], 0.01);
-        let expected = [0.99, -0.99, 0.5];
-        assert!(values(&moved[0]).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{moved:?}");
+    fn slot() -> Slot {
+        Slot { name: "dense_1.kernel".into(), shape: vec![3], trained: true }
     }
 
     #[test]
-    fn it_finds_the_bottom_of_a_bowl() {
+    fn the_first_step_of_adam_moves_by_the_learning_rate_against_the_gradient() {
         let device = Device::flex();
-        let mut x = Tensor::<1>::from_floats([4.0], &device);
-        let mut adam = Adam::new(std::slice::from_ref(&x));
-        for _ in 0..400 {
-            let slope = x.clone().mul_scalar(2.0);
-            x = adam.step(vec![x], vec![slope], 0.05).remove(0);
+        for on_cpu in [true, false] {
+            let start = Tensor::<1>::from_floats([1.0, -1.0, 0.5], &device);
+            let mut adam = Optimizer::new(OptimizerId::Adam, 0.0, std::slice::from_ref(&start), on_cpu);
+            let gradient = Tensor::<1>::from_floats([3.0, -0.2, 0.0], &device);
+            let moved = adam.step(vec![start], vec![gradient], &[slot()], 0.01);
+            let expected = [0.99, -0.99, 0.5];
+            assert!(values(&moved[0]).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{moved:?}");
         }
-        assert!(values(&x)[0].abs() < 0.05, "{x:?}");
+    }
+
+    /// Three numbers on a bowl: the way of each optimizer is the same by kernels and by burn.
+    fn descend(id: OptimizerId, on_cpu: bool, rate: f64, n_steps: usize) -> Vec<f32> {
+        let mut x = Tensor::<1>::from_floats([4.0, -3.0, 0.1], &Device::flex());
+        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x), on_cpu);
+        for _ in 0..n_steps {
+            let slope = x.clone().mul_scalar(2.0);
+            x = optimizer.step(vec![x], vec![slope], &[slot()], rate).remove(0);
+        }
+        values(&x)
+    }
+
+    #[test]
+    fn both_ways_are_the_same() {
+        for id in OptimizerId::ALL {
+            let (ours, theirs) = (descend(*id, true, 0.03, 40), descend(*id, false, 0.03, 40));
+            assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{id}: {ours:?} and {theirs:?}");
+            assert_ne!(ours, descend(*id, true, 0.02, 40), "{id} follows its rate");
+        }
+    }
+
+    #[test]
+    fn each_finds_the_bottom_of_a_bowl() {
+        for (id, rate, n_steps) in [
+            (OptimizerId::Adam, 0.05, 400),
+            (OptimizerId::AdamW, 0.05, 400),
+            (OptimizerId::Sgd, 0.01, 400),
+            (OptimizerId::RmsProp, 0.02, 600),
+            (OptimizerId::Adadelta, 1.0, 6000),
+        ] {
+            let x = descend(id, true, rate, n_steps);
+            assert!(x.iter().all(|x| x.abs() < 0.1), "{id}: {x:?}");
+        }
     }
 }

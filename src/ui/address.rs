@@ -1,5 +1,8 @@
 //! The settings of a run as texts: what the address bar holds and what the fields of the page show. Pure.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use crate::spec::{DatasetId, EngineChoice, ModelId, TrainSpec};
 
 /// One setting, by its name in the address.
@@ -8,9 +11,16 @@ pub enum Parameter {
     Engine,
     Dataset,
     Model,
+    Split,
     Epochs,
     Batch,
     LearningRate,
+    Schedule,
+    Optimizer,
+    WeightDecay,
+    Dropout,
+    LabelSmoothing,
+    Augment,
     Seed,
     /// Train on the first so many images.
     Limit,
@@ -19,14 +29,21 @@ pub enum Parameter {
 }
 
 impl Parameter {
-    /// Every setting, in the order in which the address holds them.
-    pub const ALL: [Self; 9] = [
+    /// Every setting, in the order in which the address holds them: the network before what its recipe decides.
+    pub const ALL: [Self; 16] = [
         Self::Engine,
         Self::Dataset,
         Self::Model,
+        Self::Split,
         Self::Epochs,
         Self::Batch,
         Self::LearningRate,
+        Self::Schedule,
+        Self::Optimizer,
+        Self::WeightDecay,
+        Self::Dropout,
+        Self::LabelSmoothing,
+        Self::Augment,
         Self::Seed,
         Self::Limit,
         Self::TestLimit,
@@ -40,7 +57,14 @@ impl Parameter {
             Self::Model => "model",
             Self::Epochs => "epochs",
             Self::Batch => "batch",
+            Self::Split => "split",
             Self::LearningRate => "lr",
+            Self::Schedule => "schedule",
+            Self::Optimizer => "optimizer",
+            Self::WeightDecay => "weight_decay",
+            Self::Dropout => "dropout",
+            Self::LabelSmoothing => "label_smoothing",
+            Self::Augment => "augment",
             Self::Seed => "seed",
             Self::Limit => "limit",
             Self::TestLimit => "test_limit",
@@ -54,28 +78,43 @@ impl Parameter {
             Self::Engine => spec.engine.to_string(),
             Self::Dataset => spec.dataset.to_string(),
             Self::Model => spec.model.to_string(),
-            Self::Epochs => spec.epochs.to_string(),
-            Self::Batch => spec.batch.to_string(),
-            Self::LearningRate => spec.learning_rate.to_string(),
+            Self::Split => spec.split.to_string(),
+            Self::Epochs => spec.recipe.epochs.to_string(),
+            Self::Batch => spec.recipe.batch.to_string(),
+            Self::LearningRate => spec.recipe.learning_rate.to_string(),
+            Self::Schedule => spec.recipe.schedule.to_string(),
+            Self::Optimizer => spec.recipe.optimizer.to_string(),
+            Self::WeightDecay => spec.recipe.weight_decay.to_string(),
+            Self::Dropout => spec.recipe.dropout.to_string(),
+            Self::LabelSmoothing => spec.recipe.label_smoothing.to_string(),
+            Self::Augment => spec.recipe.augment.to_string(),
             Self::Seed => spec.seed.to_string(),
             Self::Limit => limit(spec.train_limit),
             Self::TestLimit => limit(spec.test_limit),
         }
     }
 
-    /// The same settings with this one taken from a text.
+    /// The same settings with this one taken from a text. Another model brings its own recipe and split.
     ///
     /// # Errors
     /// What is wrong with the text, and what to write instead.
     pub fn with(self, spec: &TrainSpec, text: &str) -> Result<TrainSpec, String> {
         let (mut spec, text) = (spec.clone(), text.trim());
+        let recipe = &mut spec.recipe;
         match self {
             Self::Engine => spec.engine = engine(text)?,
             Self::Dataset => spec.dataset = dataset(text)?,
-            Self::Model => spec.model = text.parse::<ModelId>().map_err(|error| error.to_string())?,
-            Self::Epochs => spec.epochs = whole("epochs", text)?,
-            Self::Batch => spec.batch = whole("batch size", text)?,
-            Self::LearningRate => spec.learning_rate = decimal("learning rate", text)?,
+            Self::Model => spec = with_model(spec, known(text)?),
+            Self::Split => spec.split = known(text)?,
+            Self::Epochs => recipe.epochs = whole("epochs", text)?,
+            Self::Batch => recipe.batch = whole("batch size", text)?,
+            Self::LearningRate => recipe.learning_rate = decimal("learning rate", text)?,
+            Self::Schedule => recipe.schedule = known(text)?,
+            Self::Optimizer => recipe.optimizer = known(text)?,
+            Self::WeightDecay => recipe.weight_decay = decimal("weight decay", text)?,
+            Self::Dropout => recipe.dropout = decimal("dropout", text)?,
+            Self::LabelSmoothing => recipe.label_smoothing = decimal("label smoothing", text)?,
+            Self::Augment => recipe.augment = known(text)?,
             Self::Seed => spec.seed = whole("seed", text)?,
             Self::Limit => spec.train_limit = limit("training limit", text)?,
             Self::TestLimit => spec.test_limit = limit("test limit", text)?,
@@ -83,6 +122,21 @@ impl Parameter {
         spec.check().map_err(|error| error.to_string())?;
         Ok(spec)
     }
+}
+
+/// The same run with another model, by that model's recipe; the recipe stays when the model does.
+fn with_model(spec: TrainSpec, model: ModelId) -> TrainSpec {
+    if spec.model == model { spec } else { by_own_recipe(&TrainSpec { model, ..spec }) }
+}
+
+/// The same run by the recipe and on the split of its model.
+pub fn by_own_recipe(spec: &TrainSpec) -> TrainSpec {
+    let TrainSpec { recipe, split, .. } = TrainSpec::of(spec.model);
+    TrainSpec { recipe, split, ..spec.clone() }
+}
+
+fn known<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
 }
 
 /// The engines that a page can offer: `gpu` is the command line's.
@@ -103,7 +157,7 @@ fn dataset(text: &str) -> Result<DatasetId, String> {
     }
 }
 
-fn whole<N: std::str::FromStr>(what: &str, text: &str) -> Result<N, String> {
+fn whole<N: FromStr>(what: &str, text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{what} must be a whole number, not {text:?}"))
 }
 
@@ -129,13 +183,12 @@ impl Address {
     /// Reads decoded parameters; names that are not ours are left alone, as other programs append theirs.
     pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut address = Self::default();
-        for (name, value) in parameters {
-            if name == "start" {
-                address.read_start(&value);
-            } else if let Some(parameter) = Parameter::ALL.into_iter().find(|parameter| parameter.name() == name) {
-                address.read_setting(parameter, &value);
-            }
+        let given: Vec<_> = parameters.into_iter().collect();
+        for parameter in Parameter::ALL {
+            let values = given.iter().filter(|(name, _)| name == parameter.name());
+            values.for_each(|(_, value)| address.read_setting(parameter, value));
         }
+        given.iter().filter(|(name, _)| name == "start").for_each(|(_, value)| address.read_start(value));
         address
     }
 
@@ -173,6 +226,7 @@ pub fn query(spec: &TrainSpec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{Augment, OptimizerId, Recipe, Schedule, SplitId};
 
     fn read(query: &str) -> Address {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -181,16 +235,26 @@ mod tests {
 
     #[test]
     fn settings_survive_a_round_trip() {
-        let spec = TrainSpec {
-            engine: EngineChoice::Cpu,
-            dataset: DatasetId::Synthetic,
+        let recipe = Recipe {
             epochs: 3,
             batch: 32,
+            optimizer: OptimizerId::Sgd,
             learning_rate: 0.0125,
+            schedule: Schedule::Step { every: 2, factor: 0.5 },
+            weight_decay: 0.0005,
+            dropout: 0.5,
+            label_smoothing: 0.1,
+            augment: Augment { shift: 1.0, elastic: 0.5, ..Augment::default() },
+        };
+        let spec = TrainSpec {
+            model: ModelId::Leaky,
+            engine: EngineChoice::Cpu,
+            dataset: DatasetId::Synthetic,
+            split: SplitId::Kaggle,
+            recipe,
             seed: u64::MAX,
             train_limit: Some(256),
             test_limit: Some(200),
-            ..TrainSpec::default()
         };
         let address = read(&query(&spec)[1..]);
         assert_eq!(address, Address { spec, start: false, mistakes: vec![] });
@@ -200,16 +264,28 @@ mod tests {
     fn the_contract_is_read() {
         let address = read("engine=cpu&dataset=mnist&model=compact&limit=12800&epochs=4&batch=128&start=1");
         assert!(address.start && address.mistakes.is_empty());
-        assert_eq!((address.spec.train_limit, address.spec.epochs), (Some(12_800), 4));
+        assert_eq!((address.spec.train_limit, address.spec.recipe.epochs), (Some(12_800), 4));
     }
 
     #[test]
     fn a_mistake_names_the_parameter_and_the_rest_works() {
         let address = read("epochs=zwölf&batch=64&engine=gpu&dataset=./x&lr=7&limit=0&start=yes&utm_source=x");
-        assert_eq!(address.spec, TrainSpec { batch: 64, ..TrainSpec::default() });
+        let mut expected = TrainSpec::default();
+        expected.recipe.batch = 64;
+        assert_eq!(address.spec, expected);
         let named: Vec<_> = address.mistakes.iter().filter_map(|message| message.split('=').next()).collect();
-        assert_eq!(named, ["epochs", "engine", "dataset", "lr", "limit", "start"]);
-        assert!(address.mistakes[0].contains("whole number") && address.mistakes[0].contains("Using 12"));
+        assert_eq!(named, ["engine", "dataset", "epochs", "lr", "limit", "start"]);
+        assert!(address.mistakes[2].contains("whole number") && address.mistakes[2].contains("Using 20"));
+    }
+
+    #[test]
+    fn another_model_brings_its_recipe_wherever_it_stands() {
+        let mut expected = TrainSpec::of(ModelId::Classic);
+        expected.recipe.epochs = 3;
+        assert_eq!(read("epochs=3&model=classic").spec, expected);
+        let small = Parameter::Model.with(&expected, "classic").unwrap();
+        assert_eq!(small.recipe.epochs, 3, "the same model changes nothing");
+        assert_eq!(by_own_recipe(&expected), TrainSpec::of(ModelId::Classic));
     }
 
     #[test]
@@ -217,7 +293,9 @@ mod tests {
         assert_eq!(read(""), Address::default());
         assert_eq!(
             query(&TrainSpec::default()),
-            "?engine=auto&dataset=mnist&model=compact&epochs=12&batch=128&lr=0.003&seed=1"
+            "?engine=auto&dataset=mnist&model=compact&split=published&epochs=20&batch=128&lr=0.01\
+             &schedule=one-cycle:0.2&optimizer=adam&weight_decay=0&dropout=1&label_smoothing=0\
+             &augment=shift=2,rotate=10,scale=0.1,shear=0.1&seed=1"
         );
     }
 }

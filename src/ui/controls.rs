@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use super::phrase;
 use super::state::Page;
 use crate::run::{Run, State};
+use crate::zoo::{self, Memory};
 
 #[component]
 pub fn Controls(page: Page) -> impl IntoView {
@@ -17,6 +18,7 @@ pub fn Controls(page: Page) -> impl IntoView {
             <Buttons page />
             <Status page />
             <Meter page />
+            <Needs page />
             <Fallback page />
         </div>
     }
@@ -141,6 +143,23 @@ fn Meter(page: Page) -> impl IntoView {
 fn time_left(run: &Run) -> String {
     let active = matches!(run.state, State::Training | State::Paused);
     run.remaining_secs().filter(|_| active).map(phrase::time_left).unwrap_or_default()
+}
+
+/// What memory a run with the present settings takes, told before it starts.
+#[component]
+fn Needs(page: Page) -> impl IntoView {
+    let memory = Memo::new(move |_| {
+        page.spec.with(|spec| zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer))
+    });
+    let told = move || memory.with(phrase::memory);
+    let much = Memo::new(move |_| memory.with(phrase::much_memory));
+    view! {
+        <p class="needs" data-testid="memory" data-bytes=move || memory.with(Memory::total)>{told}</p>
+        <Show when=move || much.with(Option::is_some)>
+            <p class="notice" role="note" data-testid="much-memory">{much}</p>
+        </Show>
+    }
+    .into_any()
 }
 
 /// Said plainly when the images are not those that were asked for.

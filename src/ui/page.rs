@@ -10,10 +10,12 @@ use wasm_bindgen::JsCast;
 
 use super::charts::Charts;
 use super::controls::Controls;
+use super::judgement::Judgement;
 use super::log::Log;
 use super::masthead::Masthead;
+use super::network::Network;
 use super::pad::Pad;
-use super::prediction::{NetworkInput, Probabilities, Verdict};
+use super::prediction::{NetworkInput, Probabilities, Reader, Verdict};
 use super::settings::Settings;
 use super::state::Page;
 use super::trouble::Trouble;
@@ -45,21 +47,24 @@ fn Whole() -> impl IntoView {
             <section class="card training" aria-label="Training">
                 <Controls page />
                 <Later turn=1><Settings page /></Later>
+                <Later turn=2><Network page /></Later>
             </section>
             <section class="card desk" aria-label="Drawing">
                 <Pad page />
-                <Later turn=2>
+                <Later turn=3>
                     <div class="reading">
                         <Verdict page />
                         <NetworkInput page />
                     </div>
                     <Probabilities page />
+                    <Reader page />
                 </Later>
             </section>
             <section class="record" aria-label="Record of the run">
-                <Later turn=3><Charts page /></Later>
-                <Later turn=4><Log page /></Later>
+                <Later turn=4><Charts page /></Later>
+                <Later turn=5><Log page /></Later>
             </section>
+            <Later turn=6><Judgement page /></Later>
         </main>
     }
     .into_any()

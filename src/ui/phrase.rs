@@ -1,12 +1,18 @@
 //! What the page says about a run, in words and figures. Pure.
 
+use super::worth;
 use crate::protocol::{DatasetReport, EngineKind, EngineReport, Phase, Progress};
 use crate::run::{Run, State};
 use crate::spec::DatasetId;
+use crate::zoo::Memory;
+
+/// More than this, in bytes, is worth a warning: phones and small graphics cards may not give it to a tab.
+const LARGE: u64 = 600_000_000;
 
 /// What is going on, in a few words that change seldom enough to be read aloud.
 pub fn status(run: &Run) -> String {
     match run.state {
+        _ if worth::is_judging(run) => "Judging the network on the test images…".into(),
         State::Loading => loading(run).into(),
         State::Ready => "Ready to train".into(),
         State::Training => training(run),
@@ -32,6 +38,7 @@ fn training(run: &Run) -> String {
         }
         Some(Phase::Compile) => "Taking the first step…".into(),
         Some(Phase::Validate) => format!("Validating {}", epoch(run)),
+        Some(Phase::Test) => "Reading the test images…".into(),
         _ => format!("Training {}", epoch(run)),
     }
 }
@@ -48,7 +55,7 @@ fn finished(run: &Run) -> String {
 
 /// The epoch that a run is in.
 fn epoch(run: &Run) -> String {
-    let epochs = run.plan.as_ref().map_or(0, |plan| plan.spec.epochs);
+    let epochs = run.plan.as_ref().map_or(0, |plan| plan.spec.recipe.epochs);
     format!("epoch {} of {epochs}", run.epoch())
 }
 
@@ -56,7 +63,7 @@ fn epoch(run: &Run) -> String {
 pub fn progress(run: &Run) -> String {
     match (run.state, run.progress) {
         (State::Loading, Some(progress)) => counted(progress),
-        (State::Training, Some(progress)) if progress.phase == Phase::Validate => counted(progress),
+        (_, Some(progress)) if matches!(progress.phase, Phase::Validate | Phase::Test) => counted(progress),
         (State::Training | State::Paused | State::Finished, _) => steps(run),
         _ => String::new(),
     }
@@ -73,7 +80,7 @@ fn counted(progress: Progress) -> String {
     match phase {
         Phase::Fetch if total > 0 => format!("Fetching MNIST: {} of {} MB", done / MEGA, total / MEGA),
         Phase::Unpack => format!("Unpacking MNIST: {} of {} MB", done / MEGA, total / MEGA),
-        Phase::Data | Phase::Validate if total > 0 => format!("{} of {} images", count(done), count(total)),
+        Phase::Data | Phase::Validate | Phase::Test if total > 0 => format!("{} of {} images", count(done), count(total)),
         _ => String::new(),
     }
 }
@@ -84,6 +91,7 @@ pub fn fraction(run: &Run) -> Option<f64> {
         (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
         (State::Loading, _) => None,
         (State::Training, Some(Progress { phase: Phase::Compile, .. })) => None,
+        (_, Some(Progress { done, total, .. })) if worth::is_judging(run) => (total > 0).then(|| done as f64 / total as f64),
         _ => Some(run.fraction_done()),
     }
 }
@@ -114,11 +122,35 @@ pub fn images(report: &DatasetReport) -> String {
         DatasetId::Synthetic => "Synthetic digits",
         DatasetId::Folder(name) => name,
     };
-    format!(
-        "{name}: {} images to learn from, {} to be tested on",
-        count(report.n_train as u64),
-        count(report.n_test as u64)
-    )
+    let validation = report.n_validation.map(|n| format!("{} to validate on, ", count(n as u64))).unwrap_or_default();
+    let (train, test) = (count(report.n_train as u64), count(report.n_test as u64));
+    format!("{name}: {train} images to learn from, {validation}{test} to be tested on")
+}
+
+/// What memory a run will take.
+pub fn memory(memory: &Memory) -> String {
+    format!("A run takes about {} of memory.", bytes(memory.total()))
+}
+
+/// Why that is much, if it is, and what to do.
+pub fn much_memory(memory: &Memory) -> Option<String> {
+    let Memory { weights, gradients, optimizer, activations, .. } = memory;
+    (memory.total() > LARGE).then(|| {
+        let (fixed, flowing) = (bytes(weights + gradients + optimizer), bytes(*activations));
+        let remedy = if activations > &(LARGE / 4) { "A smaller batch needs less." } else { "A smaller network needs less." };
+        format!(
+            "That is large: {fixed} for the network, its gradients and the optimizer, {flowing} for a batch on its way \
+             through. A phone or a small graphics card may not have it. {remedy}"
+        )
+    })
+}
+
+/// An estimate of bytes, with two digits that count.
+pub fn bytes(n: u64) -> String {
+    let mega = n as f64 / 1e6;
+    let step = 10f64.powf((mega.max(1.0).log10().floor() - 1.0).max(0.0));
+    let mega = (mega / step).round() * step;
+    if mega >= 1000.0 { format!("{:.1} GB", mega / 1000.0) } else { format!("{mega:.0} MB") }
 }
 
 /// A whole number with its thousands apart: 12,800.
@@ -162,8 +194,9 @@ pub fn pace(images_per_second: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Event, RunPlan, RunSummary, StepReport};
-    use crate::spec::{Metrics, TrainSpec};
+    use crate::protocol::{BestEpoch, Event, RunPlan, RunSummary, StepReport};
+    use crate::spec::{Metrics, ModelId, OptimizerId, TrainSpec};
+    use crate::zoo;
 
     /// A run after some events.
     fn run(events: &[Event]) -> Run {
@@ -187,19 +220,16 @@ mod tests {
 
     #[test]
     fn a_run_is_told_from_start_to_end() {
-        let summary = RunSummary {
-            test_images: 10_000,
-            test_errors: 88,
-            test: Metrics { loss: 0.03, accuracy: 0.9912 },
-            elapsed_secs: 1.0,
-        };
+        let test = Metrics { loss: 0.03, accuracy: 0.9912 };
+        let best = BestEpoch { epoch: 9, validation: test };
+        let summary = RunSummary { test_images: 10_000, test_errors: 88, test, best, elapsed_secs: 1.0 };
         let told = |events: &[Event]| status(&run(events));
         assert_eq!(told(&[]), "Loading the engine…");
         assert_eq!(told(&[progressed(Phase::Data, 0, 0)]), "Getting the images ready…");
         assert_eq!(told(&[started(), progressed(Phase::Compile, 0, 1)]), "Taking the first step…");
-        assert_eq!(told(&[started(), stepped(3, 1000)]), "Training epoch 3 of 12");
-        assert_eq!(told(&[started(), stepped(3, 1000), Event::Paused]), "Paused in epoch 3 of 12");
-        assert_eq!(told(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 12");
+        assert_eq!(told(&[started(), stepped(3, 1000)]), "Training epoch 3 of 20");
+        assert_eq!(told(&[started(), stepped(3, 1000), Event::Paused]), "Paused in epoch 3 of 20");
+        assert_eq!(told(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 20");
         let finished = told(&[started(), stepped(12, 5628), Event::Finished(summary)]);
         assert_eq!(finished, "Finished: 99.12 % of 10,000 test images read rightly");
     }
@@ -209,8 +239,49 @@ mod tests {
         let told = |events: &[Event]| progress(&run(events));
         assert_eq!(told(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
         assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
-        assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 5,628");
+        assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 9,380");
         assert_eq!(told(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");
+        assert_eq!(told(&[started(), progressed(Phase::Test, 400, 28_000)]), "400 of 28,000 images");
+    }
+
+    #[test]
+    fn judging_is_told_in_whatever_state() {
+        let test = progressed(Phase::Test, 2000, 10_000);
+        let ready = Event::Engine(EngineReport {
+            kind: EngineKind::Cpu,
+            adapter: "SIMD".into(),
+            software: false,
+            passed_over: None,
+        });
+        let stopped = [started(), stepped(3, 1000), Event::Stopped];
+        for before in [vec![ready], stopped.to_vec(), vec![progressed(Phase::Data, 0, 0)]] {
+            let run = run(&[before, vec![test.clone()]].concat());
+            let told = (status(&run), progress(&run), fraction(&run));
+            let expected = ("Judging the network on the test images…".into(), "2,000 of 10,000 images".into(), Some(0.2));
+            assert_eq!(told, expected);
+        }
+        assert_eq!(status(&run(&[started(), test])), "Reading the test images…");
+    }
+
+    #[test]
+    fn memory_is_told_and_wide_is_called_large() {
+        let of = |model, batch| zoo::memory(&zoo::layers(model), batch, OptimizerId::Adam);
+        let (compact, wide) = (of(ModelId::Compact, 128), of(ModelId::Wide, 32));
+        assert!(memory(&compact).starts_with("A run takes about "), "{}", memory(&compact));
+        assert_eq!(much_memory(&compact), None);
+        let told = much_memory(&wide).unwrap();
+        assert!(told.contains("large") && told.contains("680 MB") && told.contains("smaller network"), "{told}");
+        assert!(much_memory(&of(ModelId::Compact, 4096)).unwrap().contains("smaller batch"));
+        assert_eq!([0, 4_300_000, 114_900_000, 996_000_000, 1_260_000_000].map(bytes), ["0 MB", "4 MB", "110 MB", "1.0 GB", "1.3 GB"]);
+    }
+
+    #[test]
+    fn images_are_told_by_what_they_are_for() {
+        let mut report =
+            DatasetReport { id: DatasetId::Mnist, n_train: 60_000, n_validation: None, n_test: 10_000, fallback: None };
+        assert_eq!(images(&report), "MNIST: 60,000 images to learn from, 10,000 to be tested on");
+        (report.n_train, report.n_validation, report.n_test) = (37_800, Some(4200), 28_000);
+        assert_eq!(images(&report), "MNIST: 37,800 images to learn from, 4,200 to validate on, 28,000 to be tested on");
     }
 
     #[test]

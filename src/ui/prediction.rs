@@ -10,6 +10,7 @@ use wasm_bindgen::{Clamped, JsCast};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 use super::state::Page;
+use super::worth;
 use crate::run::Run;
 use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES, Prediction};
 
@@ -36,6 +37,13 @@ pub fn Verdict(page: Page) -> impl IntoView {
         </div>
     }
     .into_any()
+}
+
+/// Which network reads, and how well it was measured to read.
+#[component]
+pub fn Reader(page: Page) -> impl IntoView {
+    let told = Memo::new(move |_| page.run.with(worth::reader));
+    view! { <p class="reader" data-testid="reader" hidden=move || told.with(String::is_empty)>{told}</p> }.into_any()
 }
 
 fn read<T>(page: Page, what: impl Fn(&Prediction) -> T) -> Option<T> {

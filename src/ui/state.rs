@@ -10,6 +10,7 @@ use super::browser;
 use super::client::{Client, Heard};
 use super::drawing::Drawing;
 use super::question::Question;
+use super::worth;
 use crate::ink;
 use crate::protocol::{self, Command, Event, Fault, Phase, Progress};
 use crate::run::{Run, State};
@@ -79,14 +80,43 @@ impl Page {
         page
     }
 
-    /// Takes new settings over, into the address too. Another engine needs another worker.
+    /// Takes new settings over, into the address too. Another engine needs another worker; another network reads from
+    /// now on, and its recipe fills every field anew.
     pub fn adopt(self, spec: TrainSpec) {
-        let other_engine = self.spec.with_untracked(|old| old.engine != spec.engine);
+        let other = |is: fn(&TrainSpec, &TrainSpec) -> bool| self.spec.with_untracked(|old| is(old, &spec));
+        let other_engine = other(|old, new| old.engine != new.engine);
+        let other_model = other(|old, new| old.model != new.model);
         browser::replace_address(&address::query(&spec));
         self.spec.set(spec);
+        if other_model {
+            self.invalid.set(Vec::new());
+        }
         if other_engine {
             self.spawn();
+        } else if other_model {
+            self.use_chosen();
         }
+    }
+
+    /// Back to what the chosen network's recipe says, in every field that it decides.
+    pub fn reset_recipe(self) {
+        self.invalid.set(Vec::new());
+        self.adopt(self.spec.with_untracked(address::by_own_recipe));
+    }
+
+    /// Takes the chosen network to read with, as it came with the page; not while a run goes on.
+    fn use_chosen(self) {
+        if self.run.with_untracked(worth::is_idle) {
+            self.send(Command::Use(self.spec.with_untracked(|spec| spec.model)));
+        }
+    }
+
+    /// Judges the network that reads on the test images.
+    pub fn judge(self) {
+        let spec = self.run.with_untracked(|run| self.spec.with_untracked(|chosen| worth::judged_by(run, chosen)));
+        // Until the session answers, so that a second press does not judge twice.
+        self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Test, done: 0, total: 0 })));
+        self.send(Command::Judge(spec));
     }
 
     /// Begins a run with the present settings.
@@ -221,15 +251,13 @@ impl Page {
         match event {
             Event::Engine(_) => {
                 self.ask_again();
-                if self.line.with_value(|line| line.start_when_open) {
-                    self.begin();
-                }
+                if self.line.with_value(|line| line.start_when_open) { self.begin() } else { self.use_chosen() }
             }
             Event::Started(_) => {
                 self.line.update_value(|line| line.question.lost());
                 self.ask_again();
             }
-            Event::Stepped(_) | Event::EpochEnded(_) => self.ask_again(),
+            Event::Using(_) | Event::Stepped(_) | Event::EpochEnded(_) => self.ask_again(),
             Event::Failed(_) => self.line.update_value(|line| {
                 line.question.lost();
                 (line.doomed, line.start_when_open) = (true, false);
@@ -255,7 +283,8 @@ impl Page {
 
     /// Counts silence in ticks, not in hours: a laptop that slept was not silent.
     fn listen(self) {
-        let busy = self.run.with_untracked(|run| matches!(run.state, State::Loading | State::Training));
+        let busy = |run: &Run| matches!(run.state, State::Loading | State::Training) || worth::is_judging(run);
+        let busy = self.run.with_untracked(busy);
         let silent = self.line.try_update_value(|line| {
             line.silence = if busy && line.client.is_some() { line.silence + 1 } else { 0 };
             line.silence >= PATIENCE

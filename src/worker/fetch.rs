@@ -8,12 +8,24 @@ use web_sys::{ReadableStreamDefaultReader, Response};
 use super::scope;
 use crate::data::{Dataset, Split, mnist, synthetic};
 use crate::protocol::{Fault, Phase, Progress};
-use crate::spec::DatasetId;
+use crate::spec::{DatasetId, ModelId};
 
 /// Where the site keeps MNIST's four gzipped files, relative to the worker's script.
 const MNIST_FOLDER: &str = "./data/mnist/";
 /// Synthetic digits drawn between two reports of progress.
 const DRAWN_AT_ONCE: usize = 1000;
+
+/// Models whose weights lie beside the page.
+const PRETRAINED: [ModelId; 3] = [ModelId::Compact, ModelId::Strided, ModelId::Leaky];
+
+/// The weights of a model that came with the page, if they can be had.
+pub async fn pretrained(model: ModelId) -> Option<Vec<u8>> {
+    if !PRETRAINED.contains(&model) {
+        return None;
+    }
+    let response = request(&format!("./weights/{model}.safetensors")).await.ok()?;
+    read(&response, |_| {}).await.ok()
+}
 
 /// Brings a data set, with a sentence when it is not the one that was asked for. `on` hears how far it has come.
 ///
@@ -49,7 +61,8 @@ fn draw(on: impl Fn(Progress)) -> Dataset {
         split
     };
     let train = draw_split(0, synthetic::N_TRAIN);
-    Dataset { id: DatasetId::Synthetic, train, test: draw_split(synthetic::N_TRAIN, synthetic::N_TEST) }
+    let test = draw_split(synthetic::N_TRAIN, synthetic::N_TEST);
+    Dataset { id: DatasetId::Synthetic, train, validation: None, test }
 }
 
 fn unpack(files: [Vec<u8>; 4], on: impl Fn(Progress)) -> Result<Dataset, Fault> {
@@ -71,7 +84,7 @@ fn unpack(files: [Vec<u8>; 4], on: impl Fn(Progress)) -> Result<Dataset, Fault> 
 async fn files(on: &impl Fn(Progress)) -> Result<[Vec<u8>; 4], String> {
     let mut responses = Vec::new();
     for file in mnist::FILES {
-        responses.push(request(file.packed_name).await?);
+        responses.push(request(&format!("{MNIST_FOLDER}{}", file.packed_name)).await?);
     }
     let total: u64 = responses.iter().map(length).sum();
     let mut files: [Vec<u8>; 4] = Default::default();
@@ -85,7 +98,7 @@ async fn files(on: &impl Fn(Progress)) -> Result<[Vec<u8>; 4], String> {
 }
 
 async fn request(name: &str) -> Result<Response, String> {
-    let promise = scope().fetch_with_str(&format!("{MNIST_FOLDER}{name}"));
+    let promise = scope().fetch_with_str(name);
     let response = JsFuture::from(promise).await.map_err(|_| format!("{name} could not be fetched"))?;
     let response: Response = response.unchecked_into();
     if response.ok() { Ok(response) } else { Err(format!("{name}: HTTP {}", response.status())) }

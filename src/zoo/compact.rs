@@ -3,25 +3,26 @@
 //! Published: validation accuracy 99.41 %, loss 0.01831, 20 epochs. Its layers were not published; these are the only
 //! ones of the described family whose counts come out exactly (13,712 trained, 192 running statistics).
 
-use super::Layer::{self, BatchNorm, Conv, Dropout, Flatten, MaxPool, Relu};
+use super::Layer::{self, BatchNorm, Dropout, Flatten, MaxPool, Relu};
+use super::layers::Conv;
 
 /// The published training accuracy stays below the validation accuracy, which says dropout, at a rate that was not
 /// published. On the last feature map, where it costs least; the rate is ours.
 const DROPOUT: f64 = 0.1;
 
 pub fn layers() -> Vec<Layer> {
-    let mut layers = Vec::new(); //                                         1×28×28
-    layers.extend(block()); //                                             16×26×26
-    layers.extend(block()); //                                             16×24×24
-    layers.push(MaxPool); //                                               16×12×12
-    layers.extend([Conv { filters: 10, kernel: 1 }, Relu]); //             10×12×12
-    layers.extend([block(), block(), block(), block()].concat()); //       16×4×4
+    let mut layers = Vec::new(); //                                                 1×28×28
+    layers.extend(block()); //                                                     16×26×26
+    layers.extend(block()); //                                                     16×24×24
+    layers.push(MaxPool); //                                                       16×12×12
+    layers.extend([Layer::Conv(Conv::valid(10, 1).unbiased()), Relu]); //          10×12×12
+    layers.extend([block(), block(), block(), block()].concat()); //               16×4×4
     layers.push(Dropout(DROPOUT));
-    layers.extend([Conv { filters: 10, kernel: 4 }, Flatten]); //          10 logits
+    layers.extend([Layer::Conv(Conv::valid(10, 4).unbiased()), Flatten]); //       10 logits
     layers
 }
 
 /// 3×3 convolution · ReLU · BN: two pixels less each way.
 fn block() -> Vec<Layer> {
-    vec![Conv { filters: 16, kernel: 3 }, Relu, BatchNorm]
+    vec![Layer::Conv(Conv::valid(16, 3).unbiased()), Relu, BatchNorm]
 }

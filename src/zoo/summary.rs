@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Layer, Shape};
+use super::Layer;
+use super::layers::{Shape, with_inputs};
 use crate::spec::ModelId;
 
 /// One row of the table.
@@ -32,15 +33,13 @@ impl Summary {
     /// Counts what `layers` hold.
     pub fn of(model: ModelId, layers: &[Layer]) -> Self {
         let mut summary = Self { model: model.id().into(), layers: vec![], total: 0, trainable: 0, non_trainable: 0 };
-        let mut input = Shape::IMAGE;
-        for (name, layer) in names(layers).into_iter().zip(layers) {
+        for (name, (layer, input)) in names(layers).into_iter().zip(with_inputs(layers)) {
             let trainable = count(layer.parameters(input));
             let non_trainable = count(layer.statistics(input));
-            input = layer.output(input);
             summary.layers.push(LayerRow {
                 name,
                 kind: layer.kind(),
-                output_shape: keras_shape(input),
+                output_shape: keras_shape(layer.output(input)),
                 parameters: trainable + non_trainable,
             });
             summary.trainable += trainable;
@@ -59,7 +58,7 @@ pub fn names(layers: &[Layer]) -> Vec<String> {
 }
 
 fn snake(kind: &str) -> String {
-    kind.to_lowercase().replace("batchnormalization", "batch_norm").replace("maxpooling2d", "max_pool")
+    kind.to_lowercase().replace("batchnormalization", "batch_norm").replace("maxpooling2d", "max_pool").replace("leakyrelu", "leaky_relu")
 }
 
 fn count(arrays: Vec<(&str, Vec<usize>)>) -> usize {

@@ -1,0 +1,230 @@
+//! A network that computes: its layers, its arrays, and the way from images to logits and back to gradients.
+//!
+//! Arrays are flat tensors without gradients, in one plain list, so the optimizer, snapshots and running statistics all
+//! work on the same. Two ways lead through the layers: [`cpu`] with kernels of our own on the CPU, and [`walk`] with
+//! burn's operations and its automatic differentiation everywhere else. Tests hold them together.
+
+mod arrays;
+mod cpu;
+pub mod flex;
+mod walk;
+
+pub use arrays::{Array, Slot, WeightsError};
+
+use std::rc::Rc;
+
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use crate::spec::ModelId;
+use crate::zoo::{self, Layer};
+use arrays::slots;
+
+/// Keras's BatchNormalization: added to the variance.
+const BATCH_NORM_EPSILON: f64 = 1e-3;
+/// Keras's BatchNormalization: how much of the running statistics a step keeps.
+const BATCH_NORM_KEPT: f64 = 0.99;
+/// A share of the initial statistics below this is not worth removing: less than a float's own rounding in effect.
+const NEGLIGIBLE: f64 = 1e-6;
+
+/// What dropout draws from: the same seed drops the same units on every engine.
+pub type Dropouts = Pcg64Mcg;
+
+/// A pass in training mode, on its way back.
+pub struct Pass {
+    /// `[batch, 10]`, without gradients.
+    pub logits: Tensor<2>,
+    /// The running statistics after this batch, in the network's order.
+    pub statistics: Vec<Tensor<1>>,
+    tape: Tape,
+}
+
+/// What the way back needs.
+enum Tape {
+    Cpu(cpu::Tape),
+    Walk(walk::Tape),
+}
+
+impl Pass {
+    /// The gradient of every trained array, in the network's order, from that of the logits.
+    pub fn backward(self, logits_gradient: Tensor<2>) -> Vec<Tensor<1>> {
+        match self.tape {
+            Tape::Cpu(tape) => tape.backward(logits_gradient),
+            Tape::Walk(tape) => tape.backward(logits_gradient),
+        }
+    }
+}
+
+/// Layers with their arrays on a device.
+#[derive(Clone)]
+pub struct Network {
+    model: ModelId,
+    layers: Vec<Layer>,
+    slots: Vec<Slot>,
+    /// One flat tensor a trained array, in the order of the layers.
+    parameters: Vec<Tensor<1>>,
+    /// One flat tensor a running statistic, in the order of the layers.
+    statistics: Vec<Tensor<1>>,
+    /// How much of the running statistics is still their initial values (mean 0, variance 1): 1 at first.
+    untrained_share: f64,
+    /// On the CPU: the layers as our kernels do them.
+    machine: Option<Rc<cpu::Machine>>,
+}
+
+impl Network {
+    /// A network with Keras's initial values: Glorot-uniform kernels, gamma and variance 1, the rest 0.
+    pub fn new(model: ModelId, seed: u64, device: &Device) -> Self {
+        let mut random = Pcg64Mcg::seed_from_u64(seed);
+        let arrays: Vec<_> = slots(&zoo::layers(model)).iter().map(|slot| arrays::initial(slot, &mut random)).collect();
+        let network = Self::from_arrays(model, &arrays, device);
+        let network = network.expect("initial arrays have the network's own names and shapes");
+        Self { untrained_share: 1.0, ..network }
+    }
+
+    /// A network with the given arrays, in any order.
+    ///
+    /// # Errors
+    /// Names the first array that is missing, surplus, of the wrong shape or not finite.
+    pub fn from_arrays(model: ModelId, arrays: &[Array], device: &Device) -> Result<Self, WeightsError> {
+        let layers = zoo::layers(model);
+        let slots = slots(&layers);
+        if let Some(surplus) = arrays.iter().find(|array| slots.iter().all(|slot| slot.name != array.name)) {
+            return Err(WeightsError::Surplus { name: surplus.name.clone() });
+        }
+        let n_parameters = slots.iter().filter(|slot| slot.trained).count();
+        let upload = |slot| arrays::upload(slot, arrays, device);
+        let mut parameters = slots.iter().map(upload).collect::<Result<Vec<_>, _>>()?;
+        let statistics = parameters.split_off(n_parameters);
+        let machine = (*device == Device::flex()).then(|| Rc::new(cpu::Machine::new(&layers)));
+        Ok(Self { model, layers, slots, parameters, statistics, untrained_share: 0.0, machine })
+    }
+
+    /// The same network by burn's own operations, on the CPU too: the reference for our kernels.
+    pub fn by_burn(self) -> Self {
+        Self { machine: None, ..self }
+    }
+
+    pub fn model(&self) -> ModelId {
+        self.model
+    }
+
+    /// The trained arrays, flat, in the network's order.
+    pub fn parameters(&self) -> &[Tensor<1>] {
+        &self.parameters
+    }
+
+    /// Names and shapes of the trained arrays, in the network's order.
+    pub fn parameter_slots(&self) -> &[Slot] {
+        &self.slots[..self.slots.iter().filter(|slot| slot.trained).count()]
+    }
+
+    /// Takes the trained arrays out, to be put back changed by [`Network::replace`].
+    pub fn take_parameters(&mut self) -> Vec<Tensor<1>> {
+        std::mem::take(&mut self.parameters)
+    }
+
+    /// Puts new values in the place of all trained arrays and running statistics, in the network's order.
+    pub fn replace(&mut self, parameters: Vec<Tensor<1>>, statistics: Vec<Tensor<1>>) {
+        debug_assert_eq!(parameters.len() + statistics.len(), self.slots.len());
+        self.parameters = parameters;
+        self.statistics = statistics;
+        self.untrained_share *= BATCH_NORM_KEPT;
+    }
+
+    /// The running statistics without what is left of their initial values, which Keras's slow momentum keeps for
+    /// hundreds of steps: with them a network that has learned for seconds already reads. Later it is the same.
+    fn settled_statistics(&self) -> Vec<Tensor<1>> {
+        let share = self.untrained_share;
+        // Before the first step there is nothing else.
+        if !(NEGLIGIBLE..1.0).contains(&share) {
+            return self.statistics.clone();
+        }
+        let slots = self.slots.iter().filter(|slot| !slot.trained);
+        let settled = |(statistic, slot): (&Tensor<1>, &Slot)| {
+            let initial = if slot.role() == "moving_variance" { 1.0 } else { 0.0 };
+            statistic.clone().sub_scalar(initial * share).div_scalar(1.0 - share)
+        };
+        self.statistics.iter().zip(slots).map(settled).collect()
+    }
+
+    /// Numbers the network holds, running statistics included.
+    pub fn n_numbers(&self) -> usize {
+        self.slots.iter().map(Slot::size).sum()
+    }
+
+    /// Reads every array back, in one transfer; the statistics as an evaluation uses them.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn arrays(&self) -> Result<Vec<Array>, ExecutionError> {
+        let read = |t: Transaction, tensor: &Tensor<1>| t.register(tensor.clone());
+        let statistics = self.settled_statistics();
+        let transaction = self.parameters.iter().chain(&statistics).fold(Transaction::default(), read);
+        let datas = transaction.execute_async().await?;
+        let array = |(slot, data): (&Slot, TensorData)| Array {
+            name: slot.name.clone(),
+            shape: slot.shape.clone(),
+            values: data.iter::<f32>().collect(),
+        };
+        Ok(self.slots.iter().zip(datas).map(array).collect())
+    }
+
+    /// Logits in evaluation mode: running statistics, no dropout.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, 1, 28, 28]`, 0 to 1
+    /// - output: `[batch, 10]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let statistics = self.settled_statistics();
+        match &self.machine {
+            Some(machine) => machine.evaluate(&self.parameters, &statistics, images),
+            None => walk::evaluate(&self.layers, &self.parameters, &statistics, images),
+        }
+    }
+
+    /// Logits in training mode: the batch's own statistics, and dropout at `dropout` times the layers' rates.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, 1, 28, 28]`, 0 to 1, without gradients
+    pub fn forward_train(&self, images: Tensor<4>, dropout: f64, random: &mut Dropouts) -> Pass {
+        let mut masks = Masks { factor: dropout, random };
+        match &self.machine {
+            Some(machine) => cpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks),
+            None => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut masks),
+        }
+    }
+}
+
+/// Draws what is dropped, on the host: engines then agree to the bit on it.
+struct Masks<'a> {
+    /// Multiplies the layers' own rates.
+    factor: f64,
+    random: &'a mut Dropouts,
+}
+
+impl Masks<'_> {
+    /// For each of `n` units what to multiply it with: 0, or what keeps the mean. `None` when nothing is dropped.
+    fn draw(&mut self, rate: f64, n: usize) -> Option<Vec<f32>> {
+        // Rates in 65,536ths are fine enough, and four units come out of one random number.
+        const UNIT: f64 = 65_536.0;
+        let limit = ((rate * self.factor).min(0.95) * UNIT).round();
+        if limit <= 0.0 {
+            return None;
+        }
+        let (limit, scale) = (limit as u16, (UNIT / (UNIT - limit)) as f32);
+        let mut mask = Vec::with_capacity(n + 3);
+        while mask.len() < n {
+            let four = self.random.next_u64().to_le_bytes();
+            let unit = |pair: &[u8]| if u16::from_le_bytes([pair[0], pair[1]]) < limit { 0.0 } else { scale };
+            mask.extend(four.chunks_exact(2).map(unit));
+        }
+        mask.truncate(n);
+        Some(mask)
+    }
+}
+
+/// A running statistic after one more batch.
+fn moved(running: &Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
+    running.clone().mul_scalar(BATCH_NORM_KEPT).add(batch.mul_scalar(1.0 - BATCH_NORM_KEPT))
+}

@@ -1,0 +1,25 @@
+//! Tensors of burn's CPU backend as slices of floats, without copies.
+
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// The tensor itself, whose `storage` is a slice.
+///
+/// # Panics
+/// When the tensor lives on another device.
+pub fn of<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    let primitive = tensor.try_into_primitive::<Flex>().expect("the CPU engine has tensors of the flex backend only");
+    if primitive.is_contiguous() && primitive.layout().start_offset() == 0 { primitive } else { primitive.to_contiguous() }
+}
+
+/// Back to a tensor of burn.
+pub fn tensor<const D: usize>(primitive: FlexTensor) -> Tensor<D> {
+    Tensor::from_primitive::<Flex>(primitive)
+}
+
+/// A flat tensor of these numbers.
+pub fn flat(values: Vec<f32>) -> Tensor<1> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), &Device::flex())
+}

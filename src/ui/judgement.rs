@@ -1,0 +1,153 @@
+//! How good the network at hand is: asks for a judgement, and shows its figures.
+
+#![cfg(all(feature = "page", target_family = "wasm"))]
+
+use leptos::prelude::*;
+
+use super::confusion::{ByDigit, Confusion};
+use super::mistakes::Mistakes;
+use super::reliability::Reliability;
+use super::state::Page;
+use super::{phrase, worth};
+use crate::judge::{self, Calibration};
+use crate::plot::{self, Axis, Measure};
+use crate::zoo;
+
+/// There once a network has learned something.
+#[component]
+pub fn Judgement(page: Page) -> impl IntoView {
+    let judgement = Memo::new(move |_| page.run.with(|run| run.judgement.clone()));
+    let shown = Memo::new(move |_| page.run.with(|run| run.learned || run.judgement.is_some()));
+    let report = move || judgement.get().map(|judgement| view! { <Report page judgement /> });
+    view! {
+        <Show when=move || shown.get()>
+            <section class="card judgement" aria-labelledby="judgement-title" data-testid="judgement">
+                <Head page judged=Signal::derive(move || judgement.with(Option::is_some)) />
+                {report}
+            </section>
+        </Show>
+    }
+    .into_any()
+}
+
+#[component]
+fn Head(page: Page, judged: Signal<bool>) -> impl IntoView {
+    let subject = Memo::new(move |_| page.run.with(worth::subject));
+    let can = Memo::new(move |_| page.run.with(|run| run.learned && worth::is_idle(run)));
+    let invitation = move || match judged.get() {
+        true => subject.get(),
+        false => format!("{}: not judged in this tab yet", subject.get()),
+    };
+    view! {
+        <div class="judgement-head">
+            <h2 class="card-title" id="judgement-title">"How good is it"</h2>
+            <p class="judgement-subject">{invitation}</p>
+            <button class="button" type="button" data-testid="judge" disabled=move || !can.get()
+                on:click=move |_| page.judge()>
+                "Judge on the test images"
+            </button>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Report(page: Page, judgement: judge::Judgement) -> impl IntoView {
+    let nothing_wrong = judgement.mistakes.is_empty();
+    view! {
+        <div class="report">
+            <div class="report-part report-figures">
+                <Score page judgement=judgement.clone() />
+                <Figures page judgement=judgement.clone() />
+                <Believed calibration=judgement.calibration />
+            </div>
+            <div class="report-part report-confusion"><Confusion confusion=judgement.confusion /></div>
+            <div class="report-part report-digits"><ByDigit judgement=judgement.clone() /></div>
+            <div class="report-part report-mistakes" hidden=nothing_wrong><Mistakes mistakes=judgement.mistakes /></div>
+        </div>
+    }
+    .into_any()
+}
+
+/// The accuracy, how far it can be trusted, and how it stands beside the published one.
+#[component]
+fn Score(page: Page, judgement: judge::Judgement) -> impl IntoView {
+    let (accuracy, interval) = (judgement.accuracy, judgement.interval);
+    let compared = page.run.with_untracked(|run| worth::compared(run, &judgement));
+    let published = page.run.with_untracked(worth::model).and_then(|model| zoo::published(model).accuracy);
+    let published = published.filter(|_| compared.is_some());
+    view! {
+        <p class="score" data-testid="test-accuracy" data-value=accuracy data-low=interval.low data-high=interval.high>
+            <strong class="score-value">{phrase::percent(accuracy)}</strong>
+            <span class="score-range">{format!("of the test images read rightly; on others like them {interval}, with 95 % confidence")}</span>
+        </p>
+        <Strip accuracy interval published />
+        {compared.map(|told| view! { <p class="score-compared" data-testid="compared">{told}</p> })}
+    }
+    .into_any()
+}
+
+/// The interval on a line, with a mark for the published figure.
+#[component]
+fn Strip(accuracy: f64, interval: judge::Interval, published: Option<f64>) -> impl IntoView {
+    let axis = Axis::close_accuracies([interval.low, interval.high].into_iter().chain(published));
+    let at = |value: f64| format!("{:.2}%", 100.0 * axis.fraction(value));
+    let rest = format!("{:.2}%", 100.0 - 100.0 * axis.fraction(interval.high));
+    let tick = |value: f64| view! { <span class="tick-x" style:left=at(value)>{Measure::Accuracy.label(value)}</span> };
+    let ticks = axis.ticks().into_iter().map(tick).collect_view();
+    let mark = published.map(|value| view! { <span class="strip-published" style:left=at(value)></span> });
+    view! {
+        <div class="strip" aria-hidden="true">
+            <span class="strip-range" style:left=at(interval.low) style:right=rest></span>
+            {mark}
+            <span class="strip-value" style:left=at(accuracy)></span>
+            <div class="ticks">{ticks}</div>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Figures(page: Page, judgement: judge::Judgement) -> impl IntoView {
+    let count = |n: usize| phrase::count(n as u64);
+    let best = page.run.with_untracked(|run| run.summary.filter(|_| run.network.is_none()).map(|summary| summary.best));
+    let best = best.map(|best| format!("{} in epoch {}", phrase::percent(best.validation.accuracy), best.epoch));
+    let entry = |name: &'static str, value: String| view! { <div class="figure"><dt>{name}</dt><dd>{value}</dd></div> };
+    view! {
+        <dl class="figures">
+            {entry("Errors", format!("{} of {}", count(judgement.n_errors), count(judgement.n_images)))}
+            {entry("Loss", format!("{:.4}", judgement.loss))}
+            {entry("Calibration error", format!("{:.2} %", 100.0 * judgement.calibration.error))}
+            {best.map(|best| entry("Best validation", best))}
+        </dl>
+    }
+    .into_any()
+}
+
+/// The reliability plot.
+#[component]
+fn Believed(calibration: Calibration) -> impl IntoView {
+    let Reliability { ideal, line, dots, faint, told } = Reliability::of(&calibration);
+    let place = |fraction: f64| format!("{:.0}%", fraction * 100.0);
+    let ends = [0.0, 0.5, 1.0];
+    let below = ends.map(|at| view! { <span class="tick-x" style:left=place(at)>{place(at)}</span> }).collect_view();
+    let beside = ends.map(|at| view! { <span class="tick-y" style:bottom=place(at)>{place(at)}</span> }).collect_view();
+    view! {
+        <figure class="believed">
+            <figcaption>
+                <h3 class="report-title">"Can it be believed?"</h3>
+                <p class="report-note">"How sure it was, across; how often it was right, upwards. On the diagonal it keeps its word."</p>
+            </figcaption>
+            <div class="chart-body believed-body" role="img" aria-label=told>
+                <div class="ticks" aria-hidden="true">{below}{beside}</div>
+                <svg class="chart-lines" viewBox=format!("0 0 {} {}", plot::WIDTH, plot::HEIGHT) preserveAspectRatio="none" aria-hidden="true">
+                    <path class="chart-grid believed-ideal" d=ideal />
+                    <path class="chart-training" d=line />
+                    <path class="believed-dots" d=dots />
+                    <path class="believed-dots believed-faint" d=faint />
+                </svg>
+            </div>
+        </figure>
+    }
+    .into_any()
+}

@@ -1,0 +1,305 @@
+"""Golden numbers of the five networks, computed by Keras: writes `<model>.json` beside this file.
+
+    pip install tensorflow-cpu==2.20.0 keras==3.15.1        (with Python 3.11)
+    python make.py [model ...] [--distance]
+
+Everything is computed and stored in float64. `--distance` also computes it in float32 and prints how far that is off.
+
+Weights and images are not stored: `hashed` makes them, the same in Rust. Arrays are numbered from 0: first all
+trained ones in layer order (kernel, bias; gamma, beta), then all running statistics in layer order (moving_mean,
+moving_variance). Elements are counted in the project's layout, which is not Keras's: convolution kernels are
+[filters, channels, height, width], dense kernels [units, inputs], and Flatten puts out channel, row, column. What the
+formula gives is rounded to float32 before it is used, and the input is byte / 255 rounded to float32.
+
+Dropout is off (rate 0). A digest of an array is its L2 norm, its sum and at most 24 of its elements: those with the
+flat indices k * length // 24, or all if there are no more than 24.
+
+What to expect of float32: in `leaky`, a bias right before a batch normalisation has no effect and gradient 0 (stored
+as what float64 leaves of it, 1e-14 or less), but Adam turns float32's rounding errors into steps of nearly the
+learning rate. The same happens to single elements with tiny gradients anywhere, so that after three steps a few of
+them are up to 1e-3 off, while the losses still agree. One LeakyReLU input of `leaky` (after batch_norm_3) is so close
+to 0 that float32 may see the other sign; that moves gradients up to there by up to 1e-3 of their size.
+"""
+
+import gc
+import json
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Lambda, LeakyReLU, MaxPooling2D, ReLU
+
+BATCH, SIDE, CLASSES = 8, 28, 10
+BOX = range(4, 24)  # rows and columns that may hold ink
+IMAGES, BLANKS = 1000, 1001  # array numbers of the images and of what is blanked in them
+STEPS, LEARNING_RATE = 3, 1e-3
+SAMPLES = 24
+LABELS = (3 * np.arange(BATCH) + 1) % CLASSES
+
+
+# The networks, layer by layer as in src/zoo. Layers are made anew each time, with the float type of that time.
+
+
+def compact():
+    def block():
+        return [Conv2D(16, 3, use_bias=False), ReLU(), BatchNormalization()]
+
+    layers = block() + block() + [MaxPooling2D(), Conv2D(10, 1, use_bias=False), ReLU()]
+    layers += block() + block() + block() + block()
+    return layers + [Dropout(0), Conv2D(10, 4, use_bias=False), Flatten()]
+
+
+def strided():
+    def block(filters, strides=1):
+        return [Conv2D(filters, 3, strides, "same"), ReLU(), BatchNormalization()]
+
+    layers = [Conv2D(16, 5, 2, "same"), ReLU()]
+    layers += block(32) + block(32, 2) + [Dropout(0)]
+    layers += block(64) + block(64, 2) + [Dropout(0), Flatten()]
+    return layers + [Dense(256), ReLU(), BatchNormalization(), Dropout(0), Dense(CLASSES)]
+
+
+def leaky():
+    def block(filters):
+        return [Conv2D(filters, 3, padding="same"), BatchNormalization(), LeakyReLU(0.3)]
+
+    def shrink():
+        return [MaxPooling2D(), Dropout(0)]
+
+    layers = [Lambda(lambda pixels: (pixels - 0.13066047) / 0.3081078)]
+    layers += block(32) + block(32) + shrink()
+    layers += block(64) + block(64) + shrink()
+    layers += block(128) + shrink() + block(64) + shrink()
+    layers += [Flatten(), BatchNormalization(), Dropout(0)]
+    layers += [Dense(256), LeakyReLU(0.3), Dropout(0), Dense(128), LeakyReLU(0.3), Dropout(0)]
+    return layers + [Dense(CLASSES)]
+
+
+def classic():
+    layers = [Conv2D(32, 3), ReLU(), Conv2D(64, 3), ReLU(), MaxPooling2D(), Dropout(0), Flatten()]
+    return layers + [Dense(128), ReLU(), Dropout(0), Dense(CLASSES)]
+
+
+def wide():
+    def stage(filters, kernel):
+        convs = [layer for _ in range(2) for layer in (Conv2D(filters, kernel, padding="same"), ReLU())]
+        return convs + [MaxPooling2D(), Dropout(0)]
+
+    layers = stage(32, 5) + stage(64, 3) + [Flatten()]
+    return layers + [Dense(8192), ReLU(), Dropout(0), Dense(2048), ReLU(), Dropout(0), Dense(CLASSES)]
+
+
+NETWORKS = {network.__name__: network for network in (compact, strided, leaky, classic, wide)}
+
+
+# Numbers out of nothing.
+
+
+def hashed(array, length):
+    """`length` numbers from 0 to 1 (exclusive), multiples of 2^-24, in float64."""
+    h = np.arange(length, dtype=np.uint32) * np.uint32(0x9E3779B1)
+    h += np.uint32((array * 0x85EBCA77 + 0x27D4EB2F) % 2**32)
+    h ^= h >> np.uint32(15)
+    h *= np.uint32(0x2C1B3C6D)
+    h ^= h >> np.uint32(12)
+    h *= np.uint32(0x297A2D39)
+    h ^= h >> np.uint32(15)
+    return (h >> np.uint32(8)) / 2.0**24
+
+
+def initial(array, role, shape):
+    """What an array of this role and shape (of the project's layout) starts with, in float32."""
+    u = hashed(array, int(np.prod(shape)))
+    if role == "kernel":
+        window = int(np.prod(shape[2:]))  # 1 for a dense kernel
+        values = (2 * u - 1) * np.sqrt(6 / ((shape[0] + shape[1]) * window))
+    elif role in ("bias", "beta", "moving_mean"):
+        values = (2 * u - 1) * 0.1
+    else:  # gamma, moving_variance
+        values = 0.5 + u
+    return values.astype(np.float32).reshape(shape)
+
+
+def images():
+    """Noise in the middle, half of it blank: bytes."""
+    noise, blank = (hashed(a, BATCH * SIDE * SIDE).reshape(BATCH, SIDE, SIDE) for a in (IMAGES, BLANKS))
+    inside = np.isin(np.arange(SIDE), BOX)
+    shown = inside[:, None] & inside[None, :] & (blank >= 0.5)
+    return np.where(shown, np.floor(noise * 256), 0).astype(np.uint8)
+
+
+# Between Keras's layout and the project's.
+
+
+def flattened(model):
+    """The shapes (height, width, channels) that the dense layers right after a Flatten get, by layer name."""
+    flat, shapes = None, {}
+    for layer in model.layers:
+        if isinstance(layer, Flatten):
+            flat = tuple(layer.input.shape[1:])
+        elif isinstance(layer, Dense):
+            if flat:
+                shapes[layer.name] = flat
+            flat = None
+    return shapes
+
+
+class Array:
+    """A Keras variable with its name and its layout in the project."""
+
+    def __init__(self, name, variable, flat):
+        self.name, self.variable, self.role = name, variable, variable.name
+        shape = tuple(variable.shape)
+        if len(shape) == 4:  # height, width, channels, filters
+            self.split, self.order = shape, (3, 2, 0, 1)
+            self.shape = tuple(shape[axis] for axis in self.order)
+        elif len(shape) == 2:  # inputs, units
+            self.split, self.order = (flat or (1, 1, shape[0])) + shape[1:], (3, 2, 0, 1)
+            self.shape = shape[::-1]
+        else:
+            self.split, self.order, self.shape = shape, (0,), shape
+
+    def ours(self, values):
+        return np.asarray(values).reshape(self.split).transpose(self.order).reshape(self.shape)
+
+    def assign(self, values):
+        split = values.reshape([self.split[axis] for axis in self.order])
+        self.variable.assign(split.transpose(np.argsort(self.order)).reshape(self.variable.shape))
+
+
+def snake(kind):
+    kind = kind.lower().replace("batchnormalization", "batch_norm").replace("maxpooling2d", "max_pool")
+    return kind.replace("leakyrelu", "leaky_relu")
+
+
+def arrays(model):
+    """The trained arrays and the running statistics, named as in src/zoo/summary.rs."""
+    flat, seen, trained, running = flattened(model), Counter(), [], []
+    for layer in model.layers:
+        kind = snake(type(layer).__name__)
+        seen[kind] += 1
+        for into, variables in ((trained, layer.trainable_variables), (running, layer.non_trainable_variables)):
+            into += [Array(f"{kind}_{seen[kind]}.{v.name}", v, flat.get(layer.name)) for v in variables]
+    return trained, running
+
+
+# What is stored.
+
+
+def rounded(values):
+    return [float(f"{value:.9g}") for value in np.asarray(values, np.float64).ravel()]
+
+
+def digest(values):
+    flat = np.asarray(values, np.float64).ravel()
+    indices = range(flat.size) if flat.size <= SAMPLES else [k * flat.size // SAMPLES for k in range(SAMPLES)]
+    norm, total = rounded([np.linalg.norm(flat), flat.sum()])
+    return {"norm": norm, "sum": total, "samples": rounded(flat[indices])}
+
+
+def summary(model):
+    def count(variables):
+        return sum(int(np.prod(variable.shape)) for variable in variables)
+
+    trainable, fixed = count(model.trainable_variables), count(model.non_trainable_variables)
+    rows = [[type(layer).__name__, list(layer.output.shape[1:]), layer.count_params()] for layer in model.layers]
+    assert model.count_params() == trainable + fixed == sum(row[2] for row in rows)
+    return {"layers": rows, "total": model.count_params(), "trainable": trainable, "non_trainable": fixed}
+
+
+def compute(name, float_type):
+    keras.backend.clear_session()
+    keras.config.set_floatx(float_type)
+    model = keras.Sequential([keras.Input((SIDE, SIDE, 1)), *NETWORKS[name]()])
+    trained, running = arrays(model)
+    for number, array in enumerate(trained + running):
+        array.assign(initial(number, array.role, array.shape))
+    pixels = tf.constant((images() / 255).astype(np.float32).astype(float_type)[..., None])
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    adam = keras.optimizers.Adam(LEARNING_RATE)
+
+    evaluated = model(pixels, training=False)
+    losses = []
+    for step in range(STEPS):
+        with tf.GradientTape() as tape:
+            logits = model(pixels, training=True)
+            loss = cross_entropy(LABELS, logits)
+        gradients = tape.gradient(loss, [array.variable.value for array in trained])
+        assert logits.dtype == loss.dtype == gradients[0].dtype == float_type
+        if step == 0:
+            first = logits
+            slopes = {array.name: digest(array.ours(g)) for array, g in zip(trained, gradients)}
+        adam.apply_gradients(zip(gradients, [array.variable for array in trained]))
+        losses.append(float(loss))
+        del gradients, tape
+    return {
+        "model": name,
+        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__, "python": platform.python_version()},
+        "float_type": float_type,
+        "summary": summary(model),
+        "trained": [[array.name, list(array.shape)] for array in trained],
+        "running": [[array.name, list(array.shape)] for array in running],
+        "labels": LABELS.tolist(),
+        "logits": [rounded(row) for row in first],
+        "evaluated": [rounded(row) for row in evaluated],
+        "loss": rounded([losses[0]])[0],
+        "losses": rounded(losses),
+        "gradients": slopes,
+        "after_three_steps": {array.name: digest(array.ours(array.variable)) for array in trained + running},
+    }
+
+
+def write(golden):
+    """One line for each row, array and digest."""
+
+    def text(value, depth):
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        if depth > 3 or not any(isinstance(v, (list, dict)) for v in inside):
+            return json.dumps(value)
+        inner, outer = "\n" + " " * depth, "\n" + " " * (depth - 1)
+        if isinstance(value, dict):
+            lines = [f"{json.dumps(key)}: {text(v, depth + 1)}" for key, v in value.items()]
+            return "{" + inner + ("," + inner).join(lines) + outer + "}"
+        return "[" + inner + ("," + inner).join(text(v, depth + 1) for v in value) + outer + "]"
+
+    Path(__file__).with_name(f"{golden['model']}.json").write_text(text(golden, 1) + "\n")
+
+
+def apart(golden, other):
+    """Prints how far `other` is from `golden`: relative to the greatest number or to norm / sqrt(length)."""
+    for key in ("logits", "evaluated", "losses"):
+        a, b = np.array(golden[key]), np.array(other[key])
+        print(f"  {key}: {np.abs(a - b).max() / np.abs(a).max():.1e}")
+    sizes = {name: int(np.prod(shape)) for name, shape in golden["trained"] + golden["running"]}
+    for key in ("gradients", "after_three_steps"):
+        rows = []
+        for name, a in golden[key].items():
+            b, typical = other[key][name], a["norm"] / np.sqrt(sizes[name])
+            sample = np.abs(np.array(a["samples"]) - b["samples"]).max()
+            norm = abs(a["norm"] - b["norm"]) / a["norm"]
+            total = abs(a["sum"] - b["sum"]) / (a["norm"] * np.sqrt(sizes[name]))
+            rows.append((sample / typical, norm, total, sample, a["norm"], name))
+        print(f"  {key}: relative distance of samples, norm, sum; absolute of samples; norm")
+        for sample, norm, total, absolute, length, name in sorted(rows, reverse=True):
+            print(f"    {sample:.1e} {norm:.1e} {total:.1e} {absolute:.1e} {length:.1e} {name}")
+
+
+def main():
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    for name in [a for a in sys.argv[1:] if a in NETWORKS] or NETWORKS:
+        golden = compute(name, "float64")
+        gc.collect()
+        write(golden)
+        print(f"{name}: {golden['summary']['total']} parameters, losses {golden['losses']}", flush=True)
+        if "--distance" in sys.argv:
+            apart(golden, compute(name, "float32"))
+            gc.collect()
+
+
+if __name__ == "__main__":
+    main()
