@@ -3,7 +3,7 @@
 //! `auto` takes the graphics card when there is a real one and it passes the self-test, otherwise the CPU. A software
 //! adapter counts as no card: the CPU engine is far faster there.
 
-#[cfg(feature = "gpu")]
+#[cfg(any(feature = "gpu", target_family = "wasm"))]
 mod adapter;
 #[cfg(feature = "gpu")]
 mod selftest;
@@ -12,7 +12,8 @@ use burn::tensor::Device;
 use inkling_kernels::Isa;
 
 use crate::protocol::{EngineKind, EngineReport, Fault, Phase};
-use crate::spec::EngineChoice;
+use crate::spec::{EngineChoice, TrainSpec};
+use crate::zoo::Memory;
 
 /// A device with what is known of it.
 #[derive(Clone)]
@@ -20,18 +21,63 @@ pub struct Engine {
     /// Without gradients; a training pass tracks what it needs.
     pub device: Device,
     pub report: EngineReport,
+    pub limits: Limits,
 }
 
-/// Opens the engine of this choice; `on` hears what is going on.
+/// What an engine can hold, in bytes; `None` where nothing is known to be in the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Everything that a run needs.
+    pub total: Option<u64>,
+    /// The largest single array.
+    pub tensor: Option<u64>,
+}
+
+impl Limits {
+    /// WebAssembly addresses 4 GiB; a quarter of it is left to the images, to the program and to holes.
+    const WASM: u64 = 3 << 30;
+
+    fn cpu() -> Self {
+        Self { total: cfg!(target_family = "wasm").then_some(Self::WASM), tensor: None }
+    }
+
+    /// Whether a run that needs so much can be tried.
+    ///
+    /// # Errors
+    /// What is too large, and what to change.
+    pub fn check(&self, needs: &Memory, spec: &TrainSpec) -> Result<(), Fault> {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let refused = |what: &str, needed: u64, limit: u64| {
+            let batch = spec.recipe.batch;
+            let what = format!(
+                "The network \"{}\" at batch size {batch} needs {} MiB for {what}, but this engine holds {} MiB",
+                spec.model,
+                mib(needed),
+                mib(limit)
+            );
+            Fault::new(what, "Choose a smaller batch, a smaller network, another engine, or the command line.")
+        };
+        match (self.total, self.tensor) {
+            (Some(limit), _) if needs.total() > limit => Err(refused("a run", needs.total(), limit)),
+            (_, Some(limit)) if needs.largest_tensor > limit => {
+                Err(refused("its largest array", needs.largest_tensor, limit))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Opens the engine of this choice; `on` hears what is going on. `None` when it is a graphics card that another program
+/// of ours must open: in a browser the worker without graphics cards is the small one that comes first.
 ///
 /// # Errors
 /// When the choice cannot be had here. `auto` always can: it falls back to the CPU and says why.
-pub async fn open(choice: EngineChoice, on: impl Fn(Phase)) -> Result<Engine, Fault> {
+pub async fn open(choice: EngineChoice, on: impl Fn(Phase)) -> Result<Option<Engine>, Fault> {
     match choice {
-        EngineChoice::Cpu => Ok(cpu(None)),
+        EngineChoice::Cpu => Ok(Some(cpu(None))),
         EngineChoice::Auto => Ok(match graphics(false, &on).await {
             Ok(engine) => engine,
-            Err(reason) => cpu(Some(reason)),
+            Err(reason) => Some(cpu(Some(reason))),
         }),
         EngineChoice::WebGpu | EngineChoice::Gpu if choice != GRAPHICS => Err(Fault::new(
             format!("The engine \"{choice}\" does not exist here"),
@@ -49,7 +95,7 @@ const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::W
 /// The CPU engine, with the reason why no graphics card was taken.
 fn cpu(passed_over: Option<String>) -> Engine {
     let report = EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over };
-    Engine { device: Device::flex(), report }
+    Engine { device: Device::flex(), report, limits: Limits::cpu() }
 }
 
 /// The instructions and threads that the kernels use, and natively the processor's own name.
@@ -79,23 +125,55 @@ fn brand() -> Option<String> {
     None
 }
 
-/// A build without the `gpu` feature, as the tests use it, knows no graphics card.
-#[cfg(not(feature = "gpu"))]
-async fn graphics(_: bool, _: &impl Fn(Phase)) -> Result<Engine, String> {
+/// A command line without the `gpu` feature, as the tests use it, knows no graphics card.
+#[cfg(not(any(feature = "gpu", target_family = "wasm")))]
+async fn graphics(_: bool, _: &impl Fn(Phase)) -> Result<Option<Engine>, String> {
     Err("this program was built without graphics cards (feature \"gpu\")".into())
+}
+
+/// In a browser the worker without graphics cards only looks whether there is one.
+#[cfg(all(not(feature = "gpu"), target_family = "wasm"))]
+async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<Engine>, String> {
+    find(allow_software, on).await.map(|_| None)
 }
 
 /// The graphics card, tested. `Err` says in words why not.
 #[cfg(feature = "gpu")]
-async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Engine, String> {
+async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<Engine>, String> {
+    let found = find(allow_software, on).await?;
+    let device = adapter::open().await?;
+    on(Phase::SelfTest);
+    selftest::compare(&device, &Device::flex()).await?;
+    let report = EngineReport { kind: adapter::KIND, adapter: found.name, software: found.software, passed_over: None };
+    let limits = Limits { total: None, tensor: Some(found.largest_buffer) };
+    Ok(Some(Engine { device, report, limits }))
+}
+
+#[cfg(any(feature = "gpu", target_family = "wasm"))]
+async fn find(allow_software: bool, on: &impl Fn(Phase)) -> Result<adapter::Found, String> {
     on(Phase::Engine);
     let found = adapter::find().await?;
     if found.software && !allow_software {
         return Err(format!("the only adapter, {}, is a program and not a graphics card", found.name));
     }
-    let device = adapter::open().await?;
-    on(Phase::SelfTest);
-    selftest::compare(&device, &Device::flex()).await?;
-    let report = EngineReport { kind: adapter::KIND, adapter: found.name, software: found.software, passed_over: None };
-    Ok(Engine { device, report })
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::ModelId;
+    use crate::zoo;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_a_remedy() {
+        let spec = TrainSpec::of(ModelId::Wide);
+        let needs = zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
+        assert_eq!(Limits::default().check(&needs, &spec), Ok(()));
+        let small = |total, tensor| Limits { total, tensor }.check(&needs, &spec).unwrap_err().to_string();
+        assert!(small(Some(100 << 20), None).contains("holds 100 MiB. Choose a smaller batch"));
+        // 8,192 × 3,136 weights of 4 bytes are 98 MiB.
+        assert!(small(Some(3 << 30), Some(64 << 20)).contains("98 MiB for its largest array"));
+        assert_eq!(Limits { total: Some(3 << 30), tensor: Some(128 << 20) }.check(&needs, &spec), Ok(()));
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::data::csv::CsvError;
 use crate::data::idx::{self, IdxError};
 use crate::data::mnist::{self, MnistError, MnistFile};
 use crate::data::{Dataset, Split, synthetic};
@@ -53,6 +54,8 @@ pub enum FilesError {
     #[error("{path}: {error}", path = path.display())]
     Idx { path: PathBuf, error: IdxError },
     #[error("{path}: {error}", path = path.display())]
+    Csv { path: PathBuf, error: CsvError },
+    #[error("{path}: {error}", path = path.display())]
     Mnist { path: PathBuf, error: MnistError },
     #[error(
         "no host has {name}: {why}; connect to the internet, set {MNIST_DIR} to a folder that holds MNIST, or use the built-in data set with --dataset synthetic"
@@ -83,11 +86,18 @@ pub fn load(id: &DatasetId, cache: &Path, on: &mut dyn FnMut(Note)) -> Result<Da
     }
 }
 
-/// The images of a folder of four IDX files, named as MNIST's are and gzipped or not.
+/// The images of a folder: Kaggle's `train.csv`, or four IDX files named as MNIST's are and gzipped or not.
+///
+/// Of `train.csv`, which has no test images with labels, a tenth is kept for validation and test, dealt by a seed of
+/// its own so that every run sees the same.
 ///
 /// # Errors
 /// The first file that is missing or not right.
 pub fn load_folder(folder: &Path) -> Result<Dataset, FilesError> {
+    let csv = folder.join("train.csv");
+    if csv.exists() {
+        return load_csv(folder, csv);
+    }
     let [train_images, train_labels, test_images, test_labels] = &mnist::FILES;
     Ok(Dataset {
         id: DatasetId::Folder(folder.display().to_string()),
@@ -95,6 +105,13 @@ pub fn load_folder(folder: &Path) -> Result<Dataset, FilesError> {
         validation: None,
         test: load_split(folder, test_images, test_labels)?,
     })
+}
+
+fn load_csv(folder: &Path, path: PathBuf) -> Result<Dataset, FilesError> {
+    let file = fs::File::open(&path).map_err(|error| FilesError::Read { path: path.clone(), error })?;
+    let labelled = Split::from_csv(io::BufReader::new(file)).map_err(|error| FilesError::Csv { path, error })?;
+    let (train, test) = labelled.parted();
+    Ok(Dataset { id: DatasetId::Folder(folder.display().to_string()), train, validation: None, test })
 }
 
 fn load_split(folder: &Path, images: &MnistFile, labels: &MnistFile) -> Result<Split, FilesError> {

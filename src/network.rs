@@ -7,6 +7,7 @@
 mod arrays;
 mod cpu;
 pub mod flex;
+#[cfg(feature = "walk")]
 mod walk;
 
 pub use arrays::{Array, Slot, WeightsError};
@@ -18,7 +19,7 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use crate::spec::ModelId;
-use crate::zoo::{self, Layer};
+use crate::zoo;
 use arrays::slots;
 
 /// Keras's BatchNormalization: added to the variance.
@@ -43,6 +44,7 @@ pub struct Pass {
 /// What the way back needs.
 enum Tape {
     Cpu(cpu::Tape),
+    #[cfg(feature = "walk")]
     Walk(walk::Tape),
 }
 
@@ -51,8 +53,30 @@ impl Pass {
     pub fn backward(self, logits_gradient: Tensor<2>) -> Vec<Tensor<1>> {
         match self.tape {
             Tape::Cpu(tape) => tape.backward(logits_gradient),
+            #[cfg(feature = "walk")]
             Tape::Walk(tape) => tape.backward(logits_gradient),
         }
+    }
+}
+
+/// Which way leads through the layers.
+#[derive(Clone)]
+enum Machine {
+    /// Our kernels.
+    Cpu(Rc<cpu::Machine>),
+    /// burn's operations.
+    #[cfg(feature = "walk")]
+    Walk,
+}
+
+impl Machine {
+    fn new(layers: &[zoo::Layer], device: &Device) -> Self {
+        #[cfg(feature = "walk")]
+        if *device != Device::flex() {
+            return Self::Walk;
+        }
+        debug_assert_eq!(*device, Device::flex(), "without burn's operations there is the CPU alone");
+        Self::Cpu(Rc::new(cpu::Machine::new(layers)))
     }
 }
 
@@ -60,7 +84,8 @@ impl Pass {
 #[derive(Clone)]
 pub struct Network {
     model: ModelId,
-    layers: Vec<Layer>,
+    #[cfg(feature = "walk")]
+    layers: Vec<zoo::Layer>,
     slots: Vec<Slot>,
     /// One flat tensor a trained array, in the order of the layers.
     parameters: Vec<Tensor<1>>,
@@ -68,8 +93,7 @@ pub struct Network {
     statistics: Vec<Tensor<1>>,
     /// How much of the running statistics is still their initial values (mean 0, variance 1): 1 at first.
     untrained_share: f64,
-    /// On the CPU: the layers as our kernels do them.
-    machine: Option<Rc<cpu::Machine>>,
+    machine: Machine,
 }
 
 impl Network {
@@ -96,13 +120,22 @@ impl Network {
         let upload = |slot| arrays::upload(slot, arrays, device);
         let mut parameters = slots.iter().map(upload).collect::<Result<Vec<_>, _>>()?;
         let statistics = parameters.split_off(n_parameters);
-        let machine = (*device == Device::flex()).then(|| Rc::new(cpu::Machine::new(&layers)));
-        Ok(Self { model, layers, slots, parameters, statistics, untrained_share: 0.0, machine })
+        Ok(Self {
+            model,
+            machine: Machine::new(&layers, device),
+            #[cfg(feature = "walk")]
+            layers,
+            slots,
+            parameters,
+            statistics,
+            untrained_share: 0.0,
+        })
     }
 
     /// The same network by burn's own operations, on the CPU too: the reference for our kernels.
+    #[cfg(feature = "walk")]
     pub fn by_burn(self) -> Self {
-        Self { machine: None, ..self }
+        Self { machine: Machine::Walk, ..self }
     }
 
     pub fn model(&self) -> ModelId {
@@ -178,8 +211,9 @@ impl Network {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let statistics = self.settled_statistics();
         match &self.machine {
-            Some(machine) => machine.evaluate(&self.parameters, &statistics, images),
-            None => walk::evaluate(&self.layers, &self.parameters, &statistics, images),
+            Machine::Cpu(machine) => machine.evaluate(&self.parameters, &statistics, images),
+            #[cfg(feature = "walk")]
+            Machine::Walk => walk::evaluate(&self.layers, &self.parameters, &statistics, images),
         }
     }
 
@@ -190,8 +224,9 @@ impl Network {
     pub fn forward_train(&self, images: Tensor<4>, dropout: f64, random: &mut Dropouts) -> Pass {
         let mut masks = Masks { factor: dropout, random };
         match &self.machine {
-            Some(machine) => cpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks),
-            None => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut masks),
+            Machine::Cpu(machine) => cpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks),
+            #[cfg(feature = "walk")]
+            Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut masks),
         }
     }
 }

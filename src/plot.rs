@@ -111,7 +111,7 @@ impl Axis {
             Spread::Log => {
                 [1.0, 2.0, 5.0].iter().flat_map(|lead| (-5..4).map(move |ten| lead * 10f64.powi(ten))).collect()
             }
-            Spread::Nines => vec![0.0, 0.9, 0.99, 0.999, 0.5, 0.95, 0.995, 0.8, 0.98, 0.998, 0.997, 0.993, 0.996, 0.994],
+            Spread::Nines => nines(self.low),
         }
     }
 
@@ -122,6 +122,14 @@ impl Axis {
             Spread::Nines => -(1.0 - value.min(Self::FULL)).log10(),
         }
     }
+}
+
+/// Accuracies worth labelling; where an axis shows only the last of them, finer ones too.
+fn nines(low: f64) -> Vec<f64> {
+    const COARSE: [f64; 10] = [0.0, 0.9, 0.99, 0.999, 0.5, 0.95, 0.995, 0.8, 0.98, 0.998];
+    const FINE: [f64; 4] = [0.997, 0.993, 0.985, 0.97];
+    let fine: &[f64] = if low > 0.9 { &FINE } else { &[] };
+    [&COARSE, fine].concat()
 }
 
 /// The least and the greatest of the finite values.

@@ -51,6 +51,8 @@ pub enum Event {
         protocol: u32,
         build: String,
     },
+    /// The engine that was asked for needs the worker with graphics cards: open it there.
+    Elsewhere,
     /// The engine that will compute, and why.
     Engine(EngineReport),
     /// The network that reads from now on.

@@ -66,7 +66,7 @@ impl Run {
     /// Takes one event in. Events of a newer program than this one never get here: see [`Event::Ready`].
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Ready { .. } => self.renew(),
+            Event::Ready { .. } | Event::Elsewhere => self.renew(),
             Event::Engine(report) => {
                 self.engine = Some(report.clone());
                 self.fault = None;

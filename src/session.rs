@@ -11,6 +11,7 @@ use crate::data::Dataset;
 use crate::engine::{self, Engine};
 use crate::protocol::{Command, DatasetReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
 use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
+use crate::zoo;
 use crate::train::{Checkpoint, Trainer, checkpoint};
 use crate::network::Array;
 use course::{Course, Outcome};
@@ -111,7 +112,10 @@ impl<H: Host> Session<H> {
         self.stop().await?;
         let host = &self.host;
         let on = |phase| host.emit(Event::Progress(Progress { phase, done: 0, total: 0 }));
-        let engine = engine::open(choice, on).await?;
+        let Some(engine) = engine::open(choice, on).await? else {
+            self.host.emit(Event::Elsewhere);
+            return Ok(());
+        };
         self.host.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
         self.take_up(ModelId::Compact).await
@@ -148,7 +152,10 @@ impl<H: Host> Session<H> {
     async fn start(&mut self, spec: TrainSpec) -> Result<(), Fault> {
         self.stop().await?;
         spec.check().map_err(|error| Fault::new(error.to_string(), "Change the setting and start again."))?;
-        let device = self.engine.as_ref().ok_or_else(no_engine)?.device.clone();
+        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
+        let device = engine.device.clone();
+        let needs = zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
+        engine.limits.check(&needs, &spec)?;
         let (dataset, fallback) = self.images(&spec).await?;
         let id = dataset.id.clone();
         let course = Course::new(spec.clone(), dataset, self.host.now_secs());

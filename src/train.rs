@@ -60,6 +60,7 @@ impl Trainer {
     }
 
     /// The same by burn's own operations, on the CPU too: the reference for our kernels.
+    #[cfg(feature = "walk")]
     pub fn by_burn(self) -> Self {
         Self { network: self.network.by_burn(), ..self }
     }

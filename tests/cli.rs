@@ -96,6 +96,73 @@ fn without_json_an_epoch_is_a_line_as_keras_writes_it() {
     assert!(folder.path().join("out/compact.safetensors").exists());
 }
 
+/// The receipt holds what `--json` printed; repeating the run gives the same weights to the bit.
+#[test]
+fn a_receipt_is_verified_by_repeating_the_run() {
+    let folder = workplace();
+    let trained = run(folder.path(), &format!("{TRAIN} --json --out kept --augment shift=1"));
+    let done = json_lines(&trained).pop().unwrap();
+    let receipt: Value = read_json(&folder.path().join("kept/compact.receipt.json"));
+    for key in ["model", "parameters", "test_accuracy", "test_errors", "test_images"] {
+        assert_eq!(receipt[key], done[key], "{key}");
+    }
+    assert_eq!(receipt["command"], "inkling train --model compact --dataset ./digits --engine cpu --epochs 2 --batch 32 --augment shift=1 --seed 1");
+    let verified = run(folder.path(), "verify kept/compact.receipt.json");
+    assert!(verified.status.success() && stdout(&verified).to_lowercase().contains("identical"), "{}", stdout(&verified));
+    let board = stdout(&run(folder.path(), "scoreboard kept/compact.receipt.json"));
+    assert!(board.contains("compact") && board.contains("not run"), "{board}");
+
+    let other = fs::read_to_string(folder.path().join("kept/compact.receipt.json")).unwrap();
+    let other = other.replacen("\"shift\": 1.0", "\"shift\": 2.0", 1);
+    fs::write(folder.path().join("other.json"), other).unwrap();
+    let differs = run(folder.path(), "verify other.json");
+    assert!(!stdout(&differs).to_lowercase().contains("identical"), "{}", stdout(&differs));
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The weights that the page ships: small, and worth what they say.
+#[test]
+fn packed_weights_say_what_they_are_worth() {
+    let folder = workplace();
+    assert!(run(folder.path(), &format!("{TRAIN} --out kept")).status.success());
+    let pack = "pack --weights kept/compact.safetensors --receipt kept/compact.receipt.json --out small.safetensors";
+    let packed = run(folder.path(), pack);
+    assert!(packed.status.success(), "{}", stderr(&packed));
+    let size = |name: &str| fs::metadata(folder.path().join(name)).unwrap().len();
+    assert!(size("small.safetensors") * 2 < size("kept/compact.safetensors"));
+    let judged = run(folder.path(), "evaluate --weights small.safetensors --dataset ./digits --engine cpu --json");
+    let accuracy = json_lines(&judged)[0]["test_accuracy"].as_f64().unwrap();
+    assert!(stdout(&packed).contains(&format!("{:.2} %", accuracy * 100.0)), "{}", stdout(&packed));
+    let together = "evaluate --weights small.safetensors kept/compact.safetensors --dataset ./digits --engine cpu --json";
+    assert_eq!(json_lines(&run(folder.path(), together))[0]["model"], "compact+compact");
+}
+
+/// Kaggle's files: labelled images to train on, unlabelled ones to read.
+#[test]
+fn kaggle_s_files_are_trained_on_and_answered() {
+    let folder = workplace();
+    let kaggle = folder.path().join("kaggle");
+    fs::create_dir(&kaggle).unwrap();
+    let split = synthetic::split(synthetic::SEED, 0, 120);
+    let names: Vec<_> = (0..784).map(|i| format!("pixel{i}")).collect();
+    let pixels = |i: usize| split.image(i).iter().map(u8::to_string).collect::<Vec<_>>().join(",");
+    let labelled: Vec<_> = (0..100).map(|i| format!("{},{}", split.labels[i], pixels(i))).collect();
+    let unlabelled: Vec<_> = (100..120).map(pixels).collect();
+    fs::write(kaggle.join("train.csv"), format!("label,{}\n{}\n", names.join(","), labelled.join("\n"))).unwrap();
+    fs::write(kaggle.join("test.csv"), format!("{}\n{}\n", names.join(","), unlabelled.join("\n"))).unwrap();
+    let trained = run(folder.path(), "train --dataset ./kaggle --engine cpu --epochs 1 --batch 32 --json");
+    assert_eq!(json_lines(&trained)[1]["test_images"], 10, "{}", stderr(&trained));
+    let answered = run(folder.path(), "submit --weights out/compact.safetensors --test kaggle/test.csv --engine cpu");
+    assert!(answered.status.success(), "{}", stderr(&answered));
+    let submission = fs::read_to_string(folder.path().join("submission.csv")).unwrap();
+    let lines: Vec<_> = submission.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (21, "ImageId,Label"));
+    assert!(lines[20].starts_with("20,"), "{}", lines[20]);
+}
+
 #[test]
 fn summary_counts() {
     let folder = tempfile::tempdir().unwrap();

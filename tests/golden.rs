@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use inkling::data::Split;
 use inkling::data::batch::{self, Batch};
 use inkling::network::Array;
@@ -150,18 +150,32 @@ fn check(model: ModelId, by_burn: bool) {
     let losses: Vec<_> = (0..3).map(|_| trainer.step(&batch, RATE, &mut random)).collect();
     let losses: Vec<f64> = block_on(read_metrics(losses)).unwrap().iter().map(|(metrics, _)| metrics.loss).collect();
     assert!(relative(&losses, &golden.numbers("losses")) < 3.0 * TOLERANCE, "{}: {losses:?}", what("losses"));
-    // What is stored is Keras's; what an evaluation uses is the same here, as nothing of it is initial.
     for array in block_on(trainer.network().arrays()).unwrap() {
         let stored = &golden.0["after_three_steps"][&array.name];
-        let apart = distance(stored, &array.values, 3.0 * RATE / STEP_SHARE);
-        assert!(apart < STEP_SHARE, "{}: {apart:e}", what(&format!("{} after three steps", array.name)));
+        let (n_far, n) = far_off(stored, &array.values);
+        let most = if is_noise(model, &array.name) { n } else { n / 10 };
+        assert!(n_far <= most, "{}: {n_far} of {n} samples", what(&format!("{} after three steps", array.name)));
     }
 }
 
-/// Adam's first steps are the learning rate times the gradient's sign: where a gradient is nothing but rounding, as that
-/// of a bias before a normalisation, its sign and so the step is noise, in Keras's own single precision too. Arrays whose
-/// numbers are no larger than three such steps are therefore held to the steps' size; all others to this.
-const STEP_SHARE: f64 = 4e-3;
+/// Samples that three steps of Adam left elsewhere than Keras did by more than a fiftieth of one step, or by more than
+/// the rounding of large numbers. Adam's first steps are its rate times the gradient's sign: where a gradient is nothing
+/// but rounding, its sign and so the step is noise, in Keras's own single precision too.
+fn far_off(golden: &Value, values: &[f32]) -> (usize, usize) {
+    let truth: Vec<f64> = serde_json::from_value(golden["samples"].clone()).unwrap();
+    let ours = samples(values);
+    let far = |(a, b): &(&f64, &f64)| {
+        assert!((*a - *b).abs() < 6.5 * RATE, "no three steps lead that far: {a} and {b}");
+        (*a - *b).abs() > (RATE / 50.0).max(TOLERANCE * b.abs())
+    };
+    (ours.iter().zip(&truth).filter(far).count(), ours.len())
+}
+
+/// Arrays of `leaky` that only rounding moves: a bias before a normalisation, and the running mean that sees it.
+fn is_noise(model: ModelId, name: &str) -> bool {
+    let bias = name.starts_with("conv2d") && name.ends_with(".bias");
+    model == ModelId::Leaky && (bias || name.ends_with(".moving_mean"))
+}
 
 /// One input of `leaky`'s rectifiers lies 4e-7 from 0 and falls on the other side in single precision, in Keras too,
 /// which is then as far from itself in double precision.

@@ -29,7 +29,7 @@ const ROOMS: &[Room] = &[
     Room { name: "network", rooms: &["spec", "zoo"], crates: &["burn", "inkling_kernels"] },
     Room { name: "train", rooms: &["spec", "data", "zoo", "network"], crates: &["burn"] },
     Room { name: "train/optimizer", rooms: &["spec", "network"], crates: &["burn", "inkling_kernels"] },
-    Room { name: "engine", rooms: &["spec", "protocol", "data", "train"], crates: &["burn", "inkling_kernels"] },
+    Room { name: "engine", rooms: &["spec", "protocol", "data", "zoo", "train"], crates: &["burn", "inkling_kernels"] },
     Room { name: "engine/adapter", rooms: &["spec", "protocol"], crates: &["burn", "js_sys", "wasm_bindgen"] },
     Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },
     Room { name: "run", rooms: &["spec", "judge", "protocol"], crates: &[] },

@@ -49,6 +49,7 @@ fn events() -> Vec<Event> {
     let pretrained = Some(Pretrained { test_accuracy: 0.995, test_images: 10_000, epochs: 20 });
     vec![
         Event::Ready { protocol: VERSION, build: BUILD.into() },
+        Event::Elsewhere,
         Event::Engine(engine),
         Event::Using(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained }),
         Event::Progress(Progress { phase: Phase::Fetch, done: 1, total: 2 }),

@@ -148,5 +148,6 @@ async fn trainer(weights: &Path, args: &EngineArgs) -> Result<Trainer> {
     let bytes = fs::read(weights).with_context(|| format!("{}: give a file that `inkling train` saved", named()))?;
     let Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).with_context(named)?;
     let engine = engine::open(args.engine, |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
+    let engine = engine.context("no engine could be opened; choose --engine cpu")?;
     Trainer::from_arrays(model, &arrays, &engine.device).with_context(named)
 }

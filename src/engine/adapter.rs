@@ -1,7 +1,9 @@
 //! The graphics adapter: which one there is, whether it is real hardware, and a device on it.
 
+#[cfg(feature = "gpu")]
 use burn::tensor::Device;
 
+#[cfg(feature = "gpu")]
 use crate::protocol::EngineKind;
 
 #[cfg(target_family = "wasm")]
@@ -10,12 +12,13 @@ pub use browser::find;
 pub use native::find;
 
 /// What it is called in reports.
-#[cfg(target_family = "wasm")]
+#[cfg(all(feature = "gpu", target_family = "wasm"))]
 pub const KIND: EngineKind = EngineKind::WebGpu;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 pub const KIND: EngineKind = EngineKind::Gpu;
 
 /// GPU commands that are submitted together. Measured: larger values gain nothing, smaller ones cost submissions.
+#[cfg(feature = "gpu")]
 const TASKS_MAX: usize = 64;
 
 /// An adapter that can compute.
@@ -23,12 +26,15 @@ pub struct Found {
     pub name: String,
     /// It is a program that imitates a graphics card.
     pub software: bool,
+    /// The largest array it can bind, in bytes.
+    pub largest_buffer: u64,
 }
 
 /// Opens the adapter that [`find`] found.
 ///
 /// # Errors
 /// Why it would not open.
+#[cfg(feature = "gpu")]
 pub async fn open() -> Result<Device, String> {
     let opened = Device::wgpu_options().tasks_max(TASKS_MAX).init_async().await;
     opened.map_err(|error| format!("the graphics card would not open ({error})"))
@@ -59,7 +65,9 @@ mod native {
         let adapter = instance.request_adapter(&options).await.map_err(|_| "this machine has no graphics card")?;
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu || is_software(&info.name);
-        Ok(Found { name: format!("{} ({:?})", info.name, info.backend), software })
+        let limits = adapter.limits();
+        let largest_buffer = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size.into());
+        Ok(Found { name: format!("{} ({:?})", info.name, info.backend), software, largest_buffer })
     }
 }
 
@@ -91,7 +99,15 @@ mod browser {
             return Err(format!("the adapter {name} has no timestamps (feature \"timestamp-query\")"));
         }
         let fallback = get(&info, "isFallbackAdapter").is_truthy();
-        Ok(Found { software: fallback || is_software(&name), name })
+        Ok(Found { software: fallback || is_software(&name), name, largest_buffer: largest_buffer(&adapter) })
+    }
+
+    /// What the adapter says; WebGPU's guaranteed 128 MiB when it says nothing.
+    fn largest_buffer(adapter: &JsValue) -> u64 {
+        const GUARANTEED: f64 = 134_217_728.0;
+        let limits = get(adapter, "limits");
+        let limit = |name: &str| get(&limits, name).as_f64().unwrap_or(GUARANTEED);
+        limit("maxBufferSize").min(limit("maxStorageBufferBindingSize")) as u64
     }
 
     async fn request(gpu: &JsValue) -> Option<JsValue> {

@@ -9,8 +9,24 @@ use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::protocol::{self, Command, Event, Fault};
 
-/// Where Trunk puts the worker's loader, relative to the page.
-const LOADER: &str = "./worker_loader.js";
+/// Which of the two workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The small one, for the CPU.
+    Cpu,
+    /// The large one, which has graphics cards too.
+    Graphics,
+}
+
+impl Kind {
+    /// Where Trunk puts its loader, relative to the page.
+    fn loader(self) -> &'static str {
+        match self {
+            Self::Cpu => "./worker_loader.js",
+            Self::Graphics => "./worker_gpu_loader.js",
+        }
+    }
+}
 
 /// What comes from the worker.
 pub enum Heard {
@@ -35,10 +51,10 @@ impl Client {
     ///
     /// # Errors
     /// When the browser starts no module workers.
-    pub fn spawn(hear: impl Fn(Heard) + Clone + 'static) -> Result<Self, Fault> {
+    pub fn spawn(kind: Kind, hear: impl Fn(Heard) + Clone + 'static) -> Result<Self, Fault> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(LOADER, &options).map_err(|error| {
+        let worker = Worker::new_with_options(kind.loader(), &options).map_err(|error| {
             Fault::new(format!("The browser did not start the worker: {error:?}"), "Use a current browser.")
         })?;
         let listeners = [

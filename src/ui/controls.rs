@@ -16,9 +16,9 @@ pub fn Controls(page: Page) -> impl IntoView {
     view! {
         <div class="controls">
             <Buttons page />
+            <Needs page />
             <Status page />
             <Meter page />
-            <Needs page />
             <Fallback page />
         </div>
     }

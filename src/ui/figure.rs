@@ -53,7 +53,8 @@ impl Reading {
 impl Figure {
     /// The chart of one measure of a run.
     pub fn of(run: &Run, measure: Measure) -> Self {
-        let (per_epoch, epochs) = run.plan.as_ref().map_or((1, 1), |plan| (plan.steps_per_epoch, plan.spec.recipe.epochs));
+        let (per_epoch, epochs) =
+            run.plan.as_ref().map_or((1, 1), |plan| (plan.steps_per_epoch, plan.spec.recipe.epochs));
         let at = |step: usize| step as f64 / per_epoch.max(1) as f64;
         let steps: Vec<_> = run.steps.iter().map(|it| Point { x: at(it.step), y: measure.of(&it.batch) }).collect();
         let validations: Vec<_> =

@@ -56,13 +56,13 @@ fn Report(page: Page, judgement: judge::Judgement) -> impl IntoView {
     let nothing_wrong = judgement.mistakes.is_empty();
     view! {
         <div class="report">
-            <div class="report-part report-figures">
+            <div class="report-part">
                 <Score page judgement=judgement.clone() />
                 <Figures page judgement=judgement.clone() />
-                <Believed calibration=judgement.calibration />
             </div>
-            <div class="report-part report-confusion"><Confusion confusion=judgement.confusion /></div>
-            <div class="report-part report-digits"><ByDigit judgement=judgement.clone() /></div>
+            <div class="report-part"><Confusion confusion=judgement.confusion /></div>
+            <div class="report-part"><ByDigit judgement=judgement.clone() /></div>
+            <div class="report-part"><Believed calibration=judgement.calibration /></div>
             <div class="report-part report-mistakes" hidden=nothing_wrong><Mistakes mistakes=judgement.mistakes /></div>
         </div>
     }
@@ -76,10 +76,13 @@ fn Score(page: Page, judgement: judge::Judgement) -> impl IntoView {
     let compared = page.run.with_untracked(|run| worth::compared(run, &judgement));
     let published = page.run.with_untracked(worth::model).and_then(|model| zoo::published(model).accuracy);
     let published = published.filter(|_| compared.is_some());
+    let n_images = phrase::count(judgement.n_images as u64);
+    let range =
+        format!("of {n_images} test images read rightly. On others like them: {interval}, with 95 % confidence.");
     view! {
         <p class="score" data-testid="test-accuracy" data-value=accuracy data-low=interval.low data-high=interval.high>
             <strong class="score-value">{phrase::percent(accuracy)}</strong>
-            <span class="score-range">{format!("of the test images read rightly; on others like them {interval}, with 95 % confidence")}</span>
+            <span class="score-range">{range}</span>
         </p>
         <Strip accuracy interval published />
         {compared.map(|told| view! { <p class="score-compared" data-testid="compared">{told}</p> })}
@@ -110,18 +113,25 @@ fn Strip(accuracy: f64, interval: judge::Interval, published: Option<f64>) -> im
 #[component]
 fn Figures(page: Page, judgement: judge::Judgement) -> impl IntoView {
     let count = |n: usize| phrase::count(n as u64);
-    let best = page.run.with_untracked(|run| run.summary.filter(|_| run.network.is_none()).map(|summary| summary.best));
-    let best = best.map(|best| format!("{} in epoch {}", phrase::percent(best.validation.accuracy), best.epoch));
-    let entry = |name: &'static str, value: String| view! { <div class="figure"><dt>{name}</dt><dd>{value}</dd></div> };
+    // The summary of a run comes after its judgement.
+    let best = Memo::new(move |_| page.run.with(|run| run.summary.filter(|_| run.network.is_none())).map(|it| it.best));
+    let best = move || {
+        let best = best.get()?;
+        Some(entry("Best validation", format!("{}, epoch {}", phrase::percent(best.validation.accuracy), best.epoch)))
+    };
     view! {
         <dl class="figures">
             {entry("Errors", format!("{} of {}", count(judgement.n_errors), count(judgement.n_images)))}
             {entry("Loss", format!("{:.4}", judgement.loss))}
             {entry("Calibration error", format!("{:.2} %", 100.0 * judgement.calibration.error))}
-            {best.map(|best| entry("Best validation", best))}
+            {best}
         </dl>
     }
     .into_any()
+}
+
+fn entry(name: &'static str, value: String) -> impl IntoView {
+    view! { <div class="figure"><dt>{name}</dt><dd>{value}</dd></div> }
 }
 
 /// The reliability plot.

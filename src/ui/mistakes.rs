@@ -20,7 +20,7 @@ pub fn Mistakes(mistakes: Vec<Mistake>) -> impl IntoView {
 
 fn item(mistake: Mistake) -> impl IntoView {
     let Mistake { index, label, read, confidence, .. } = mistake;
-    let sure = format!("{:.1} % sure", 100.0 * confidence);
+    let sure = format!("{:.2} % sure", 100.0 * confidence);
     let which = format!("image {}", phrase::count(index as u64));
     view! {
         <li class="mistake" data-testid="mistake" data-index=index data-label=label data-read=read data-confidence=confidence>

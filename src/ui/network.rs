@@ -16,7 +16,7 @@ pub fn Network(page: Page) -> impl IntoView {
     let open = browser::matches("(min-width: 1120px)");
     let digest = move || format!("{} · {} parameters", model.get(), count(zoo::summary(model.get()).total));
     view! {
-        <details class="settings network" open=open>
+        <details class="settings settings-inner network" open=open>
             <summary class="settings-summary" data-testid="network">
                 "Layers "<span class="settings-digest">{digest}</span>
             </summary>

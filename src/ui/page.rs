@@ -46,12 +46,13 @@ fn Whole() -> impl IntoView {
             <Trouble page />
             <section class="card training" aria-label="Training">
                 <Controls page />
-                <Later turn=1><Settings page /></Later>
-                <Later turn=2><Network page /></Later>
+                <Later turn=1>
+                    <Settings page><Later turn=1><Network page /></Later></Settings>
+                </Later>
             </section>
             <section class="card desk" aria-label="Drawing">
                 <Pad page />
-                <Later turn=3>
+                <Later turn=2>
                     <div class="reading">
                         <Verdict page />
                         <NetworkInput page />
@@ -61,10 +62,10 @@ fn Whole() -> impl IntoView {
                 </Later>
             </section>
             <section class="record" aria-label="Record of the run">
-                <Later turn=4><Charts page /></Later>
-                <Later turn=5><Log page /></Later>
+                <Later turn=3><Charts page /></Later>
+                <Later turn=4><Log page /></Later>
             </section>
-            <Later turn=6><Judgement page /></Later>
+            <Later turn=5><Judgement page /></Later>
         </main>
     }
     .into_any()

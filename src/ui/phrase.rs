@@ -80,7 +80,9 @@ fn counted(progress: Progress) -> String {
     match phase {
         Phase::Fetch if total > 0 => format!("Fetching MNIST: {} of {} MB", done / MEGA, total / MEGA),
         Phase::Unpack => format!("Unpacking MNIST: {} of {} MB", done / MEGA, total / MEGA),
-        Phase::Data | Phase::Validate | Phase::Test if total > 0 => format!("{} of {} images", count(done), count(total)),
+        Phase::Data | Phase::Validate | Phase::Test if total > 0 => {
+            format!("{} of {} images", count(done), count(total))
+        }
         _ => String::new(),
     }
 }
@@ -91,7 +93,9 @@ pub fn fraction(run: &Run) -> Option<f64> {
         (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
         (State::Loading, _) => None,
         (State::Training, Some(Progress { phase: Phase::Compile, .. })) => None,
-        (_, Some(Progress { done, total, .. })) if worth::is_judging(run) => (total > 0).then(|| done as f64 / total as f64),
+        (_, Some(Progress { done, total, .. })) if worth::is_judging(run) => {
+            (total > 0).then(|| done as f64 / total as f64)
+        }
         _ => Some(run.fraction_done()),
     }
 }
@@ -137,7 +141,8 @@ pub fn much_memory(memory: &Memory) -> Option<String> {
     let Memory { weights, gradients, optimizer, activations, .. } = memory;
     (memory.total() > LARGE).then(|| {
         let (fixed, flowing) = (bytes(weights + gradients + optimizer), bytes(*activations));
-        let remedy = if activations > &(LARGE / 4) { "A smaller batch needs less." } else { "A smaller network needs less." };
+        let remedy =
+            if activations > &(LARGE / 4) { "A smaller batch needs less." } else { "A smaller network needs less." };
         format!(
             "That is large: {fixed} for the network, its gradients and the optimizer, {flowing} for a batch on its way \
              through. A phone or a small graphics card may not have it. {remedy}"
@@ -257,7 +262,8 @@ mod tests {
         for before in [vec![ready], stopped.to_vec(), vec![progressed(Phase::Data, 0, 0)]] {
             let run = run(&[before, vec![test.clone()]].concat());
             let told = (status(&run), progress(&run), fraction(&run));
-            let expected = ("Judging the network on the test images…".into(), "2,000 of 10,000 images".into(), Some(0.2));
+            let expected =
+                ("Judging the network on the test images…".into(), "2,000 of 10,000 images".into(), Some(0.2));
             assert_eq!(told, expected);
         }
         assert_eq!(status(&run(&[started(), test])), "Reading the test images…");
@@ -272,7 +278,10 @@ mod tests {
         let told = much_memory(&wide).unwrap();
         assert!(told.contains("large") && told.contains("680 MB") && told.contains("smaller network"), "{told}");
         assert!(much_memory(&of(ModelId::Compact, 4096)).unwrap().contains("smaller batch"));
-        assert_eq!([0, 4_300_000, 114_900_000, 996_000_000, 1_260_000_000].map(bytes), ["0 MB", "4 MB", "110 MB", "1.0 GB", "1.3 GB"]);
+        assert_eq!(
+            [0, 4_300_000, 114_900_000, 996_000_000, 1_260_000_000].map(bytes),
+            ["0 MB", "4 MB", "110 MB", "1.0 GB", "1.3 GB"]
+        );
     }
 
     #[test]

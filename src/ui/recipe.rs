@@ -25,13 +25,13 @@ pub fn Recipe(page: Page) -> impl IntoView {
     let splits = SplitId::ALL.iter().map(|split| (split.id(), split_label(*split).into())).collect();
     let optimizers = OptimizerId::ALL.iter().map(|it| (it.id(), optimizer_label(*it).into())).collect();
     view! {
-        <details class="settings recipe">
+        <details class="settings settings-inner">
             <summary class="settings-summary" data-testid="recipe">"Recipe "<Digest page /></summary>
             <div class="settings-fields">
-                <Choice page parameter=Parameter::Split testid="split" label="Split (train / validate / test)" options=splits wide=true />
+                <Choice page parameter=Parameter::Split testid="split" label="Split (train/validate/test)" options=splits wide=true />
                 <Choice page parameter=Parameter::Optimizer testid="optimizer" label="Optimizer" options=optimizers />
                 <Number page parameter=Parameter::WeightDecay testid="weight-decay" label="Weight decay" />
-                <Number page parameter=Parameter::Dropout testid="dropout" label="Dropout, times its own" />
+                <Number page parameter=Parameter::Dropout testid="dropout" label="Dropout factor" />
                 <Number page parameter=Parameter::LabelSmoothing testid="label-smoothing" label="Label smoothing" />
                 <Text page parameter=Parameter::Schedule testid="schedule" label="Learning rate schedule"
                     hint="constant, cosine, one-cycle:0.2 (part of warming up), step:5:0.5 (every 5 epochs, times a half), inverse:0.319 (decay by epoch)" />
@@ -49,7 +49,9 @@ fn Digest(page: Page) -> impl IntoView {
     let wrong = Memo::new(move |_| page.invalid.with(|fields| fields.iter().any(|field| FIELDS.contains(field))));
     let told = move || match wrong.get() {
         true => "a value needs mending".into(),
-        false => page.spec.with(|spec| format!("{} · {}", optimizer_label(spec.recipe.optimizer), spec.recipe.schedule)),
+        false => {
+            page.spec.with(|spec| format!("{} · {}", optimizer_label(spec.recipe.optimizer), spec.recipe.schedule))
+        }
     };
     view! { <span class="settings-digest" class:settings-wrong=wrong>{told}</span> }.into_any()
 }
@@ -71,8 +73,8 @@ pub fn Reset(page: Page) -> impl IntoView {
 
 fn split_label(split: SplitId) -> &'static str {
     match split {
-        SplitId::Published => "Published: 60,000 / 10,000",
-        SplitId::Kaggle => "Kaggle: 37,800 / 4,200 / 28,000",
+        SplitId::Published => "Published: 60,000/10,000",
+        SplitId::Kaggle => "Kaggle: 37,800/4,200/28,000",
     }
 }
 

@@ -14,11 +14,16 @@ use crate::spec::{EngineChoice, ModelId};
 use crate::zoo;
 
 #[component]
-pub fn Settings(page: Page) -> impl IntoView {
+pub fn Settings(
+    page: Page,
+    /// What belongs to the chosen network and cannot be changed.
+    children: Children,
+) -> impl IntoView {
     let busy = Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Training | State::Paused)));
     // On a phone the pad comes first; where there is room, nothing is hidden.
     let open = browser::matches("(min-width: 700px)");
-    let summary = move || page.spec.with(|spec| format!("{} · {} · {} epochs", spec.model, spec.dataset, spec.recipe.epochs));
+    let summary =
+        move || page.spec.with(|spec| format!("{} · {} · {} epochs", spec.model, spec.dataset, spec.recipe.epochs));
     let engines = ENGINES.map(|engine| (engine.id(), engine_label(engine).into())).to_vec();
     let models = ModelId::ALL.iter().map(|model| (model.id(), model_label(*model))).collect();
     let datasets = vec![("mnist", "MNIST".into()), ("synthetic", "Synthetic".into())];
@@ -40,6 +45,7 @@ pub fn Settings(page: Page) -> impl IntoView {
                 <Reset page />
             </fieldset>
             <p class="settings-hint" hidden=move || !busy.get()>"Stop the run to change its settings."</p>
+            {children()}
         </details>
     }
     .into_any()

@@ -7,14 +7,14 @@ use leptos::prelude::*;
 
 use super::address::{self, Address, Parameter};
 use super::browser;
-use super::client::{Client, Heard};
+use super::client::{Client, Heard, Kind};
 use super::drawing::Drawing;
 use super::question::Question;
 use super::worth;
 use crate::ink;
 use crate::protocol::{self, Command, Event, Fault, Phase, Progress};
 use crate::run::{Run, State};
-use crate::spec::{IMAGE_PIXELS, Prediction, TrainSpec};
+use crate::spec::{EngineChoice, IMAGE_PIXELS, Prediction, TrainSpec};
 
 /// Events that only move figures are shown together, this often.
 const REFRESH_MILLIS: u32 = 100;
@@ -163,8 +163,13 @@ impl Page {
 
     /// Ends the worker and starts another. What was shown stays.
     fn spawn(self) {
+        let graphics = self.spec.with_untracked(|spec| spec.engine == EngineChoice::WebGpu);
+        self.spawn_kind(if graphics { Kind::Graphics } else { Kind::Cpu });
+    }
+
+    fn spawn_kind(self, kind: Kind) {
         self.show_waiting();
-        let client = Client::spawn(move |heard| self.hear(heard));
+        let client = Client::spawn(kind, move |heard| self.hear(heard));
         let fault = self.line.try_update_value(|line| {
             line.question.lost();
             (line.doomed, line.silence) = (false, 0);
@@ -251,13 +256,23 @@ impl Page {
         match event {
             Event::Engine(_) => {
                 self.ask_again();
-                if self.line.with_value(|line| line.start_when_open) { self.begin() } else { self.use_chosen() }
+                if self.line.with_value(|line| line.start_when_open) {
+                    self.begin();
+                }
             }
+            Event::Elsewhere => self.spawn_kind(Kind::Graphics),
             Event::Started(_) => {
                 self.line.update_value(|line| line.question.lost());
                 self.ask_again();
             }
-            Event::Using(_) | Event::Stepped(_) | Event::EpochEnded(_) => self.ask_again(),
+            Event::Using(network) => {
+                self.ask_again();
+                // A fresh session reads with the default network.
+                if self.spec.with_untracked(|spec| spec.model != network.model) {
+                    self.use_chosen();
+                }
+            }
+            Event::Stepped(_) | Event::EpochEnded(_) => self.ask_again(),
             Event::Failed(_) => self.line.update_value(|line| {
                 line.question.lost();
                 (line.doomed, line.start_when_open) = (true, false);
