@@ -224,7 +224,9 @@ impl Network {
     pub fn forward_train(&self, images: Tensor<4>, dropout: f64, random: &mut Dropouts) -> Pass {
         let mut masks = Masks { factor: dropout, random };
         match &self.machine {
-            Machine::Cpu(machine) => cpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks),
+            Machine::Cpu(machine) => {
+                cpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks)
+            }
             #[cfg(feature = "walk")]
             Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut masks),
         }

@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use crate::data::Dataset;
 use crate::engine::{self, Engine};
+use crate::network::Array;
 use crate::protocol::{Command, DatasetReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
 use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
-use crate::zoo;
 use crate::train::{Checkpoint, Trainer, checkpoint};
-use crate::network::Array;
+use crate::zoo;
 use course::{Course, Outcome};
 
 /// The world around a session: a worker, a terminal, a test.

@@ -106,9 +106,16 @@ fn a_receipt_is_verified_by_repeating_the_run() {
     for key in ["model", "parameters", "test_accuracy", "test_errors", "test_images"] {
         assert_eq!(receipt[key], done[key], "{key}");
     }
-    assert_eq!(receipt["command"], "inkling train --model compact --dataset ./digits --engine cpu --epochs 2 --batch 32 --augment shift=1 --seed 1");
+    assert_eq!(
+        receipt["command"],
+        "inkling train --model compact --dataset ./digits --engine cpu --epochs 2 --batch 32 --augment shift=1 --seed 1"
+    );
     let verified = run(folder.path(), "verify kept/compact.receipt.json");
-    assert!(verified.status.success() && stdout(&verified).to_lowercase().contains("identical"), "{}", stdout(&verified));
+    assert!(
+        verified.status.success() && stdout(&verified).to_lowercase().contains("identical"),
+        "{}",
+        stdout(&verified)
+    );
     let board = stdout(&run(folder.path(), "scoreboard kept/compact.receipt.json"));
     assert!(board.contains("compact") && board.contains("not run"), "{board}");
 
@@ -136,7 +143,8 @@ fn packed_weights_say_what_they_are_worth() {
     let judged = run(folder.path(), "evaluate --weights small.safetensors --dataset ./digits --engine cpu --json");
     let accuracy = json_lines(&judged)[0]["test_accuracy"].as_f64().unwrap();
     assert!(stdout(&packed).contains(&format!("{:.2} %", accuracy * 100.0)), "{}", stdout(&packed));
-    let together = "evaluate --weights small.safetensors kept/compact.safetensors --dataset ./digits --engine cpu --json";
+    let together =
+        "evaluate --weights small.safetensors kept/compact.safetensors --dataset ./digits --engine cpu --json";
     assert_eq!(json_lines(&run(folder.path(), together))[0]["model"], "compact+compact");
 }
 

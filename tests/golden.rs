@@ -23,10 +23,8 @@ const N_IMAGES: usize = 8;
 
 /// A number from 0 to 1 that only depends on which array and which element it is for, as `make.py` has it.
 fn unit(array: u32, element: u32) -> f64 {
-    let mut h = element
-        .wrapping_mul(0x9E37_79B1)
-        .wrapping_add(array.wrapping_mul(0x85EB_CA77))
-        .wrapping_add(0x27D4_EB2F);
+    let mut h =
+        element.wrapping_mul(0x9E37_79B1).wrapping_add(array.wrapping_mul(0x85EB_CA77)).wrapping_add(0x27D4_EB2F);
     h = (h ^ (h >> 15)).wrapping_mul(0x2C1B_3C6D);
     h = (h ^ (h >> 12)).wrapping_mul(0x297A_2D39);
     f64::from((h ^ (h >> 15)) >> 8) / f64::from(1u32 << 24)
@@ -219,7 +217,8 @@ fn layer_tables_are_keras_s() {
         let (golden, summary) = (Golden::of(*model), zoo::summary(*model));
         let published: Vec<(String, Vec<usize>, usize)> =
             serde_json::from_value(golden.0["summary"]["layers"].clone()).unwrap();
-        let ours: Vec<_> = summary.layers.iter().map(|r| (r.kind.to_owned(), r.output_shape.clone(), r.parameters)).collect();
+        let ours: Vec<_> =
+            summary.layers.iter().map(|r| (r.kind.to_owned(), r.output_shape.clone(), r.parameters)).collect();
         let squeezed = published.into_iter().map(|(kind, shape, count)| (kind, squeeze(shape), count));
         assert_eq!(ours, squeezed.collect::<Vec<_>>(), "{model}");
         let totals = ["total", "trainable", "non_trainable"].map(|key| golden.0["summary"][key].as_u64().unwrap());

@@ -43,7 +43,8 @@ const ROOMS: &[Room] = &[
     Room {
         name: "cli",
         rooms: &[
-            "spec", "judge", "receipt", "protocol", "run", "data", "zoo", "network", "train", "engine", "session", "files",
+            "spec", "judge", "receipt", "protocol", "run", "data", "zoo", "network", "train", "engine", "session",
+            "files",
         ],
         crates: &["burn", "clap", "indicatif"],
     },

@@ -3,10 +3,10 @@
 use burn::tensor::Device;
 use inkling::data::batch::{self, Batch};
 use inkling::data::{Split, synthetic};
+use inkling::network::{Array, WeightsError};
 use inkling::spec::{Metrics, ModelId};
 use inkling::train::checkpoint::{self, CheckpointError};
 use inkling::train::{Trainer, read_metrics};
-use inkling::network::{Array, WeightsError};
 use pollster::block_on;
 
 fn digits(first: usize, n: usize) -> Split {
@@ -93,8 +93,7 @@ fn weights_come_back_as_they_were() {
 fn wrong_weights_are_refused_by_name() {
     let device = Device::flex();
     let arrays = || block_on(Trainer::new(ModelId::Compact, 1, &device).network().arrays()).unwrap();
-    let refused =
-        |arrays: &[Array]| Trainer::from_arrays(ModelId::Compact, arrays, &device).err().unwrap();
+    let refused = |arrays: &[Array]| Trainer::from_arrays(ModelId::Compact, arrays, &device).err().unwrap();
 
     let mut missing = arrays();
     let name = missing.remove(3).name;

@@ -30,7 +30,13 @@ fn events() -> Vec<Event> {
         software: true,
         passed_over: Some("no timestamps".into()),
     };
-    let dataset = DatasetReport { id: DatasetId::Mnist, n_train: 37_800, n_validation: Some(4200), n_test: 28_000, fallback: Some("why".into()) };
+    let dataset = DatasetReport {
+        id: DatasetId::Mnist,
+        n_train: 37_800,
+        n_validation: Some(4200),
+        n_test: 28_000,
+        fallback: Some("why".into()),
+    };
     let step = StepReport { epoch: 1, step: 2, batch: metrics(), running: metrics(), images_per_second: 496.5 };
     let epoch = EpochReport {
         epoch: 3,

@@ -123,7 +123,8 @@ const BEGUN: [&str; 4] = ["engine", "using compact", "dataset 90", "started 3"];
 #[test]
 fn a_whole_run() {
     let session = play(vec![Say(Command::Start(spec())), Work(20)]);
-    let rest = ["step 1", "step 2", "step 3", "epoch 1", "step 4", "step 5", "step 6", "epoch 2", "judged 20", "finished"];
+    let rest =
+        ["step 1", "step 2", "step 3", "epoch 1", "step 4", "step 5", "step 6", "epoch 2", "judged 20", "finished"];
     assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
     let run = run(&session);
     assert_eq!((run.state, run.epochs.len(), run.fraction_done()), (State::Finished, 2, 1.0));

@@ -16,7 +16,7 @@ const LONG: &str = "engine=cpu&dataset=mnist&model=compact&epochs=40&batch=64&te
 /// gradient, so at the published rate the rounding of gradients near zero decides, and sound engines part by 7e-4 after
 /// one step and 5 % after ten. At this rate they stay within 1.4e-4, and a wrong gradient still shows.
 const TEN_STEPS: &str =
-    "dataset=mnist&model=compact&limit=320&test_limit=32&epochs=1&batch=32&seed=5&lr=0.0001&start=1";
+    "dataset=mnist&model=compact&limit=320&test_limit=32&epochs=1&batch=32&seed=5&lr=0.0001&schedule=constant&start=1";
 
 /// The strokes of a 4: an open one.
 const FOUR: [&[(f64, f64)]; 2] = [
@@ -152,6 +152,64 @@ fn a_drawn_digit_is_read_and_cleared() {
     visit.page.click("clear").unwrap();
     assert_eq!(ink(&mut visit), 0);
     assert_eq!(visit.attribute("prediction", "data-digit"), "");
+    visit.assert_clean();
+}
+
+/// The network that comes with the page knows digits before anybody trains, and says what it is worth.
+#[test]
+fn the_pad_reads_at_once() {
+    let mut visit = Visit::new("engine=cpu");
+    visit.wait_for_state("ready", PATIENTLY);
+    draw(&mut visit);
+    visit.wait_for_reading(SOON);
+    assert_eq!(visit.attribute("prediction", "data-digit"), "4");
+    let told = visit.page.evaluate("document.querySelector('main').innerText").unwrap();
+    assert!(told.as_str().unwrap().contains("of 10,000 test images"), "{told}");
+    visit.assert_clean();
+}
+
+#[test]
+fn a_run_is_judged() {
+    let mut visit = Visit::new(&format!("{SHORT}&start=1"));
+    visit.wait_for_state("finished", PATIENTLY);
+    visit.page.wait_for("document.querySelector(\"[data-testid='test-accuracy']\") && [1]", SOON).unwrap();
+    let [low, value, high] = ["data-low", "data-value", "data-high"].map(|name| visit.number("test-accuracy", name));
+    assert!(0.0 <= low && low < value && value < high && high <= 1.0, "{low} {value} {high}");
+    let counts =
+        "[...document.querySelectorAll(\"[data-testid^='confusion-']\")].map((cell) => Number(cell.dataset.count))";
+    let counts: Vec<u64> = serde_json::from_value(visit.page.evaluate(counts).unwrap()).unwrap();
+    assert_eq!((counts.len(), counts.iter().sum::<u64>()), (100, 200));
+    let right: u64 = (0..10).map(|digit| counts[digit * 11]).sum();
+    assert_eq!((value * 200.0).round(), right as f64);
+
+    visit.page.click("judge").unwrap();
+    let judged_again = "document.querySelector(\"[data-testid='test-accuracy']\")?.dataset.value";
+    assert_eq!(visit.page.wait_for(judged_again, SOON).unwrap(), value.to_string());
+    visit.assert_clean();
+}
+
+#[test]
+fn every_network_has_its_table_and_trains() {
+    for (model, parameters) in [("strided", "336490"), ("leaky", "265258"), ("classic", "1199882")] {
+        let query = format!("engine=cpu&dataset=mnist&model={model}&limit=64&test_limit=20&epochs=1&batch=32&start=1");
+        let mut visit = Visit::new(&query);
+        visit.wait_for_state("finished", PATIENTLY);
+        let held = "[...document.querySelectorAll(\"[data-testid='layer-row']\")]
+            .reduce((sum, row) => sum + Number(row.dataset.parameters), 0)";
+        assert_eq!(visit.page.evaluate(held).unwrap().to_string(), parameters, "{model}");
+        assert!(visit.log("data-val-loss")[0].is_finite());
+        visit.assert_clean();
+    }
+}
+
+/// 42.6 million parameters: 680 MB with gradients and Adam's moments, in a tab.
+#[test]
+fn the_widest_network_takes_twenty_steps() {
+    let query = "engine=cpu&dataset=mnist&model=wide&limit=640&test_limit=32&epochs=1&batch=32&start=1";
+    let mut visit = Visit::new(query);
+    visit.wait_for_state("finished", PATIENTLY);
+    assert_eq!(visit.n_steps(), 20);
+    assert!(visit.first_losses().iter().all(|loss| loss.is_finite()));
     visit.assert_clean();
 }
 

@@ -25,7 +25,18 @@ fn main() {
             let pads = if same { ((output - 1) * stride + kernel) - side } else { 0 };
             let before = [pads / 2; 2];
             let after = [pads - pads / 2; 2];
-            let w = Window { isa, n: 128, channels, filters, input: [side; 2], output: [output; 2], kernel, stride, before, after };
+            let w = Window {
+                isa,
+                n: 128,
+                channels,
+                filters,
+                input: [side; 2],
+                output: [output; 2],
+                kernel,
+                stride,
+                before,
+                after,
+            };
             let weights = vec![0.01; filters * channels * kernel * kernel];
             let x = vec![0.5; w.padded_grid().len()];
             let mut y = vec![0.0; w.output_grid().len()];
@@ -36,12 +47,23 @@ fn main() {
             let input = time(|| w.input_gradient(&y, &weights, &mut dx));
             let of_weights = time(|| w.weights_gradient(&x, &y, &mut dw));
             let pace = |secs: f64| flops / secs / 1e9;
-            println!("  {channels:>3} → {filters:>3}, {side}², {kernel}×{kernel}/{stride}: forward {:>6.1}, input {:>6.1}, weights {:>6.1}", pace(forward), pace(input), pace(of_weights));
+            println!(
+                "  {channels:>3} → {filters:>3}, {side}², {kernel}×{kernel}/{stride}: forward {:>6.1}, input {:>6.1}, weights {:>6.1}",
+                pace(forward),
+                pace(input),
+                pace(of_weights)
+            );
         }
     }
 }
 
 /// The best of several runs, in seconds.
 fn time(mut run: impl FnMut()) -> f64 {
-    (0..7).map(|_| { let began = Instant::now(); run(); began.elapsed().as_secs_f64() }).fold(f64::INFINITY, f64::min)
+    (0..7)
+        .map(|_| {
+            let began = Instant::now();
+            run();
+            began.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min)
 }

@@ -162,7 +162,9 @@ impl Window {
         let sums = Sums {
             isa: self.isa,
             taps: places.iter().map(|(tap, _)| *tap).collect(),
-            weights: pack(self.isa, self.channels, places.len(), |channel, tap| weights[places[tap].1 + channel * area]),
+            weights: pack(self.isa, self.channels, places.len(), |channel, tap| {
+                weights[places[tap].1 + channel * area]
+            }),
             bias: None,
             slope: 1.0,
             filters: self.channels,
@@ -341,9 +343,11 @@ fn tiles(lanes: usize, filters: usize) -> Vec<(usize, usize)> {
 fn pack(isa: Isa, filters: usize, n_taps: usize, weight: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     let mut packed = Vec::with_capacity(filters * n_taps);
     for (first, width) in tiles(isa.lanes(), filters) {
-        packed.extend((0..n_taps).flat_map(|tap| (first..first + width).map(move |filter| (filter, tap))).map(
-            |(filter, tap)| weight(filter, tap),
-        ));
+        packed.extend(
+            (0..n_taps)
+                .flat_map(|tap| (first..first + width).map(move |filter| (filter, tap)))
+                .map(|(filter, tap)| weight(filter, tap)),
+        );
     }
     packed
 }

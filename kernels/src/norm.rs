@@ -39,13 +39,7 @@ impl Norm {
     }
 
     /// Normalises with the batch's own statistics, and tells them (the variance is the biased one).
-    pub fn forward(
-        &self,
-        x: &[f32],
-        [gamma, beta]: [&[f32]; 2],
-        y: &mut [f32],
-        [mean, variance]: [&mut [f32]; 2],
-    ) {
+    pub fn forward(&self, x: &[f32], [gamma, beta]: [&[f32]; 2], y: &mut [f32], [mean, variance]: [&mut [f32]; 2]) {
         assert_eq!((x.len(), y.len()), (self.grid.len(), self.grid.len()));
         let (y, mean, variance) = (Shared::new(y), Shared::new(mean), Shared::new(variance));
         self.grid.each_channel(|channel| Forward { norm: self, x, gamma, beta, y, mean, variance, channel });
@@ -58,7 +52,15 @@ impl Norm {
         self.grid.each_channel(|channel| {
             let factor = gamma[channel] / (variance[channel] + self.epsilon).sqrt();
             let offset = beta[channel] - mean[channel] * factor;
-            Scale { grid: &self.grid, from: x.at(0, self.grid.len()), to: x, channel, factor, offset, slope: self.rectified.slope_after() }
+            Scale {
+                grid: &self.grid,
+                from: x.at(0, self.grid.len()),
+                to: x,
+                channel,
+                factor,
+                offset,
+                slope: self.rectified.slope_after(),
+            }
         });
     }
 

@@ -67,7 +67,14 @@ pub fn adam(
 }
 
 /// Stochastic gradient descent with Nesterov momentum, as Keras computes it.
-pub fn momentum(isa: Isa, gradient: &[f32], [parameter, velocity]: [&mut [f32]; 2], kept: f32, rate: f32, penalty: f32) {
+pub fn momentum(
+    isa: Isa,
+    gradient: &[f32],
+    [parameter, velocity]: [&mut [f32]; 2],
+    kept: f32,
+    rate: f32,
+    penalty: f32,
+) {
     pieces(isa, gradient, [parameter, velocity], move |g, [p, v]| {
         let g = g + penalty * p;
         let v = kept * v - rate * g;

@@ -59,7 +59,8 @@ fn line(epoch: &EpochReport) -> EpochLine {
 /// What repeats a run: everything that is not the model's own recipe is named.
 fn command(spec: &TrainSpec) -> String {
     let own = TrainSpec::of(spec.model);
-    let mut command = format!("inkling train --model {} --dataset {} --engine {}", spec.model, spec.dataset, spec.engine);
+    let mut command =
+        format!("inkling train --model {} --dataset {} --engine {}", spec.model, spec.dataset, spec.engine);
     let mut name = |differs: bool, flag: &str, value: String| {
         if differs {
             command.push_str(&format!(" --{flag} {value}"));
@@ -119,6 +120,7 @@ pub fn scoreboard(args: &ScoreboardArgs) -> Result<()> {
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<Receipt> {
     let named = || format!("cannot read the receipt {}", path.display());
-    let text = fs::read_to_string(path).with_context(|| format!("{}: give a file that `inkling train` wrote", named()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{}: give a file that `inkling train` wrote", named()))?;
     Receipt::from_json(&text).with_context(named)
 }

@@ -33,13 +33,7 @@ impl Batch {
     ///
     /// # Panics
     /// When an index is not below `split.len()`.
-    pub fn bent(
-        split: &Split,
-        indices: &[usize],
-        recipe: &Recipe,
-        random: &mut Pcg64Mcg,
-        device: &Device,
-    ) -> Self {
+    pub fn bent(split: &Split, indices: &[usize], recipe: &Recipe, random: &mut Pcg64Mcg, device: &Device) -> Self {
         if recipe.augment.is_none() && recipe.label_smoothing == 0.0 {
             return Self::gather(split, indices, device);
         }

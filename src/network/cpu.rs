@@ -17,26 +17,11 @@ const LINEAR: f32 = 1.0;
 /// A layer as it is computed: rectifiers join the layer before them.
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Standardize {
-        mean: f32,
-        deviation: f32,
-    },
-    Conv {
-        conv: Conv,
-        input: Shape,
-        rectifier: Rectifier,
-    },
-    Dense {
-        inputs: usize,
-        units: usize,
-        rectifier: Rectifier,
-    },
-    Norm {
-        rectified: Rectified,
-    },
-    Pool {
-        input: Shape,
-    },
+    Standardize { mean: f32, deviation: f32 },
+    Conv { conv: Conv, input: Shape, rectifier: Rectifier },
+    Dense { inputs: usize, units: usize, rectifier: Rectifier },
+    Norm { rectified: Rectified },
+    Pool { input: Shape },
     Dropout(f64),
     Flatten,
 }
@@ -163,7 +148,13 @@ impl Machine {
     }
 
     /// The output of an op that is the same in both modes; with it the input, unless it was changed in place.
-    fn forward(&self, op: &Op, grid: Grid, mut x: Vec<f32>, arrays: &Arrays) -> (Grid, (Vec<f32>, Option<Vec<f32>>), Kept) {
+    fn forward(
+        &self,
+        op: &Op,
+        grid: Grid,
+        mut x: Vec<f32>,
+        arrays: &Arrays,
+    ) -> (Grid, (Vec<f32>, Option<Vec<f32>>), Kept) {
         match *op {
             Op::Standardize { mean, deviation } => {
                 x.iter_mut().for_each(|x| *x = (*x - mean) / deviation);

@@ -10,7 +10,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// When the tensor lives on another device.
 pub fn of<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     let primitive = tensor.try_into_primitive::<Flex>().expect("the CPU engine has tensors of the flex backend only");
-    if primitive.is_contiguous() && primitive.layout().start_offset() == 0 { primitive } else { primitive.to_contiguous() }
+    if primitive.is_contiguous() && primitive.layout().start_offset() == 0 {
+        primitive
+    } else {
+        primitive.to_contiguous()
+    }
 }
 
 /// Back to a tensor of burn.

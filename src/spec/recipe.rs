@@ -83,7 +83,8 @@ impl FromStr for Schedule {
         let unknown = || UnknownId {
             kind: "schedule",
             given: given.into(),
-            known: "constant, inverse:DECAY, step:EPOCHS:FACTOR, cosine, one-cycle:WARMUP (such as one-cycle:0.2)".into(),
+            known: "constant, inverse:DECAY, step:EPOCHS:FACTOR, cosine, one-cycle:WARMUP (such as one-cycle:0.2)"
+                .into(),
         };
         let parts: Vec<_> = given.split(':').collect();
         let number = |text: &str, below: f64| {

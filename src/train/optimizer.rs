@@ -76,12 +76,12 @@ impl Optimizer {
         let weight_decay = if slot.role() == "kernel" { self.weight_decay } else { 0.0 };
         let [beta_1, beta_2] = ADAM_BETAS.map(|beta| 1.0 - beta.powi(self.n_steps));
         match self.id {
-            OptimizerId::Adam => Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: 0.0, penalty: weight_decay },
-            OptimizerId::AdamW => Step {
-                rate: learning_rate * beta_2.sqrt() / beta_1,
-                decay: learning_rate * weight_decay,
-                penalty: 0.0,
-            },
+            OptimizerId::Adam => {
+                Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: 0.0, penalty: weight_decay }
+            }
+            OptimizerId::AdamW => {
+                Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: learning_rate * weight_decay, penalty: 0.0 }
+            }
             _ => Step { rate: learning_rate, decay: 0.0, penalty: weight_decay },
         }
     }

@@ -20,7 +20,9 @@ pub fn published(model: ModelId) -> Published {
         ModelId::Compact => (Some(0.9941), "validation accuracy of the last epoch", Some(20), 13_904),
         ModelId::Strided => (Some(0.9938), "test accuracy", Some(23), 336_490),
         ModelId::Leaky => (Some(0.9961), "test accuracy", Some(63), 265_258),
-        ModelId::Classic => (Some(0.9914), "best validation accuracy of 12 epochs; the last had 98.99 %", Some(12), 1_199_882),
+        ModelId::Classic => {
+            (Some(0.9914), "best validation accuracy of 12 epochs; the last had 98.99 %", Some(12), 1_199_882)
+        }
         ModelId::Wide => (None, "no accuracy was published", None, 42_579_946),
     };
     Published { accuracy, measured_on, epochs, parameters }

@@ -58,7 +58,10 @@ pub fn names(layers: &[Layer]) -> Vec<String> {
 }
 
 fn snake(kind: &str) -> String {
-    kind.to_lowercase().replace("batchnormalization", "batch_norm").replace("maxpooling2d", "max_pool").replace("leakyrelu", "leaky_relu")
+    kind.to_lowercase()
+        .replace("batchnormalization", "batch_norm")
+        .replace("maxpooling2d", "max_pool")
+        .replace("leakyrelu", "leaky_relu")
 }
 
 fn count(arrays: Vec<(&str, Vec<usize>)>) -> usize {
