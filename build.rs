@@ -7,10 +7,10 @@ use std::path::Path;
 
 fn main() {
     let mut hasher = DefaultHasher::new();
-    hash_tree(Path::new("src"), &mut hasher);
-    hash_tree(Path::new("Cargo.lock"), &mut hasher);
-    println!("cargo:rerun-if-changed=src");
-    println!("cargo:rerun-if-changed=Cargo.lock");
+    for source in ["src", "kernels/src", "Cargo.lock"] {
+        hash_tree(Path::new(source), &mut hasher);
+        println!("cargo:rerun-if-changed={source}");
+    }
     println!("cargo:rustc-env=INKLING_BUILD={:016x}", hasher.finish());
 }
 

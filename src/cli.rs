@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::files::FilesError;
 use crate::spec::{Augment, DatasetId, EngineChoice, ModelId, OptimizerId, Schedule, SplitId};
 use crate::zoo;
 
@@ -48,7 +49,7 @@ struct TrainArgs {
     #[arg(long, value_name = "ID", default_value_t = ModelId::Compact)]
     model: ModelId,
     /// mnist, synthetic, or a folder of IDX files such as ./fashion
-    #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist)]
+    #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist, value_parser = native_dataset)]
     dataset: DatasetId,
     /// Start from what is known of the published recipe, not from our own (compact and classic)
     #[arg(long)]
@@ -132,7 +133,7 @@ struct EvaluateArgs {
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     weights: Vec<PathBuf>,
     /// mnist, synthetic, or a folder of IDX files
-    #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist)]
+    #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist, value_parser = native_dataset)]
     dataset: DatasetId,
     /// published, or kaggle with the seed of the deal
     #[arg(long, value_name = "S", default_value_t = SplitId::Published)]
@@ -245,6 +246,15 @@ fn native_engine(given: &str) -> Result<EngineChoice, String> {
     match given.parse() {
         Ok(EngineChoice::WebGpu) | Err(_) => Err("choose one of: auto, cpu, gpu".into()),
         Ok(choice) => Ok(choice),
+    }
+}
+
+/// Files are dropped on the page only.
+fn native_dataset(given: &str) -> Result<DatasetId, String> {
+    match given.parse() {
+        Ok(DatasetId::Dropped) => Err(FilesError::Dropped.to_string()),
+        Ok(dataset) => Ok(dataset),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod augment;
 pub mod batch;
 pub mod csv;
 pub mod deal;
+pub mod dropped;
 pub mod idx;
 pub mod mnist;
 pub mod synthetic;

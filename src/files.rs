@@ -57,6 +57,8 @@ pub enum FilesError {
     Csv { path: PathBuf, error: CsvError },
     #[error("{path}: {error}", path = path.display())]
     Mnist { path: PathBuf, error: MnistError },
+    #[error("dropped files exist on the page only; name the folder that holds them, such as ./fashion")]
+    Dropped,
     #[error(
         "no host has {name}: {why}; connect to the internet, set {MNIST_DIR} to a folder that holds MNIST, or use the built-in data set with --dataset synthetic"
     )]
@@ -78,6 +80,7 @@ pub fn mnist_folder(cache: &Path, on: &mut dyn FnMut(Note)) -> Result<PathBuf, F
 pub fn load(id: &DatasetId, cache: &Path, on: &mut dyn FnMut(Note)) -> Result<Dataset, FilesError> {
     match id {
         DatasetId::Synthetic => Ok(synthetic::dataset(synthetic::SEED)),
+        DatasetId::Dropped => Err(FilesError::Dropped),
         DatasetId::Folder(folder) => load_folder(Path::new(folder)),
         DatasetId::Mnist => {
             let (folder, files) = Places::of_this_machine(cache).find(on)?;

@@ -43,9 +43,9 @@ pub struct Pass {
 
 /// What the way back needs.
 enum Tape {
-    Cpu(cpu::Tape),
+    Cpu(Box<cpu::Tape>),
     #[cfg(feature = "walk")]
-    Walk(walk::Tape),
+    Walk(Box<walk::Tape>),
 }
 
 impl Pass {

@@ -9,7 +9,7 @@ use crate::judge::Judgement;
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Prediction, Pretrained, TrainSpec};
 
 /// Grows whenever a message changes its meaning or its shape.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
 pub const BUILD: &str = env!("INKLING_BUILD");
@@ -35,6 +35,13 @@ pub enum Command {
     /// Judge the network at hand on the test images of the run's settings. Answered by [`Event::Judged`]; a run in
     /// progress goes on afterwards.
     Judge(TrainSpec),
+    /// Learn from these IDX files, by name and bytes, where the data set is [`DatasetId::Dropped`]. Answered by
+    /// [`Event::Dataset`] or [`Event::Failed`]; what was there before stays when it fails. A run in progress is stopped
+    /// first.
+    Files(Vec<(String, Vec<u8>)>),
+    /// Read with every pretrained network of another model too, or with the network at hand alone again. Answered by
+    /// [`Event::Together`].
+    Together(bool),
     /// Read one image: 784 bytes, row by row, 0 is paper and 255 is ink.
     Predict {
         /// Comes back with the answer, so that late answers can be told from new ones.
@@ -57,6 +64,9 @@ pub enum Event {
     Engine(EngineReport),
     /// The network that reads from now on.
     Using(NetworkReport),
+    /// The models that read together from now on, that of the network at hand first. While several do, also told when
+    /// another network comes to hand.
+    Together(Vec<ModelId>),
     /// Something long is under way.
     Progress(Progress),
     /// The images in use.

@@ -5,7 +5,7 @@ use crate::protocol::{
     DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan, RunSummary,
     StepReport,
 };
-use crate::spec::Prediction;
+use crate::spec::{ModelId, Prediction};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Run {
     pub summary: Option<RunSummary>,
     /// The network that reads, while it is not one of the run.
     pub network: Option<NetworkReport>,
+    /// The models that read together, that of the network at hand first; empty until several do.
+    pub readers: Vec<ModelId>,
     /// The network at hand was pretrained or has taken at least one step: its answers are more than chance.
     pub learned: bool,
     /// The newest answer, with the version of its question.
@@ -73,6 +75,7 @@ impl Run {
                 self.enter(State::Ready);
             }
             Event::Using(network) => self.take_up(network),
+            Event::Together(models) => self.readers = models.clone(),
             Event::Progress(progress) => self.advance(*progress),
             Event::Dataset(report) => self.dataset = Some(report.clone()),
             Event::Started(plan) => self.begin(plan),
@@ -84,7 +87,7 @@ impl Run {
             Event::Paused => self.enter(State::Paused),
             Event::Resumed => self.enter(State::Training),
             Event::Stopped => self.enter(State::Finished),
-            Event::Judged(judgement) => self.judgement = Some((**judgement).clone()),
+            Event::Judged(judgement) => self.judged(judgement),
             Event::Finished(summary) => {
                 self.summary = Some(*summary);
                 self.enter(State::Finished);
@@ -132,6 +135,7 @@ impl Run {
         self.engine = None;
         self.prediction = None;
         self.network = None;
+        self.readers.clear();
         self.learned = false;
     }
 
@@ -140,6 +144,18 @@ impl Run {
         self.learned = network.pretrained.is_some();
         self.network = Some(network.clone());
         self.judgement = None;
+    }
+
+    /// Judging is over; fetching its images may have made the state one of loading.
+    fn judged(&mut self, judgement: &Judgement) {
+        self.judgement = Some(judgement.clone());
+        if self.state != State::Training {
+            self.progress = None;
+        }
+        if self.state == State::Loading {
+            let trained_here = self.plan.is_some() && self.network.is_none();
+            self.state = if trained_here { State::Finished } else { State::Ready };
+        }
     }
 
     fn step(&mut self, steps: &[StepReport]) {

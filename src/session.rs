@@ -4,17 +4,20 @@
 //! time ([`Session::advance`]), so a command is always answered between two steps.
 
 mod course;
+mod readers;
 
 use std::rc::Rc;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, dropped};
 use crate::engine::{self, Engine};
+use crate::judge;
 use crate::network::Array;
 use crate::protocol::{Command, DatasetReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
 use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
 use crate::train::{Checkpoint, Trainer, checkpoint};
 use crate::zoo;
 use course::{Course, Outcome};
+use readers::Readers;
 
 /// The world around a session: a worker, a terminal, a test.
 pub trait Host {
@@ -43,11 +46,25 @@ pub struct Session<H: Host> {
     single: bool,
     /// The images of the last run, kept for the next one.
     dataset: Option<Images>,
+    /// The images that somebody brought, kept for every run with them.
+    dropped: Option<Rc<Dataset>>,
+    /// Who reads besides the network at hand.
+    readers: Readers,
 }
 
 impl<H: Host> Session<H> {
     pub fn new(host: H) -> Self {
-        Self { host, engine: None, trainer: None, course: None, paused: false, single: false, dataset: None }
+        Self {
+            host,
+            engine: None,
+            trainer: None,
+            course: None,
+            paused: false,
+            single: false,
+            dataset: None,
+            dropped: None,
+            readers: Readers::default(),
+        }
     }
 
     pub fn host(&self) -> &H {
@@ -71,6 +88,8 @@ impl<H: Host> Session<H> {
             Command::Stop => self.stop().await,
             Command::Use(model) => self.take_up(model).await,
             Command::Judge(spec) => self.judge(spec).await,
+            Command::Files(files) => self.take_files(&files).await,
+            Command::Together(together) => self.read_together(together).await,
         };
         self.tell(answered);
     }
@@ -118,6 +137,7 @@ impl<H: Host> Session<H> {
         };
         self.host.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
+        self.readers.forget();
         self.take_up(ModelId::Compact).await
     }
 
@@ -137,12 +157,41 @@ impl<H: Host> Session<H> {
         let parameters = trainer.network().n_numbers();
         self.trainer = Some(trainer);
         self.host.emit(Event::Using(NetworkReport { model, parameters, pretrained }));
+        self.tell_readers();
+        Ok(())
+    }
+
+    /// Reads with the other networks too, or not any more.
+    async fn read_together(&mut self, together: bool) -> Result<(), Fault> {
+        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
+        let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
+        self.readers.read_together(together, &self.host, engine).await;
+        let hand = trainer.network().model();
+        self.host.emit(Event::Together(self.readers.models(hand)));
+        Ok(())
+    }
+
+    /// Another network came to hand: says who reads, if several do.
+    fn tell_readers(&self) {
+        if let Some(trainer) = self.trainer.as_ref().filter(|_| self.readers.are_together()) {
+            self.host.emit(Event::Together(self.readers.models(trainer.network().model())));
+        }
+    }
+
+    /// Keeps the images that somebody brought.
+    async fn take_files(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
+        self.stop().await?;
+        let dataset = dropped::dataset(files).map_err(bad_files)?;
+        let (id, n_train, n_test) = (dataset.id.clone(), dataset.train.len(), dataset.test.len());
+        self.dropped = Some(Rc::new(dataset));
+        self.host.emit(Event::Dataset(DatasetReport { id, n_train, n_validation: None, n_test, fallback: None }));
         Ok(())
     }
 
     /// Judges the network at hand on the test images of these settings.
     async fn judge(&mut self, spec: TrainSpec) -> Result<(), Fault> {
-        let (dataset, _) = self.images(&spec).await?;
+        let (dataset, fallback) = self.images(&spec).await?;
+        self.host.emit(Event::Dataset(Course::new(spec.clone(), dataset.clone(), 0.0).dataset_report(fallback)));
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
         let judgement = course::judge(&dataset.test, spec.test_limit, trainer, &self.host).await?;
         self.host.emit(Event::Judged(Box::new(judgement)));
@@ -157,24 +206,36 @@ impl<H: Host> Session<H> {
         let needs = zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
         engine.limits.check(&needs, &spec)?;
         let (dataset, fallback) = self.images(&spec).await?;
-        let id = dataset.id.clone();
         let course = Course::new(spec.clone(), dataset, self.host.now_secs());
-        let (n_train, n_validation, n_test) = (course.n_train(), course.n_validation(), course.n_test());
-        if n_train == 0 || n_test == 0 {
+        let report = course.dataset_report(fallback);
+        if report.n_train == 0 || report.n_test == 0 {
             return Err(Fault::new("The data set holds no images", "Choose another data set."));
         }
-        self.host.emit(Event::Dataset(DatasetReport { id, n_train, n_validation, n_test, fallback }));
+        self.host.emit(Event::Dataset(report));
         let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
         let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), course.steps_per_epoch());
         self.host.emit(Event::Started(RunPlan { spec, parameters, steps_per_epoch }));
         self.host.emit(Event::Progress(Progress { phase: Phase::Compile, done: 0, total: 0 }));
         (self.trainer, self.course, self.paused, self.single) = (Some(trainer), Some(course), false, false);
+        self.tell_readers();
         Ok(())
     }
 
-    /// The images of a run; those of the last run if they are the same.
+    /// The images of a run, divided as its settings say.
     async fn images(&mut self, spec: &TrainSpec) -> Result<Images, Fault> {
-        let id = &spec.dataset;
+        let (dataset, fallback) = match &spec.dataset {
+            DatasetId::Dropped => (self.dropped.clone().ok_or_else(nothing_dropped)?, None),
+            id => self.brought(id).await?,
+        };
+        let dataset = match spec.split {
+            SplitId::Published => dataset,
+            SplitId::Kaggle => Rc::new((*dataset).clone().dealt(spec.seed)),
+        };
+        Ok((dataset, fallback))
+    }
+
+    /// What the host brings; the images of the last run if they are the same.
+    async fn brought(&mut self, id: &DatasetId) -> Result<Images, Fault> {
         let kept = self.dataset.take().filter(|(dataset, fallback)| dataset.id == *id && fallback.is_none());
         let (dataset, fallback) = match kept {
             Some(images) => images,
@@ -184,10 +245,6 @@ impl<H: Host> Session<H> {
             }
         };
         self.dataset = Some((dataset.clone(), fallback.clone()));
-        let dataset = match spec.split {
-            SplitId::Published => dataset,
-            SplitId::Kaggle => Rc::new((*dataset).clone().dealt(spec.seed)),
-        };
         Ok((dataset, fallback))
     }
 
@@ -223,16 +280,26 @@ impl<H: Host> Session<H> {
             return Err(Fault::new(what, "Reload the page."));
         }
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let predictions = trainer.predict(pixels).await.map_err(course::device_failed)?;
-        for prediction in predictions {
-            self.host.emit(Event::Predicted { version, prediction });
+        let mut predictions = trainer.predict(pixels).await.map_err(course::device_failed)?;
+        for other in self.readers.others(trainer.network().model()) {
+            predictions.extend(other.predict(pixels).await.map_err(course::device_failed)?);
         }
+        self.host.emit(Event::Predicted { version, prediction: judge::ensemble(&predictions) });
         Ok(())
     }
 }
 
 fn bad_weights(error: impl std::fmt::Display) -> Fault {
     Fault::new(format!("The weights that came with the program cannot be used ({error})"), "Reload the page.")
+}
+
+fn bad_files(error: dropped::DroppedError) -> Fault {
+    Fault::new(format!("These files cannot be learned from: {error}"), "What was there before is still there.")
+}
+
+fn nothing_dropped() -> Fault {
+    let remedy = "Drop the image and label files on the page and start again, or choose another data set.";
+    Fault::new("There are no images of your own yet", remedy)
 }
 
 fn no_engine() -> Fault {

@@ -112,6 +112,8 @@ pub enum DatasetId {
     Mnist,
     /// Digits drawn by the built-in seeded generator.
     Synthetic,
+    /// The IDX files that somebody dropped on the page, of any ten classes (page only).
+    Dropped,
     /// A folder of four IDX files (command line only).
     Folder(String),
 }
@@ -121,6 +123,7 @@ impl fmt::Display for DatasetId {
         match self {
             Self::Mnist => f.write_str("mnist"),
             Self::Synthetic => f.write_str("synthetic"),
+            Self::Dropped => f.write_str("dropped"),
             Self::Folder(path) => f.write_str(path),
         }
     }
@@ -128,11 +131,12 @@ impl fmt::Display for DatasetId {
 
 impl FromStr for DatasetId {
     type Err = UnknownId;
-    /// `mnist`, `synthetic`, or anything that looks like a path (it holds a separator or a dot).
+    /// `mnist`, `synthetic`, `dropped`, or anything that looks like a path (it holds a separator or a dot).
     fn from_str(given: &str) -> Result<Self, UnknownId> {
         match given {
             "mnist" => Ok(Self::Mnist),
             "synthetic" => Ok(Self::Synthetic),
+            "dropped" => Ok(Self::Dropped),
             path if path.contains(['/', '\\', '.']) => Ok(Self::Folder(path.into())),
             _ => Err(UnknownId {
                 kind: "dataset",
@@ -286,7 +290,8 @@ mod tests {
         for engine in EngineChoice::ALL {
             assert_eq!(engine.id().parse(), Ok(*engine));
         }
-        for dataset in [DatasetId::Mnist, DatasetId::Synthetic, DatasetId::Folder("./fashion".into())] {
+        let folder = DatasetId::Folder("./fashion".into());
+        for dataset in [DatasetId::Mnist, DatasetId::Synthetic, DatasetId::Dropped, folder] {
             assert_eq!(dataset.to_string().parse(), Ok(dataset));
         }
     }

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod drawing;
 pub mod figure;
+pub mod own;
 pub mod phrase;
 pub mod question;
 pub mod reliability;
@@ -25,6 +26,7 @@ mod trouble;
 
 mod controls;
 mod field;
+mod files;
 mod network;
 mod recipe;
 mod settings;

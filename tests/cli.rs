@@ -183,9 +183,15 @@ fn summary_counts() {
 #[test]
 fn wrong_usage_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    for args in
-        ["", "train --model nothing", "train --dataset minst", "train --engine webgpu", "train --epochs x", "predict"]
-    {
+    for args in [
+        "",
+        "train --model nothing",
+        "train --dataset minst",
+        "train --dataset dropped",
+        "train --engine webgpu",
+        "train --epochs x",
+        "predict",
+    ] {
         let output = run(folder.path(), args);
         assert_eq!(output.status.code(), Some(2), "{args}: {}", stderr(&output));
     }

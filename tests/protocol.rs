@@ -19,6 +19,8 @@ fn commands() -> Vec<Command> {
         Command::Stop,
         Command::Use(ModelId::Wide),
         Command::Judge(TrainSpec::of(ModelId::Strided)),
+        Command::Files(vec![("train-images.gz".into(), vec![0x1f, 0x8b, 0]), ("labels".into(), vec![])]),
+        Command::Together(true),
         Command::Predict { version: u64::MAX, pixels: (0..784).map(|i| i as u8).collect() },
     ]
 }
@@ -58,6 +60,7 @@ fn events() -> Vec<Event> {
         Event::Elsewhere,
         Event::Engine(engine),
         Event::Using(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained }),
+        Event::Together(vec![ModelId::Compact, ModelId::Leaky]),
         Event::Progress(Progress { phase: Phase::Fetch, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Unpack, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Data, done: 1, total: 2 }),

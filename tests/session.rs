@@ -1,13 +1,15 @@
 //! A script of commands against the session, and the transcript of what it says.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use inkling::data::{Dataset, synthetic};
+use inkling::judge;
 use inkling::protocol::{Command, Event, Fault};
 use inkling::run::{Run, State};
 use inkling::session::{Host, Session};
-use inkling::spec::{Augment, DatasetId, EngineChoice, ModelId, Pretrained, Recipe, SplitId, TrainSpec};
+use inkling::spec::{Augment, DatasetId, EngineChoice, ModelId, Prediction, Pretrained, Recipe, SplitId, TrainSpec};
 use inkling::train::{Trainer, checkpoint};
 use pollster::block_on;
 
@@ -16,6 +18,10 @@ use pollster::block_on;
 struct Paper {
     events: RefCell<Vec<Event>>,
     ticks: Cell<f64>,
+    /// Seeds of further models that came with it.
+    shipped: BTreeMap<&'static str, u64>,
+    /// How often weights were brought.
+    n_brought: Cell<usize>,
 }
 
 impl Host for Paper {
@@ -30,9 +36,11 @@ impl Host for Paper {
 
     /// One model came with the program: it was not trained, but it says what it is worth.
     async fn pretrained(&self, model: ModelId) -> Option<Vec<u8>> {
-        let arrays = Trainer::new(model, 7, &Device::flex()).network().arrays().await.ok()?;
+        self.n_brought.set(self.n_brought.get() + 1);
+        let seed = if model == ModelId::Compact { 7 } else { *self.shipped.get(model.id())? };
+        let arrays = Trainer::new(model, seed, &Device::flex()).network().arrays().await.ok()?;
         let worth = Pretrained { test_accuracy: 0.125, test_images: 8, epochs: 3 };
-        (model == ModelId::Compact).then(|| checkpoint::pack(model, &arrays, &worth))
+        Some(checkpoint::pack(model, &arrays, &worth))
     }
 
     async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {
@@ -63,7 +71,11 @@ fn spec() -> TrainSpec {
 }
 
 fn play(script: Vec<Do>) -> Session<Paper> {
-    let mut session = Session::new(Paper::default());
+    play_in(Paper::default(), script)
+}
+
+fn play_in(paper: Paper, script: Vec<Do>) -> Session<Paper> {
+    let mut session = Session::new(paper);
     block_on(async {
         session.handle(Command::Open(EngineChoice::Cpu)).await;
         for line in script {
@@ -87,6 +99,10 @@ fn transcript(session: &Session<Paper>) -> Vec<String> {
     let short = |event: &Event| match event {
         Event::Engine(_) => vec!["engine".into()],
         Event::Using(network) => vec![format!("using {}", network.model)],
+        Event::Together(models) => {
+            let names: Vec<_> = models.iter().map(|model| model.id()).collect();
+            vec![format!("together {}", names.join(" "))]
+        }
         Event::Judged(judgement) => vec![format!("judged {}", judgement.n_images)],
         Event::Dataset(dataset) => vec![format!("dataset {}", dataset.n_train)],
         Event::Started(plan) => vec![format!("started {}", plan.steps_per_epoch)],
@@ -246,4 +262,126 @@ fn the_split_of_kaggle_keeps_the_test_images_for_the_end() {
     let run = run(&session);
     assert_eq!(run.dataset.and_then(|dataset| dataset.n_validation), Some(7));
     assert_eq!(run.summary.map(|summary| summary.test_images), Some(44));
+}
+
+/// IDX files of 30 drawn digits to train on and 10 to be tested on, in the disorder in which they were dropped.
+fn files() -> Vec<(String, Vec<u8>)> {
+    let header = |rank: u8, sizes: &[u32]| {
+        let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
+        [vec![0, 0, 8, rank], sizes].concat()
+    };
+    let pair = |name: &str, first, n: usize| {
+        let split = synthetic::split(synthetic::SEED, first, n);
+        let images = [header(3, &[n as u32, 28, 28]), split.images].concat();
+        let labels = [header(1, &[n as u32]), split.labels].concat();
+        [(format!("{name}-labels"), labels), (format!("{name}-images"), images)]
+    };
+    [pair("t10k", 90, 10), pair("train", 0, 30)].concat()
+}
+
+fn with_dropped() -> TrainSpec {
+    TrainSpec { dataset: DatasetId::Dropped, recipe: Recipe { epochs: 1, ..spec().recipe }, ..spec() }
+}
+
+#[test]
+fn files_are_learned_from_again_and_again() {
+    let session = play(vec![
+        Say(Command::Files(files())),
+        Say(Command::Start(with_dropped())),
+        Work(9),
+        Say(Command::Start(spec())),
+        Work(1),
+        Say(Command::Start(with_dropped())),
+        Work(9),
+    ]);
+    let once = ["dataset 30", "started 1", "step 1", "epoch 1", "judged 10", "finished"];
+    let between = ["dataset 90", "started 3", "step 1", "stopped"];
+    assert_eq!(transcript(&session)[2..], [&["dataset 30"][..], &once[..], &between[..], &once[..]].concat());
+    assert_eq!(run(&session).dataset.map(|report| report.id), Some(DatasetId::Dropped));
+}
+
+#[test]
+fn files_that_cannot_be_learned_from_cost_nothing_that_was_there() {
+    let session = play(vec![
+        Say(Command::Files(files())),
+        Say(Command::Files(files()[..1].to_vec())),
+        predict(1),
+        Say(Command::Start(with_dropped())),
+        Work(1),
+    ]);
+    let said = transcript(&session);
+    assert!(said[3].starts_with("failed: These files cannot be learned from: 1 of the files came"), "{said:?}");
+    assert_eq!(said[4..], ["predicted 1", "dataset 30", "started 1", "step 1"]);
+}
+
+#[test]
+fn files_end_a_run_in_progress_and_keep_its_network() {
+    let session = play(vec![Say(Command::Start(spec())), Work(1), Say(Command::Files(files())), Work(3), predict(1)]);
+    assert_eq!(transcript(&session), [&BEGUN[..], &["step 1", "stopped", "dataset 30", "predicted 1"]].concat());
+}
+
+#[test]
+fn without_files_there_is_nothing_of_ones_own_to_learn_from() {
+    let session = play(vec![Say(Command::Start(with_dropped()))]);
+    assert_eq!(transcript(&session)[2..], ["failed: There are no images of your own yet"]);
+}
+
+/// Two models besides the usual one came with the program.
+fn several() -> Paper {
+    Paper { shipped: [("strided", 8), ("leaky", 9)].into(), ..Paper::default() }
+}
+
+fn predictions(session: &Session<Paper>) -> Vec<Prediction> {
+    let prediction = |event: &Event| match event {
+        Event::Predicted { prediction, .. } => Some(prediction.clone()),
+        _ => None,
+    };
+    session.host().events.borrow().iter().filter_map(prediction).collect()
+}
+
+#[test]
+fn networks_read_together_as_the_mean_of_each() {
+    let take = |model| Say(Command::Use(model));
+    let alone =
+        [take(ModelId::Strided), predict(1), take(ModelId::Leaky), predict(2), take(ModelId::Compact), predict(3)];
+    let together = [Say(Command::Together(true)), predict(4), Say(Command::Together(false)), predict(5)];
+    let session = play_in(several(), alone.into_iter().chain(together).collect());
+    let told = ["together compact strided leaky", "predicted 4", "together compact", "predicted 5"];
+    assert_eq!(transcript(&session)[8..], told);
+    let read = predictions(&session);
+    assert_eq!(read[3], judge::ensemble(&[read[2].clone(), read[0].clone(), read[1].clone()]));
+    assert_ne!(read[3], read[2]);
+    assert_eq!(read[4], read[2]);
+}
+
+#[test]
+fn who_reads_together_follows_the_network_at_hand() {
+    let session = play_in(
+        several(),
+        vec![
+            Say(Command::Together(true)),
+            Say(Command::Use(ModelId::Strided)),
+            Say(Command::Start(spec())),
+            Work(1),
+            Say(Command::Together(false)),
+            Say(Command::Together(true)),
+            Work(1),
+            Say(Command::Pause),
+        ],
+    );
+    let said = transcript(&session);
+    let told = ["together compact strided leaky", "using strided", "together strided compact leaky"];
+    assert_eq!(said[2..5], told);
+    let trained = ["dataset 90", "started 3", "together compact strided leaky", "step 1", "together compact"];
+    assert_eq!(said[5..10], trained);
+    assert_eq!(said[10..], ["together compact strided leaky", "step 2", "paused"], "the run goes on");
+    // Once for each model when they first read together, and once for each that came to hand.
+    assert_eq!(session.host().n_brought.get(), ModelId::ALL.len() + 2);
+    assert_eq!(run(&session).readers, [ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
+}
+
+#[test]
+fn a_network_alone_is_named_alone() {
+    let session = play(vec![Say(Command::Together(true)), predict(1)]);
+    assert_eq!(transcript(&session)[2..], ["together compact", "predicted 1"]);
 }

@@ -7,7 +7,7 @@ use inkling_kernels::{Isa, Window};
 fn main() {
     for isa in Isa::all() {
         println!("{}", isa.name());
-        for (channels, filters, side, kernel, stride, same) in [
+        let windows: [(usize, usize, usize, usize, usize, bool); 12] = [
             (1, 16, 28, 3, 1, false),
             (16, 16, 26, 3, 1, false),
             (16, 10, 12, 1, 1, false),
@@ -20,8 +20,9 @@ fn main() {
             (32, 32, 28, 5, 1, true),
             (16, 32, 14, 3, 1, true),
             (64, 64, 7, 3, 2, true),
-        ] {
-            let output = if same { (side as usize).div_ceil(stride) } else { (side - kernel) / stride + 1 };
+        ];
+        for (channels, filters, side, kernel, stride, same) in windows {
+            let output = if same { side.div_ceil(stride) } else { (side - kernel) / stride + 1 };
             let pads = if same { ((output - 1) * stride + kernel) - side } else { 0 };
             let before = [pads / 2; 2];
             let after = [pads - pads / 2; 2];

@@ -12,6 +12,9 @@
 //!
 //! A crate of its own, so that every profile can optimise it fully while the rest is built for size or for speed of building.
 
+// Tiles are walked by index: iterators over arrays of registers hide which element is which.
+#![allow(clippy::needless_range_loop)]
+
 mod activation;
 mod conv;
 mod dense;

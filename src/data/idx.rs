@@ -86,7 +86,9 @@ pub enum IdxError {
         "the {part} should end at offset {offset}: expected {expected} bytes, found {found}; something was appended: get it again"
     )]
     Trailing { part: Part, offset: usize, expected: usize, found: usize },
-    #[error("label {index} at offset {offset} is {found}, expected at most {expected}; only digits can be learned")]
+    #[error(
+        "label {index} at offset {offset} is {found}, expected at most {expected}; ten classes can be learned, 0 to 9"
+    )]
     Label { index: usize, offset: usize, expected: u8, found: u8 },
     #[error(
         "there are {expected} images but {found} labels (counted at offset {offset} of both files); choose two files that belong together"

@@ -66,7 +66,7 @@ mod native {
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu || is_software(&info.name);
         let limits = adapter.limits();
-        let largest_buffer = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size.into());
+        let largest_buffer = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Found { name: format!("{} ({:?})", info.name, info.backend), software, largest_buffer })
     }
 }

@@ -27,7 +27,7 @@ pub fn train(
     let mut walk = Walk { parameters: &parameters, statistics, training: Some(training) };
     let logits = walk.through(layers, images.autodiff());
     let statistics = walk.training.map(|training| training.statistics).unwrap_or_default();
-    Pass { logits: logits.clone().inner(), statistics, tape: super::Tape::Walk(Tape { logits, parameters }) }
+    Pass { logits: logits.clone().inner(), statistics, tape: super::Tape::Walk(Box::new(Tape { logits, parameters })) }
 }
 
 /// Tracked tensors.

@@ -8,7 +8,7 @@ use super::Host;
 use crate::data::batch::{self, Batch};
 use crate::data::{Dataset, Split};
 use crate::judge::{Judge, Judgement};
-use crate::protocol::{BestEpoch, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
+use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
 use crate::spec::{IMAGE_PIXELS, Metrics, TrainSpec};
 use crate::train::{Mean, Tally, Trainer, read_metrics};
 
@@ -82,18 +82,19 @@ impl Course {
     }
 
     /// Training images after the limit.
-    pub fn n_train(&self) -> usize {
+    fn n_train(&self) -> usize {
         self.order.len()
     }
 
-    /// Test images after the limit.
-    pub fn n_test(&self) -> usize {
-        self.limited(&self.dataset.test)
-    }
-
-    /// Images to validate on after the limit, if they are others than the test images.
-    pub fn n_validation(&self) -> Option<usize> {
-        self.dataset.validation.as_ref().map(|split| self.limited(split))
+    /// What the run learns from, after limits; `fallback` says why these are not the images that were asked for.
+    pub fn dataset_report(&self, fallback: Option<String>) -> DatasetReport {
+        DatasetReport {
+            id: self.dataset.id.clone(),
+            n_train: self.n_train(),
+            n_validation: self.dataset.validation.as_ref().map(|split| self.limited(split)),
+            n_test: self.limited(&self.dataset.test),
+            fallback,
+        }
     }
 
     fn limited(&self, split: &Split) -> usize {

@@ -143,9 +143,9 @@ impl Recipe {
         match model {
             ModelId::Compact => Self { learning_rate: 0.01, ..base },
             ModelId::Strided => Self { epochs: 23, ..base },
-            ModelId::Leaky => Self { epochs: 30, ..base },
+            ModelId::Leaky => Self { epochs: 20, ..base },
             ModelId::Classic => Self { epochs: 12, learning_rate: 0.002, ..base },
-            ModelId::Wide => Self { epochs: 12, learning_rate: 0.0007, ..base },
+            ModelId::Wide => Self { epochs: 6, learning_rate: 0.0007, ..base },
         }
     }
 

@@ -151,7 +151,7 @@ fn engine(text: &str) -> Result<EngineChoice, String> {
 fn dataset(text: &str) -> Result<DatasetId, String> {
     match text.parse() {
         Ok(DatasetId::Folder(_)) | Err(_) => {
-            Err(format!("there is no dataset called {text:?} in a browser; choose one of: mnist, synthetic"))
+            Err(format!("there is no dataset called {text:?} in a browser; choose one of: mnist, synthetic, dropped"))
         }
         Ok(dataset) => Ok(dataset),
     }
@@ -189,6 +189,7 @@ impl Address {
             values.for_each(|(_, value)| address.read_setting(parameter, value));
         }
         given.iter().filter(|(name, _)| name == "start").for_each(|(_, value)| address.read_start(value));
+        address.ask_for_files();
         address
     }
 
@@ -200,6 +201,18 @@ impl Address {
                 let kept = if kept.is_empty() { "all images".into() } else { kept };
                 self.mistakes.push(format!("{}={value} in the address: {message}. Using {kept}.", parameter.name()));
             }
+        }
+    }
+
+    /// Images of one's own do not travel with a link, so there is nothing to begin with yet.
+    fn ask_for_files(&mut self) {
+        if self.spec.dataset == DatasetId::Dropped {
+            self.start = false;
+            self.mistakes.push(
+                "dataset=dropped in the address: this link is about somebody's own images, which it cannot hold. Drop \
+                 their IDX files on the page, or choose them in the settings under Own images."
+                    .into(),
+            );
         }
     }
 
@@ -276,6 +289,15 @@ mod tests {
         let named: Vec<_> = address.mistakes.iter().filter_map(|message| message.split('=').next()).collect();
         assert_eq!(named, ["engine", "dataset", "epochs", "lr", "limit", "start"]);
         assert!(address.mistakes[2].contains("whole number") && address.mistakes[2].contains("Using 20"));
+    }
+
+    #[test]
+    fn a_link_to_own_images_asks_for_them_and_waits() {
+        let address = read("dataset=dropped&epochs=2&start=1");
+        assert_eq!((address.spec.dataset, address.spec.recipe.epochs), (DatasetId::Dropped, 2));
+        assert!(!address.start);
+        assert!(address.mistakes[0].contains("Drop their IDX files on the page"), "{:?}", address.mistakes);
+        assert_eq!(address.mistakes.len(), 1);
     }
 
     #[test]

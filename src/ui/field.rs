@@ -18,10 +18,14 @@ pub fn Choice(
     /// Ids and what to call them.
     options: Vec<(&'static str, String)>,
     #[prop(optional)] wide: bool,
+    /// Which of them are not on offer at the moment.
+    #[prop(default = |_, _| false)]
+    withheld: fn(Page, &str) -> bool,
 ) -> impl IntoView {
     let chosen = Memo::new(move |_| page.spec.with(|spec| parameter.text(spec)));
     let option = |(id, name): (&'static str, String)| {
-        view! { <option value=id selected=move || chosen.get() == id>{name}</option> }
+        let gone = move || withheld(page, id) && chosen.get() != id;
+        view! { <option value=id selected=move || chosen.get() == id hidden=gone disabled=gone>{name}</option> }
     };
     let options = options.into_iter().map(option).collect_view();
     let choose = move |value: String| {

@@ -10,12 +10,13 @@ use wasm_bindgen::JsCast;
 
 use super::charts::Charts;
 use super::controls::Controls;
+use super::files::DropZone;
 use super::judgement::Judgement;
 use super::log::Log;
 use super::masthead::Masthead;
 use super::network::Network;
 use super::pad::Pad;
-use super::prediction::{NetworkInput, Probabilities, Reader, Verdict};
+use super::prediction::{Ensemble, NetworkInput, Probabilities, Reader, Verdict};
 use super::settings::Settings;
 use super::state::Page;
 use super::trouble::Trouble;
@@ -58,6 +59,7 @@ fn Whole() -> impl IntoView {
                         <NetworkInput page />
                     </div>
                     <Probabilities page />
+                    <Ensemble page />
                     <Reader page />
                 </Later>
             </section>
@@ -67,6 +69,7 @@ fn Whole() -> impl IntoView {
             </section>
             <Later turn=5><Judgement page /></Later>
         </main>
+        <DropZone page />
     }
     .into_any()
 }

@@ -124,6 +124,7 @@ pub fn images(report: &DatasetReport) -> String {
     let name = match &report.id {
         DatasetId::Mnist => "MNIST",
         DatasetId::Synthetic => "Synthetic digits",
+        DatasetId::Dropped => "Own images",
         DatasetId::Folder(name) => name,
     };
     let validation = report.n_validation.map(|n| format!("{} to validate on, ", count(n as u64))).unwrap_or_default();

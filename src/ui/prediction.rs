@@ -39,6 +39,20 @@ pub fn Verdict(page: Page) -> impl IntoView {
     .into_any()
 }
 
+/// Whether the other networks that came with the page read too.
+#[component]
+pub fn Ensemble(page: Page) -> impl IntoView {
+    view! {
+        <label class="switch">
+            <input class="switch-input" type="checkbox" role="switch" data-testid="ensemble"
+                prop:checked=move || page.together.get()
+                on:change=move |event| page.read_together(event_target_checked(&event)) />
+            "Read together with the other networks"
+        </label>
+    }
+    .into_any()
+}
+
 /// Which network reads, and how well it was measured to read.
 #[component]
 pub fn Reader(page: Page) -> impl IntoView {

@@ -6,12 +6,16 @@ use leptos::prelude::*;
 
 use super::address::{ENGINES, Parameter};
 use super::field::{Choice, Number};
+use super::files::OwnImages;
 use super::recipe::{Recipe, Reset};
 use super::state::Page;
 use super::{browser, phrase};
 use crate::run::State;
 use crate::spec::{EngineChoice, ModelId};
 use crate::zoo;
+
+/// Of the data set that a person brings.
+const OWN: &str = "dropped";
 
 #[component]
 pub fn Settings(
@@ -26,15 +30,17 @@ pub fn Settings(
         move || page.spec.with(|spec| format!("{} · {} · {} epochs", spec.model, spec.dataset, spec.recipe.epochs));
     let engines = ENGINES.map(|engine| (engine.id(), engine_label(engine).into())).to_vec();
     let models = ModelId::ALL.iter().map(|model| (model.id(), model_label(*model))).collect();
-    let datasets = vec![("mnist", "MNIST".into()), ("synthetic", "Synthetic".into())];
+    let datasets = vec![("mnist", "MNIST".into()), ("synthetic", "Synthetic".into()), (OWN, "Own images".into())];
+    let withheld = |page: Page, id: &str| id == OWN && !page.has_own.get();
     view! {
         <details class="settings" open=open>
             <summary class="settings-summary">"Settings "<span class="settings-digest">{summary}</span></summary>
             <fieldset class="settings-fields" disabled=move || busy.get()>
                 <legend class="visually-hidden">"Settings of the next run"</legend>
                 <Choice page parameter=Parameter::Model testid="model" label="Network" options=models wide=true />
-                <Choice page parameter=Parameter::Dataset testid="dataset" label="Images" options=datasets />
+                <Choice page parameter=Parameter::Dataset testid="dataset" label="Images" options=datasets withheld />
                 <Choice page parameter=Parameter::Engine testid="engine-choice" label="Engine" options=engines />
+                <OwnImages page />
                 <Number page parameter=Parameter::Epochs testid="epochs" label="Epochs" />
                 <Number page parameter=Parameter::Batch testid="batch" label="Batch size" />
                 <Number page parameter=Parameter::LearningRate testid="learning-rate" label="Learning rate" />

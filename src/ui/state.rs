@@ -9,12 +9,13 @@ use super::address::{self, Address, Parameter};
 use super::browser;
 use super::client::{Client, Heard, Kind};
 use super::drawing::Drawing;
+use super::own::{Files, Own};
 use super::question::Question;
 use super::worth;
 use crate::ink;
 use crate::protocol::{self, Command, Event, Fault, Phase, Progress};
 use crate::run::{Run, State};
-use crate::spec::{EngineChoice, IMAGE_PIXELS, Prediction, TrainSpec};
+use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, Prediction, TrainSpec};
 
 /// Events that only move figures are shown together, this often.
 const REFRESH_MILLIS: u32 = 100;
@@ -39,6 +40,10 @@ pub struct Page {
     pub answer: RwSignal<(u64, Option<Prediction>)>,
     /// What is wrong and not dismissed: messages of the address, then of the run.
     pub mistakes: RwSignal<Vec<String>>,
+    /// There are images of the person's own to learn from.
+    pub has_own: RwSignal<bool>,
+    /// The other networks read the pad too.
+    pub together: RwSignal<bool>,
     line: StoredValue<Line, LocalStorage>,
 }
 
@@ -50,6 +55,7 @@ struct Line {
     waiting: Vec<Event>,
     timer: Option<Timeout>,
     question: Question,
+    own: Own,
     /// Something failed: the next start gets a fresh worker.
     doomed: bool,
     /// Start as soon as the engine is open.
@@ -71,6 +77,8 @@ impl Page {
             pixels: Memo::new(move |_| drawing.with(|drawing| ink::prepare(drawing.strokes()))),
             answer: RwSignal::new((0, None)),
             mistakes: RwSignal::new(mistakes),
+            has_own: RwSignal::new(false),
+            together: RwSignal::new(false),
             line: StoredValue::new_local(Line::default()),
         };
         page.line.update_value(|line| line.start_when_open = start);
@@ -116,7 +124,74 @@ impl Page {
         let spec = self.run.with_untracked(|run| self.spec.with_untracked(|chosen| worth::judged_by(run, chosen)));
         // Until the session answers, so that a second press does not judge twice.
         self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Test, done: 0, total: 0 })));
+        self.bring_own(&spec.dataset);
         self.send(Command::Judge(spec));
+    }
+
+    /// Has the other networks read the pad too, or not any more.
+    pub fn read_together(self, together: bool) {
+        self.together.set(together);
+        if self.run.with_untracked(|run| run.engine.is_some()) {
+            self.send(Command::Together(together));
+        }
+    }
+
+    /// Takes files to learn from, if the session finds them right: now, or as soon as an engine is open.
+    pub fn offer(self, files: Files) {
+        let busy =
+            |run: &Run| run.engine.is_some() && matches!(run.state, State::Loading | State::Training | State::Paused);
+        if self.run.with_untracked(busy) {
+            self.complain("A run is under way. Stop it, then bring the files again.");
+            return;
+        }
+        let alone = self.line.try_update_value(|line| {
+            line.own.offer(files);
+            line.client.is_none()
+        });
+        if alone == Some(true) { self.spawn() } else { self.ask_about_files() }
+    }
+
+    /// Says what a person did wrong, and what to do.
+    pub fn complain(self, mistake: &str) {
+        self.mistakes.update(|mistakes| {
+            mistakes.retain(|known| known != mistake);
+            mistakes.push(mistake.into());
+        });
+    }
+
+    fn ask_about_files(self) {
+        if self.run.with_untracked(|run| run.engine.is_some()) {
+            let command = self.line.try_update_value(|line| line.own.ask());
+            command.flatten().into_iter().for_each(|command| self.send(command));
+        }
+    }
+
+    /// A worker that is to work on images of one's own needs them first.
+    fn bring_own(self, dataset: &DatasetId) {
+        if *dataset == DatasetId::Dropped {
+            let command = self.line.try_update_value(|line| line.own.bring());
+            command.flatten().into_iter().for_each(|command| self.send(command));
+        }
+    }
+
+    /// The session has images of one's own: the next run learns from them.
+    fn use_own(self) {
+        if self.line.try_update_value(|line| line.own.accepted()) == Some(true) {
+            self.dismiss();
+            self.has_own.set(true);
+            self.adopt(self.spec.with_untracked(|spec| TrainSpec { dataset: DatasetId::Dropped, ..spec.clone() }));
+            self.ask_about_files();
+        }
+    }
+
+    /// Whether a failure is about files: it costs nothing else, and the worker is as good as before.
+    fn is_about_files(self, fault: &Fault) -> bool {
+        let about_files = self.line.try_update_value(|line| line.own.refused()) == Some(true);
+        if about_files {
+            self.complain(&fault.to_string());
+            self.ask_about_files();
+        }
+        about_files
     }
 
     /// Begins a run with the present settings.
@@ -172,6 +247,7 @@ impl Page {
         let client = Client::spawn(kind, move |heard| self.hear(heard));
         let fault = self.line.try_update_value(|line| {
             line.question.lost();
+            line.own.lost();
             (line.doomed, line.silence) = (false, 0);
             match client {
                 Ok(client) => {
@@ -191,7 +267,9 @@ impl Page {
         self.line.update_value(|line| line.start_when_open = false);
         // Until the session answers, so that a second press does not start a second run.
         self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Data, done: 0, total: 0 })));
-        self.send(Command::Start(self.spec.get_untracked()));
+        let spec = self.spec.get_untracked();
+        self.bring_own(&spec.dataset);
+        self.send(Command::Start(spec));
     }
 
     fn send(self, command: Command) {
@@ -208,6 +286,7 @@ impl Page {
             Heard::Dead(fault) | Heard::Event(Event::Crashed(fault)) => self.die(fault),
             Heard::Event(Event::Ready { protocol, build }) => self.greet(protocol, &build),
             Heard::Event(Event::Predicted { version, prediction }) => self.answered(version, prediction),
+            Heard::Event(Event::Failed(fault)) if self.is_about_files(&fault) => {}
             Heard::Event(event) => self.take(event),
         }
     }
@@ -255,7 +334,11 @@ impl Page {
     fn follow(self, event: &Event) {
         match event {
             Event::Engine(_) => {
+                if self.together.get_untracked() {
+                    self.send(Command::Together(true));
+                }
                 self.ask_again();
+                self.ask_about_files();
                 if self.line.with_value(|line| line.start_when_open) {
                     self.begin();
                 }
@@ -272,7 +355,8 @@ impl Page {
                     self.use_chosen();
                 }
             }
-            Event::Stepped(_) | Event::EpochEnded(_) => self.ask_again(),
+            Event::Dataset(report) if report.id == DatasetId::Dropped => self.use_own(),
+            Event::Stepped(_) | Event::EpochEnded(_) | Event::Together(_) => self.ask_again(),
             Event::Failed(_) => self.line.update_value(|line| {
                 line.question.lost();
                 (line.doomed, line.start_when_open) = (true, false);

@@ -17,8 +17,26 @@ pub fn is_idle(run: &Run) -> bool {
     run.engine.is_some() && matches!(run.state, State::Ready | State::Finished) && !is_judging(run)
 }
 
-/// Which network reads the pad, and how well it was measured to read.
+/// Which networks read the pad, and how well the one at hand was measured to read.
 pub fn reader(run: &Run) -> String {
+    let (hand, others) = (hand(run), run.readers.get(1..).unwrap_or_default());
+    match (&run.readers[..], hand.is_empty()) {
+        ([] | [_], _) => hand,
+        ([model, ..], true) => format!("Read by the untrained {model} network, together with {}", list(others)),
+        (_, false) => format!("{hand}; together with {}", list(others)),
+    }
+}
+
+fn list(models: &[ModelId]) -> String {
+    let names: Vec<_> = models.iter().map(|model| model.id()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// The network at hand, and how well it was measured to read.
+fn hand(run: &Run) -> String {
     match (&run.network, model(run)) {
         (Some(NetworkReport { model, pretrained: Some(known), .. }), _) => {
             let worth = right(known.test_accuracy, known.test_images);
@@ -158,6 +176,23 @@ mod tests {
             "Read by the leaky network trained here, stopped in epoch 2"
         );
         assert!(told(&[started(ModelId::Leaky), stepped(), finished(), pretrained()]).contains("compact"));
+    }
+
+    #[test]
+    fn those_who_read_together_are_named() {
+        let told = |events: &[Event]| reader(&run(events));
+        let together = |models: &[ModelId]| Event::Together(models.to_vec());
+        let three = together(&[ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
+        assert_eq!(
+            told(&[pretrained(), three.clone()]),
+            "Read by the compact network that came with the page: 99.54 % of 10,000 test images right; \
+             together with strided and leaky"
+        );
+        assert_eq!(told(&[pretrained(), three, together(&[ModelId::Compact])]), told(&[pretrained()]));
+        assert_eq!(
+            told(&[using(ModelId::Wide, None), together(&[ModelId::Wide, ModelId::Compact])]),
+            "Read by the untrained wide network, together with compact"
+        );
     }
 
     #[test]

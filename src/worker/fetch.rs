@@ -34,6 +34,8 @@ pub async fn pretrained(model: ModelId) -> Option<Vec<u8>> {
 pub async fn dataset(id: &DatasetId, on: impl Fn(Progress)) -> Result<(Dataset, Option<String>), Fault> {
     match id {
         DatasetId::Synthetic => Ok((draw(on), None)),
+        // The session has them, or nobody.
+        DatasetId::Dropped => Err(Fault::new("No files were dropped yet", "Drop them on the page, then start again.")),
         DatasetId::Folder(path) => {
             let what = format!("The folder {path} cannot be read from a browser");
             Err(Fault::new(what, "Choose the data set \"mnist\" or \"synthetic\"."))
