@@ -94,7 +94,8 @@ const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::W
 
 /// The CPU engine, with the reason why no graphics card was taken.
 fn cpu(passed_over: Option<String>) -> Engine {
-    let report = EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over };
+    let report =
+        EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over, work_per_sec: None };
     Engine { device: Device::flex(), report, limits: Limits::cpu() }
 }
 
@@ -144,7 +145,13 @@ async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<En
     let device = adapter::open().await?;
     on(Phase::SelfTest);
     selftest::compare(&device, &Device::flex()).await?;
-    let report = EngineReport { kind: adapter::KIND, adapter: found.name, software: found.software, passed_over: None };
+    let report = EngineReport {
+        kind: adapter::KIND,
+        adapter: found.name,
+        software: found.software,
+        passed_over: None,
+        work_per_sec: None,
+    };
     let limits = Limits { total: None, tensor: Some(found.largest_buffer) };
     Ok(Some(Engine { device, report, limits }))
 }

@@ -125,6 +125,8 @@ pub struct EngineReport {
     pub software: bool,
     /// Why a faster engine was not taken, if one was tried.
     pub passed_over: Option<String>,
+    /// Multiply-adds a second while training, as a few steps showed; `None` where they were not tried.
+    pub work_per_sec: Option<f64>,
 }
 
 /// A network that is ready to read.

@@ -207,7 +207,13 @@ mod tests {
     }
 
     fn engine() -> Event {
-        let report = EngineReport { kind: EngineKind::Cpu, adapter: "SIMD".into(), software: false, passed_over: None };
+        let report = EngineReport {
+            kind: EngineKind::Cpu,
+            adapter: "SIMD".into(),
+            software: false,
+            passed_over: None,
+            work_per_sec: None,
+        };
         Event::Engine(report)
     }
 

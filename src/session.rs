@@ -8,13 +8,14 @@ mod readers;
 
 use std::rc::Rc;
 
-use crate::data::{Dataset, dropped};
+use crate::data::batch::{self, Batch};
+use crate::data::{Dataset, dropped, synthetic};
 use crate::engine::{self, Engine};
 use crate::judge;
 use crate::network::Array;
-use crate::protocol::{Command, DatasetReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
+use crate::protocol::{Command, DatasetReport, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
 use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
-use crate::train::{Checkpoint, Trainer, checkpoint};
+use crate::train::{Checkpoint, Trainer, checkpoint, read_metrics};
 use crate::zoo;
 use course::{Course, Outcome};
 use readers::Readers;
@@ -135,10 +136,32 @@ impl<H: Host> Session<H> {
             self.host.emit(Event::Elsewhere);
             return Ok(());
         };
+        let mut engine = engine;
+        if engine.report.kind == EngineKind::Cpu {
+            engine.report.work_per_sec = self.try_out(&engine).await?;
+        }
         self.host.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
         self.readers.forget();
         self.take_up(ModelId::Compact).await
+    }
+
+    /// Multiply-adds a second of a few training steps of the smallest network: tells how long a run will take.
+    async fn try_out(&self, engine: &Engine) -> Result<Option<f64>, Fault> {
+        const N_IMAGES: usize = 32;
+        const N_STEPS: usize = 4;
+        let (model, split) = (ModelId::Compact, synthetic::split(synthetic::SEED, 0, N_IMAGES));
+        let batch = Batch::gather(&split, &(0..N_IMAGES).collect::<Vec<_>>(), &engine.device);
+        let mut trainer = Trainer::new(model, 1, &engine.device);
+        let mut random = batch::random(1, 1, 1);
+        // The first step finds its buffers; it is not the pace.
+        read_metrics(vec![trainer.step(&batch, 1e-3, &mut random)]).await.map_err(course::device_failed)?;
+        let began = self.host.now_secs();
+        let steps = (0..N_STEPS).map(|_| trainer.step(&batch, 1e-3, &mut random)).collect();
+        read_metrics(steps).await.map_err(course::device_failed)?;
+        let took = self.host.now_secs() - began;
+        let work = N_STEPS as f64 * zoo::step_work(&zoo::layers(model), N_IMAGES);
+        Ok((took > 0.0).then(|| work / took))
     }
 
     /// Puts a network that was not trained here in the place of the one at hand.

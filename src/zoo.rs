@@ -9,11 +9,13 @@ mod published;
 mod strided;
 mod summary;
 mod wide;
+mod work;
 
 pub use layers::{Conv, Layer, Padding, Shape, with_inputs};
 pub use memory::{Memory, memory};
 pub use published::{Published, published};
 pub use summary::{LayerRow, Summary, names};
+pub use work::{forward_work, run_work, step_work};
 
 use crate::spec::ModelId;
 

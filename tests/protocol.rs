@@ -31,6 +31,7 @@ fn events() -> Vec<Event> {
         adapter: "vendor chip".into(),
         software: true,
         passed_over: Some("no timestamps".into()),
+        work_per_sec: Some(1e9),
     };
     let dataset = DatasetReport {
         id: DatasetId::Mnist,

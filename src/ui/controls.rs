@@ -151,7 +151,11 @@ fn Needs(page: Page) -> impl IntoView {
     let memory = Memo::new(move |_| {
         page.spec.with(|spec| zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer))
     });
-    let told = move || memory.with(phrase::memory);
+    let work_per_sec =
+        Memo::new(move |_| page.run.with(|run| run.engine.as_ref().and_then(|engine| engine.work_per_sec)));
+    let work = Memo::new(move |_| page.spec.with(zoo::run_work));
+    let secs = move || work.get().zip(work_per_sec.get()).map(|(work, per_sec)| work / per_sec);
+    let told = move || memory.with(|memory| phrase::needs(memory, secs()));
     let much = Memo::new(move |_| memory.with(phrase::much_memory));
     view! {
         <p class="needs" data-testid="memory" data-bytes=move || memory.with(Memory::total)>{told}</p>

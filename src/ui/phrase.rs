@@ -132,9 +132,19 @@ pub fn images(report: &DatasetReport) -> String {
     format!("{name}: {train} images to learn from, {validation}{test} to be tested on")
 }
 
-/// What memory a run will take.
-pub fn memory(memory: &Memory) -> String {
-    format!("A run takes about {} of memory.", bytes(memory.total()))
+/// What memory a run will take, and what time where that can be told.
+pub fn needs(memory: &Memory, secs: Option<f64>) -> String {
+    let time = secs.map(|secs| format!(" and {}", duration(secs))).unwrap_or_default();
+    format!("A run takes about {} of memory{time}.", bytes(memory.total()))
+}
+
+/// A time to come, roughly.
+fn duration(secs: f64) -> String {
+    match secs {
+        secs if secs < 90.0 => format!("{:.0} s", secs.max(1.0)),
+        secs if secs < 5400.0 => format!("{:.0} min", secs / 60.0),
+        secs => format!("{:.1} h", secs / 3600.0),
+    }
 }
 
 /// Why that is much, if it is, and what to do.
@@ -258,6 +268,7 @@ mod tests {
             adapter: "SIMD".into(),
             software: false,
             passed_over: None,
+            work_per_sec: None,
         });
         let stopped = [started(), stepped(3, 1000), Event::Stopped];
         for before in [vec![ready], stopped.to_vec(), vec![progressed(Phase::Data, 0, 0)]] {
@@ -274,7 +285,9 @@ mod tests {
     fn memory_is_told_and_wide_is_called_large() {
         let of = |model, batch| zoo::memory(&zoo::layers(model), batch, OptimizerId::Adam);
         let (compact, wide) = (of(ModelId::Compact, 128), of(ModelId::Wide, 32));
-        assert!(memory(&compact).starts_with("A run takes about "), "{}", memory(&compact));
+        let told = needs(&compact, Some(600.0));
+        assert!(told.starts_with("A run takes about ") && told.ends_with(" of memory and 10 min."), "{told}");
+        assert!(needs(&compact, None).ends_with(" of memory."));
         assert_eq!(much_memory(&compact), None);
         let told = much_memory(&wide).unwrap();
         assert!(told.contains("large") && told.contains("680 MB") && told.contains("smaller network"), "{told}");
@@ -307,8 +320,13 @@ mod tests {
 
     #[test]
     fn a_software_adapter_is_called_slow() {
-        let report =
-            EngineReport { kind: EngineKind::WebGpu, adapter: "SwiftShader".into(), software: true, passed_over: None };
+        let report = EngineReport {
+            kind: EngineKind::WebGpu,
+            adapter: "SwiftShader".into(),
+            software: true,
+            passed_over: None,
+            work_per_sec: None,
+        };
         assert_eq!(engine(&report), "WebGPU · SwiftShader");
         assert!(engine_note(&report).is_some_and(|note| note.contains("CPU engine is faster")));
         let cpu = EngineReport { kind: EngineKind::Cpu, software: false, ..report };
