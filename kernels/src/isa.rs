@@ -27,20 +27,24 @@ impl Isa {
 
     /// Every one that this machine has, the best first.
     pub fn all() -> Vec<Self> {
-        let mut all = vec![];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                all.push(Self::Avx512);
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                all.push(Self::Avx2);
-            }
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        all.push(Self::Wasm);
-        all.push(Self::Portable);
-        all
+        [Self::particular(), vec![Self::Portable]].concat()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn particular() -> Vec<Self> {
+        let avx512 = is_x86_feature_detected!("avx512f").then_some(Self::Avx512);
+        let avx2 = (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self::Avx2);
+        avx512.into_iter().chain(avx2).collect()
+    }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    fn particular() -> Vec<Self> {
+        vec![Self::Wasm]
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128"))))]
+    fn particular() -> Vec<Self> {
+        vec![]
     }
 
     /// Images in a block.

@@ -27,6 +27,7 @@ pub struct Found {
     /// It is a program that imitates a graphics card.
     pub software: bool,
     /// The largest array it can bind, in bytes.
+    #[cfg(feature = "gpu")]
     pub largest_buffer: u64,
 }
 
@@ -99,10 +100,16 @@ mod browser {
             return Err(format!("the adapter {name} has no timestamps (feature \"timestamp-query\")"));
         }
         let fallback = get(&info, "isFallbackAdapter").is_truthy();
-        Ok(Found { software: fallback || is_software(&name), name, largest_buffer: largest_buffer(&adapter) })
+        Ok(Found {
+            software: fallback || is_software(&name),
+            name,
+            #[cfg(feature = "gpu")]
+            largest_buffer: largest_buffer(&adapter),
+        })
     }
 
     /// What the adapter says; WebGPU's guaranteed 128 MiB when it says nothing.
+    #[cfg(feature = "gpu")]
     fn largest_buffer(adapter: &JsValue) -> u64 {
         const GUARANTEED: f64 = 134_217_728.0;
         let limits = get(adapter, "limits");
