@@ -30,6 +30,11 @@ fn draw(visit: &mut Visit) {
     }
 }
 
+/// The answer about the last stroke comes after those about the first ones.
+fn wait_for_four(visit: &mut Visit) {
+    visit.page.wait_for("document.querySelector(\"[data-testid='prediction']\").dataset.digit === '4'", SOON).unwrap();
+}
+
 /// The bytes of the image that the network sees.
 fn pixels(visit: &mut Visit) -> Vec<u8> {
     let decoded = "Array.from(atob(document.querySelector(\"[data-testid='network-input']\").dataset.pixels),
@@ -161,8 +166,7 @@ fn the_pad_reads_at_once() {
     let mut visit = Visit::new("engine=cpu");
     visit.wait_for_state("ready", PATIENTLY);
     draw(&mut visit);
-    visit.wait_for_reading(SOON);
-    assert_eq!(visit.attribute("prediction", "data-digit"), "4");
+    wait_for_four(&mut visit);
     let told = visit.page.evaluate("document.querySelector('main').innerText").unwrap();
     assert!(told.as_str().unwrap().contains("of 10,000 test images"), "{told}");
     visit.assert_clean();
@@ -343,5 +347,67 @@ fn webgpu_is_commanded_and_reads_the_pad() {
     visit.page.click("start").unwrap();
     visit.wait_past_step(0, PATIENTLY);
     command_run(&mut visit);
+    visit.assert_clean();
+}
+
+/// Images of one's own: 40 noisy ones with labels, as a pair of IDX files. A tenth of them is kept to test on.
+#[test]
+fn own_images_are_trained_on() {
+    let mut visit = Visit::new("engine=cpu&model=compact&epochs=1&batch=12");
+    visit.wait_for_state("ready", PATIENTLY);
+    visit.page.wait_for("document.querySelector(\"[data-testid='own-images']\") && [1]", SOON).unwrap();
+    give(&mut visit, 40);
+    let chosen = "document.querySelector(\"[data-testid='dataset']\").value === 'dropped'";
+    visit.page.wait_for(chosen, SOON).unwrap();
+    visit.page.click("start").unwrap();
+    visit.wait_for_state("finished", PATIENTLY);
+    assert_eq!(visit.attribute("dataset-report", "data-dataset"), "dropped");
+    assert_eq!(visit.n_steps(), 3, "36 images in batches of 12");
+    visit.assert_clean();
+}
+
+#[test]
+fn files_that_are_no_images_are_refused_and_nothing_is_lost() {
+    let mut visit = Visit::new("engine=cpu&model=compact&epochs=1&batch=12&dataset=mnist");
+    visit.wait_for_state("ready", PATIENTLY);
+    visit.page.wait_for("document.querySelector(\"[data-testid='own-images']\") && [1]", SOON).unwrap();
+    // Labels for 40 images beside 39 of them.
+    give(&mut visit, 39);
+    visit.page.wait_for("document.querySelector(\"[data-testid='error']\")?.innerText", SOON).unwrap();
+    let told = visit.page.text("error").unwrap();
+    assert!(told.contains("39") && told.contains("40"), "{told}");
+    let kept = "document.querySelector(\"[data-testid='dataset']\").value";
+    assert_eq!(visit.page.evaluate(kept).unwrap(), "mnist");
+}
+
+/// Hands the page two IDX files: labels of 40 images, and so many images.
+fn give(visit: &mut Visit, n_images: usize) {
+    let script = format!(
+        "(() => {{
+            const header = (magic, ...sizes) => [magic, ...sizes].flatMap((n) => [n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255]);
+            const pixels = Array.from({{ length: {n_images} * 784 }}, (_, i) => (i * 2654435761 >>> 24));
+            const images = new Uint8Array([...header(2051, {n_images}, 28, 28), ...pixels]);
+            const labels = new Uint8Array([...header(2049, 40), ...Array.from({{ length: 40 }}, (_, i) => i % 10)]);
+            const files = new DataTransfer();
+            files.items.add(new File([images], 'own-images-idx3-ubyte'));
+            files.items.add(new File([labels], 'own-labels-idx1-ubyte'));
+            const input = document.querySelector(\"[data-testid='own-images']\");
+            input.files = files.files;
+            input.dispatchEvent(new Event('change', {{ bubbles: true }}));
+        }})()"
+    );
+    visit.page.evaluate(&script).unwrap();
+}
+
+/// The networks that came with the page read together, and are named.
+#[test]
+fn several_networks_read_together() {
+    let mut visit = Visit::new("engine=cpu");
+    visit.wait_for_state("ready", PATIENTLY);
+    visit.page.click("ensemble").unwrap();
+    draw(&mut visit);
+    wait_for_four(&mut visit);
+    let named = "document.querySelector(\"[data-testid='reader']\").innerText.includes('strided')";
+    visit.page.wait_for(named, SOON).unwrap();
     visit.assert_clean();
 }
