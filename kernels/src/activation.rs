@@ -13,34 +13,6 @@ fn each_piece<K: Kernel>(isa: Isa, len: usize, kernel: impl Fn(usize, usize) -> 
     threads::each(len.div_ceil(piece), |task| isa.run(kernel(task * piece, len.min((task + 1) * piece))));
 }
 
-/// Negative values become this part of themselves (0: ReLU).
-pub fn rectify(isa: Isa, values: &mut [f32], slope: f32) {
-    let len = values.len();
-    let values = Shared::new(values);
-    each_piece(isa, len, |from, to| Rectify { values, from, to, slope });
-}
-
-struct Rectify<'a> {
-    values: Shared<'a>,
-    from: usize,
-    to: usize,
-    slope: f32,
-}
-
-impl Kernel for Rectify<'_> {
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        // SAFETY: this task's piece; whole vectors.
-        unsafe {
-            let slope = S::splat(self.slope);
-            for vector in self.values.part(self.from, self.to - self.from).chunks_exact_mut(S::LANES) {
-                let x = S::load(vector.as_ptr());
-                S::store(vector.as_mut_ptr(), S::if_positive(x, x, S::mul(x, slope)));
-            }
-        }
-    }
-}
-
 /// Turns the gradient after a rectifier into the one before it. `values` came out of the rectifier.
 pub fn rectify_backward(isa: Isa, values: &[f32], gradient: &mut [f32], slope: f32) {
     assert_eq!(values.len(), gradient.len());

@@ -25,7 +25,7 @@ mod optimize;
 mod pool;
 mod threads;
 
-pub use activation::{add_bias, multiply, rectify, rectify_backward, sum_channels};
+pub use activation::{add_bias, multiply, rectify_backward, sum_channels};
 pub use conv::Window;
 pub use dense::Dense;
 pub use grid::Grid;

@@ -58,14 +58,4 @@ impl Mean {
         let n = self.n_images.max(1) as f64;
         Metrics { loss: self.loss_sum / n, accuracy: self.hits / n }
     }
-
-    /// Images taken in.
-    pub fn n_images(&self) -> usize {
-        self.n_images
-    }
-
-    /// Images read wrongly.
-    pub fn n_errors(&self) -> usize {
-        self.n_images - self.hits.round() as usize
-    }
 }
