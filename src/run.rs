@@ -65,6 +65,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// What is known after some events.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut run = Self::default();
+        events.into_iter().for_each(|event| run.apply(event));
+        run
+    }
+
     /// Takes one event in. Events of a newer program than this one never get here: see [`Event::Ready`].
     pub fn apply(&mut self, event: &Event) {
         match event {
@@ -199,13 +206,6 @@ mod tests {
     use crate::protocol::EngineKind;
     use crate::spec::{Metrics, TrainSpec};
 
-    /// A run after some events.
-    fn run(events: &[Event]) -> Run {
-        let mut run = Run::default();
-        events.iter().for_each(|event| run.apply(event));
-        run
-    }
-
     fn engine() -> Event {
         let report = EngineReport {
             kind: EngineKind::Cpu,
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn states_follow_the_events() {
-        let state = |events: &[Event]| run(events).state;
+        let state = |events: &[Event]| Run::of(events).state;
         assert_eq!(state(&[]), State::Loading);
         assert_eq!(state(&[engine()]), State::Ready);
         assert_eq!(
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn time_left_follows_the_pace() {
-        let run = run(&[started(), stepped(4)]);
+        let run = Run::of(&[started(), stepped(4)]);
         assert_eq!((run.n_steps(), run.fraction_done(), run.remaining_secs()), (Some(10), 0.4, Some(3.0)));
         assert_eq!(Run::default().remaining_secs(), None);
     }
@@ -259,14 +259,14 @@ mod tests {
     #[test]
     fn a_failure_and_a_fresh_worker_lose_nothing_that_was_shown() {
         let ready = Event::Ready { protocol: 1, build: "b".into() };
-        let run = run(&[engine(), started(), stepped(4), failed(), ready]);
+        let run = Run::of(&[engine(), started(), stepped(4), failed(), ready]);
         assert_eq!((run.steps.len(), run.state), (1, State::Loading));
         assert!(run.engine.is_none() && !run.learned && run.fault.is_some());
     }
 
     #[test]
     fn a_new_run_begins_empty() {
-        let run = run(&[engine(), started(), stepped(4), failed(), started()]);
+        let run = Run::of(&[engine(), started(), stepped(4), failed(), started()]);
         assert!(run.steps.is_empty() && !run.learned && run.fault.is_none());
         assert_eq!(run.epoch(), 1);
     }
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn the_first_step_ends_the_compiling() {
         let compiling = Event::Progress(Progress { phase: Phase::Compile, done: 0, total: 0 });
-        assert!(run(&[started(), compiling.clone()]).progress.is_some());
-        assert!(run(&[started(), compiling, stepped(1)]).progress.is_none());
+        assert!(Run::of(&[started(), compiling.clone()]).progress.is_some());
+        assert!(Run::of(&[started(), compiling, stepped(1)]).progress.is_none());
     }
 }

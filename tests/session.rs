@@ -125,9 +125,7 @@ fn losses(session: &Session<Paper>) -> Vec<f64> {
 }
 
 fn run(session: &Session<Paper>) -> Run {
-    let mut run = Run::default();
-    session.host().events.borrow().iter().for_each(|event| run.apply(event));
-    run
+    Run::of(session.host().events.borrow().iter())
 }
 
 fn predict(version: u64) -> Do {

@@ -214,13 +214,6 @@ mod tests {
     use crate::spec::{Metrics, ModelId, OptimizerId, TrainSpec};
     use crate::zoo;
 
-    /// A run after some events.
-    fn run(events: &[Event]) -> Run {
-        let mut run = Run::default();
-        events.iter().for_each(|event| run.apply(event));
-        run
-    }
-
     fn started() -> Event {
         Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 13_904, steps_per_epoch: 469 })
     }
@@ -239,7 +232,7 @@ mod tests {
         let test = Metrics { loss: 0.03, accuracy: 0.9912 };
         let best = BestEpoch { epoch: 9, validation: test };
         let summary = RunSummary { test_images: 10_000, test_errors: 88, test, best, elapsed_secs: 1.0 };
-        let told = |events: &[Event]| status(&run(events));
+        let told = |events: &[Event]| status(&Run::of(events));
         assert_eq!(told(&[]), "Loading the engine…");
         assert_eq!(told(&[progressed(Phase::Data, 0, 0)]), "Getting the images ready…");
         assert_eq!(told(&[started(), progressed(Phase::Compile, 0, 1)]), "Taking the first step…");
@@ -252,7 +245,7 @@ mod tests {
 
     #[test]
     fn progress_is_counted_in_its_own_unit() {
-        let told = |events: &[Event]| progress(&run(events));
+        let told = |events: &[Event]| progress(&Run::of(events));
         assert_eq!(told(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
         assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
         assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 9,380");
@@ -272,13 +265,13 @@ mod tests {
         });
         let stopped = [started(), stepped(3, 1000), Event::Stopped];
         for before in [vec![ready], stopped.to_vec(), vec![progressed(Phase::Data, 0, 0)]] {
-            let run = run(&[before, vec![test.clone()]].concat());
+            let run = Run::of(&[before, vec![test.clone()]].concat());
             let told = (status(&run), progress(&run), fraction(&run));
             let expected =
                 ("Judging the network on the test images…".into(), "2,000 of 10,000 images".into(), Some(0.2));
             assert_eq!(told, expected);
         }
-        assert_eq!(status(&run(&[started(), test])), "Reading the test images…");
+        assert_eq!(status(&Run::of(&[started(), test])), "Reading the test images…");
     }
 
     #[test]

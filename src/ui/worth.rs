@@ -122,12 +122,6 @@ mod tests {
     use crate::protocol::{BestEpoch, DatasetReport, Event, Progress, RunPlan, RunSummary, StepReport};
     use crate::spec::{Metrics, N_CLASSES, Prediction, Pretrained, SplitId};
 
-    fn run(events: &[Event]) -> Run {
-        let mut run = Run::default();
-        events.iter().for_each(|event| run.apply(event));
-        run
-    }
-
     fn using(model: ModelId, pretrained: Option<Pretrained>) -> Event {
         Event::Using(NetworkReport { model, parameters: 1, pretrained })
     }
@@ -159,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_reader_is_named_with_its_measured_worth() {
-        let told = |events: &[Event]| reader(&run(events));
+        let told = |events: &[Event]| reader(&Run::of(events));
         assert_eq!(told(&[]), "");
         assert_eq!(
             told(&[pretrained()]),
@@ -180,7 +174,7 @@ mod tests {
 
     #[test]
     fn those_who_read_together_are_named() {
-        let told = |events: &[Event]| reader(&run(events));
+        let told = |events: &[Event]| reader(&Run::of(events));
         let together = |models: &[ModelId]| Event::Together(models.to_vec());
         let three = together(&[ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
         assert_eq!(
@@ -197,20 +191,20 @@ mod tests {
 
     #[test]
     fn the_subject_of_a_judgement_is_told() {
-        assert_eq!(subject(&run(&[pretrained()])), "compact, as it came with the page");
-        assert_eq!(subject(&run(&[pretrained(), started(ModelId::Wide), stepped()])), "wide, trained here");
+        assert_eq!(subject(&Run::of(&[pretrained()])), "compact, as it came with the page");
+        assert_eq!(subject(&Run::of(&[pretrained(), started(ModelId::Wide), stepped()])), "wide, trained here");
         assert_eq!(subject(&Run::default()), "");
     }
 
     #[test]
     fn nothing_is_judged_on_what_it_learned_from() {
         let kaggle = TrainSpec { split: SplitId::Kaggle, test_limit: Some(500), seed: 9, ..TrainSpec::default() };
-        let shipped = judged_by(&run(&[pretrained()]), &kaggle);
+        let shipped = judged_by(&Run::of(&[pretrained()]), &kaggle);
         assert_eq!(
             (shipped.model, shipped.split, shipped.test_limit),
             (ModelId::Compact, SplitId::Published, Some(500))
         );
-        let trained = judged_by(&run(&[started(ModelId::Wide), stepped(), Event::Stopped]), &TrainSpec::default());
+        let trained = judged_by(&Run::of(&[started(ModelId::Wide), stepped(), Event::Stopped]), &TrainSpec::default());
         assert_eq!((trained.model, trained.split, trained.seed), (ModelId::Wide, SplitId::Kaggle, 1));
         assert_eq!(judged_by(&Run::default(), &kaggle), kaggle);
     }
@@ -218,8 +212,8 @@ mod tests {
     #[test]
     fn judging_is_not_the_end_of_a_run() {
         let test = Event::Progress(Progress { phase: Phase::Test, done: 1, total: 2 });
-        assert!(is_judging(&run(&[pretrained(), test.clone()])));
-        assert!(!is_judging(&run(&[started(ModelId::Leaky), test])));
+        assert!(is_judging(&Run::of(&[pretrained(), test.clone()])));
+        assert!(!is_judging(&Run::of(&[started(ModelId::Leaky), test])));
         assert!(!is_judging(&Run::default()));
     }
 
@@ -237,7 +231,7 @@ mod tests {
     #[test]
     fn figures_are_compared_as_far_as_chance_allows() {
         let report = |id| DatasetReport { id, n_train: 1, n_validation: None, n_test: 10_000, fallback: None };
-        let on = |id, model| run(&[Event::Dataset(report(id)), using(model, None)]);
+        let on = |id, model| Run::of(&[Event::Dataset(report(id)), using(model, None)]);
         let told = |n_right| compared(&on(DatasetId::Mnist, ModelId::Classic), &judgement(n_right)).unwrap();
         assert!(told(9800).starts_with("Below the published 99.14 %"), "{}", told(9800));
         assert!(
