@@ -1,16 +1,21 @@
 //! A network that computes: its layers, its arrays, and the way from images to logits and back to gradients.
 //!
 //! Arrays are flat tensors without gradients, in one plain list, so the optimizer, snapshots and running statistics all
-//! work on the same. Two ways lead through the layers: [`cpu`] with kernels of our own on the CPU, and [`walk`] with
-//! burn's operations and its automatic differentiation everywhere else. Tests hold them together.
+//! work on the same. Kernels of our own lead through the layers: [`cpu`] on the CPU and [`gpu`] on a graphics card, over the
+//! same [`plan`]. A third way, [`walk`], takes burn's operations and its automatic differentiation; tests hold all to it.
 
 mod arrays;
 mod cpu;
 pub mod flex;
+#[cfg(feature = "gpu")]
+mod gpu;
+mod plan;
 #[cfg(feature = "walk")]
 mod walk;
 
 pub use arrays::{Array, Slot, WeightsError};
+#[cfg(feature = "gpu")]
+pub use gpu::Card;
 
 use std::rc::Rc;
 
@@ -44,6 +49,8 @@ pub struct Pass {
 /// What the way back needs.
 enum Tape {
     Cpu(Box<cpu::Tape>),
+    #[cfg(feature = "gpu")]
+    Gpu(Box<gpu::Tape>),
     #[cfg(feature = "walk")]
     Walk(Box<walk::Tape>),
 }
@@ -53,6 +60,8 @@ impl Pass {
     pub fn backward(self, logits_gradient: Tensor<2>) -> Vec<Tensor<1>> {
         match self.tape {
             Tape::Cpu(tape) => tape.backward(logits_gradient),
+            #[cfg(feature = "gpu")]
+            Tape::Gpu(tape) => tape.backward(logits_gradient),
             #[cfg(feature = "walk")]
             Tape::Walk(tape) => tape.backward(logits_gradient),
         }
@@ -62,8 +71,11 @@ impl Pass {
 /// Which way leads through the layers.
 #[derive(Clone)]
 enum Machine {
-    /// Our kernels.
+    /// Our kernels on the CPU.
     Cpu(Rc<cpu::Machine>),
+    /// Our kernels on a graphics card.
+    #[cfg(feature = "gpu")]
+    Gpu(Rc<gpu::Machine>),
     /// burn's operations.
     #[cfg(feature = "walk")]
     Walk,
@@ -71,11 +83,11 @@ enum Machine {
 
 impl Machine {
     fn new(layers: &[zoo::Layer], device: &Device) -> Self {
-        #[cfg(feature = "walk")]
+        #[cfg(feature = "gpu")]
         if *device != Device::flex() {
-            return Self::Walk;
+            return Self::Gpu(Rc::new(gpu::Machine::new(layers)));
         }
-        debug_assert_eq!(*device, Device::flex(), "without burn's operations there is the CPU alone");
+        debug_assert_eq!(*device, Device::flex(), "this program was built for the CPU alone");
         Self::Cpu(Rc::new(cpu::Machine::new(layers)))
     }
 }
@@ -132,7 +144,7 @@ impl Network {
         })
     }
 
-    /// The same network by burn's own operations, on the CPU too: the reference for our kernels.
+    /// The same network by burn's own operations: the reference for our kernels.
     #[cfg(feature = "walk")]
     pub fn by_burn(self) -> Self {
         Self { machine: Machine::Walk, ..self }
@@ -212,6 +224,8 @@ impl Network {
         let statistics = self.settled_statistics();
         match &self.machine {
             Machine::Cpu(machine) => machine.evaluate(&self.parameters, &statistics, images),
+            #[cfg(feature = "gpu")]
+            Machine::Gpu(machine) => machine.evaluate(&self.parameters, &statistics, images),
             #[cfg(feature = "walk")]
             Machine::Walk => walk::evaluate(&self.layers, &self.parameters, &statistics, images),
         }
@@ -226,6 +240,10 @@ impl Network {
         match &self.machine {
             Machine::Cpu(machine) => {
                 cpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks)
+            }
+            #[cfg(feature = "gpu")]
+            Machine::Gpu(machine) => {
+                gpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks)
             }
             #[cfg(feature = "walk")]
             Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut masks),

@@ -1,6 +1,7 @@
 //! The trainer: one optimizer step, an evaluation, a prediction. Metrics stay on the device until somebody reads them.
 
 pub mod checkpoint;
+mod loss;
 mod metrics;
 mod optimizer;
 
@@ -8,12 +9,12 @@ pub use checkpoint::Checkpoint;
 pub use metrics::{Mean, Tally, read_metrics};
 
 use burn::tensor::ExecutionError;
-use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::data::batch::{self, Batch};
 use crate::network::{Array, Dropouts, Network, WeightsError};
 use crate::spec::{IMAGE_PIXELS, ModelId, N_CLASSES, Prediction, Recipe};
+use loss::{Loss, softmax};
 use optimizer::Optimizer;
 
 /// A network with the optimizer that trains it.
@@ -76,11 +77,8 @@ impl Trainer {
     /// Forth and back through the network in training mode; nothing changes yet.
     pub fn backward(&self, batch: &Batch, dropouts: &mut Dropouts) -> Backward {
         let pass = self.network.forward_train(batch.images.clone(), self.dropout, dropouts);
-        let tally = Tally::of(pass.logits.clone(), batch);
+        let Loss { tally, gradient } = Loss::of(pass.logits.clone(), batch);
         let statistics = pass.statistics.clone();
-        // The gradient of the mean cross-entropy.
-        let n = batch.len() as f64;
-        let gradient = softmax(pass.logits.clone(), 1).sub(batch.targets.clone()).div_scalar(n);
         Backward { tally, gradients: pass.backward(gradient), statistics }
     }
 
@@ -97,7 +95,7 @@ impl Trainer {
 
     /// Loss and hits on a batch in evaluation mode; they stay on the device.
     pub fn evaluate(&self, batch: &Batch) -> Tally {
-        Tally::of(self.network.forward(batch.images.clone()), batch)
+        Loss::of(self.network.forward(batch.images.clone()), batch).tally
     }
 
     /// Reads images: 784 bytes each, 0 is paper and 255 is ink.
@@ -107,19 +105,11 @@ impl Trainer {
     pub async fn predict(&self, pixels: &[u8]) -> Result<Vec<Prediction>, ExecutionError> {
         debug_assert_eq!(pixels.len() % IMAGE_PIXELS, 0);
         let logits = self.network.forward(batch::images(pixels, &self.device));
-        let data: TensorData = softmax(logits, 1).into_data_async().await?;
-        let numbers: Vec<f32> = data.iter().collect();
-        let prediction = |row: &[f32]| Prediction { probabilities: std::array::from_fn(|digit| row[digit]) };
+        let numbers: Vec<f32> = logits.into_data_async().await?.iter().collect();
+        let prediction = |row: &[f32]| {
+            let probabilities = softmax(row);
+            Prediction { probabilities: std::array::from_fn(|digit| probabilities[digit]) }
+        };
         Ok(numbers.chunks_exact(N_CLASSES).map(prediction).collect())
     }
-}
-
-/// Mean cross-entropy in nats.
-///
-/// # Shapes
-/// - `logits`, `targets`: `[batch, 10]`; each row of targets sums to 1
-/// - output: `[1]`
-pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    let n = logits.dims()[0] as f64;
-    log_softmax(logits, 1).mul(targets).sum().div_scalar(-n)
 }

@@ -12,8 +12,19 @@ struct Room {
 }
 
 /// Crates that decide what a room is: whoever names them computes, shows, or talks to the outside.
-const WATCHED: &[&str] =
-    &["burn", "inkling_kernels", "leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen", "ureq", "clap", "indicatif"];
+const WATCHED: &[&str] = &[
+    "burn",
+    "inkling_kernels",
+    "inkling_shaders",
+    "leptos",
+    "web_sys",
+    "gloo",
+    "js_sys",
+    "wasm_bindgen",
+    "ureq",
+    "clap",
+    "indicatif",
+];
 
 const WEB: &[&str] = &["web_sys", "js_sys", "wasm_bindgen", "wasm_bindgen_futures"];
 
@@ -26,9 +37,14 @@ const ROOMS: &[Room] = &[
     Room { name: "data", rooms: &["spec", "ink"], crates: &[] },
     Room { name: "data/batch", rooms: &["spec"], crates: &["burn"] },
     Room { name: "zoo", rooms: &["spec"], crates: &[] },
-    Room { name: "network", rooms: &["spec", "zoo"], crates: &["burn", "inkling_kernels"] },
+    Room { name: "network", rooms: &["spec", "zoo"], crates: &["burn", "inkling_kernels", "inkling_shaders"] },
     Room { name: "train", rooms: &["spec", "data", "zoo", "network"], crates: &["burn"] },
-    Room { name: "train/optimizer", rooms: &["spec", "network"], crates: &["burn", "inkling_kernels"] },
+    Room { name: "train/loss", rooms: &["spec", "data/batch", "network"], crates: &["burn", "inkling_shaders"] },
+    Room {
+        name: "train/optimizer",
+        rooms: &["spec", "network"],
+        crates: &["burn", "inkling_kernels", "inkling_shaders"],
+    },
     Room { name: "engine", rooms: &["spec", "protocol", "data", "zoo", "train"], crates: &["burn", "inkling_kernels"] },
     Room { name: "engine/adapter", rooms: &["spec", "protocol"], crates: &["burn", "js_sys", "wasm_bindgen"] },
     Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },

@@ -15,11 +15,13 @@ pub enum Rectified {
 }
 
 impl Rectified {
-    fn slope_after(self) -> f32 {
+    /// What the rectifier after it leaves of negative outputs; 1 where there is none.
+    pub fn slope_after(self) -> f32 {
         if let Self::After(slope) = self { slope } else { 1.0 }
     }
 
-    fn slope_before(self) -> f32 {
+    /// What the rectifier before it left of negative inputs; 1 where there is none.
+    pub fn slope_before(self) -> f32 {
         if let Self::Before(slope) = self { slope } else { 1.0 }
     }
 }

@@ -1,6 +1,6 @@
 //! From a split to tensors: the order of an epoch and the images of a step.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
@@ -13,9 +13,7 @@ use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES, Recipe};
 pub struct Batch {
     /// `[batch, 1, 28, 28]`, 0 to 1.
     pub images: Tensor<4>,
-    /// `[batch]`, 0 to 9.
-    pub labels: Tensor<1, Int>,
-    /// `[batch, 10]`, 1 at the label, or as far as label smoothing leaves it.
+    /// `[batch, 10]`, 1 at the label, or as far as label smoothing leaves it: greatest there in any case.
     pub targets: Tensor<2>,
 }
 
@@ -47,15 +45,13 @@ impl Batch {
 
     fn upload(pixels: Vec<f32>, split: &Split, indices: &[usize], smoothing: f64, device: &Device) -> Self {
         let n = indices.len();
-        let labels: Vec<i32> = indices.iter().map(|&i| i32::from(split.labels[i])).collect();
         let spread = smoothing / N_CLASSES as f64;
         let mut targets = vec![spread as f32; n * N_CLASSES];
-        for (row, &label) in labels.iter().enumerate() {
-            targets[row * N_CLASSES + label as usize] = (1.0 - smoothing + spread) as f32;
+        for (row, &index) in indices.iter().enumerate() {
+            targets[row * N_CLASSES + usize::from(split.labels[index])] = (1.0 - smoothing + spread) as f32;
         }
         Self {
             images: Tensor::from_data(TensorData::new(pixels, [n, 1, IMAGE_SIDE, IMAGE_SIDE]), device),
-            labels: Tensor::from_data(TensorData::new(labels, [n]), device),
             targets: Tensor::from_data(TensorData::new(targets, [n, N_CLASSES]), device),
         }
     }

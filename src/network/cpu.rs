@@ -1,7 +1,6 @@
 //! The way through the layers by our own kernels, on the CPU: forward and back by hand, without automatic
 //! differentiation, over buffers that are used again.
 
-mod plan;
 mod tape;
 
 use std::cell::RefCell;
@@ -11,10 +10,10 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Device, Tensor, TensorData};
 use inkling_kernels::{self as kernels, Dense, Grid, Isa, Norm, Rectified, Window};
 
+use super::plan::{self, Cursor, Op};
 use super::{BATCH_NORM_EPSILON, Masks, Pass, flex, moved};
 use crate::spec::{IMAGE_PIXELS, N_CLASSES};
 use crate::zoo::{Conv, Layer, Shape};
-use plan::{Cursor, Op};
 use tape::Kept;
 pub use tape::Tape;
 

@@ -1,10 +1,12 @@
 //! What turns gradients into steps, as Keras computes it, with the state in plain tensors on the network's own device.
 //!
-//! On the CPU a step is one pass of our kernels over each array, in place; elsewhere it is made of burn's operations.
+//! A step is one pass of our kernels over each array, in place.
 
 use burn::tensor::Tensor;
 use inkling_kernels::{self as kernels, Isa};
 
+#[cfg(feature = "gpu")]
+use crate::network::Card;
 use crate::network::{Slot, flex};
 use crate::spec::OptimizerId;
 
@@ -61,11 +63,11 @@ impl Optimizer {
         let arrays = parameters.into_iter().zip(gradients).zip(state).zip(slots);
         let moved = arrays.map(|(((parameter, gradient), state), slot)| {
             let step = self.numbers(learning_rate, slot);
-            if self.on_cpu {
-                on_cpu(self.id, step, parameter, gradient, state)
-            } else {
-                on_device(self.id, step, parameter, gradient, state)
+            #[cfg(feature = "gpu")]
+            if !self.on_cpu {
+                return on_card(self.id, step, parameter, gradient, state);
             }
+            on_cpu(self.id, step, parameter, gradient, state)
         });
         let (parameters, state) = moved.unzip();
         self.state = state;
@@ -116,43 +118,69 @@ fn on_cpu(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1>
     (flex::tensor(parameter), state.into_iter().map(flex::tensor).collect())
 }
 
-fn on_device(id: OptimizerId, step: Step, p: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
-    let Step { rate, decay, penalty } = step;
-    let g = if penalty > 0.0 { gradient.add(p.clone().mul_scalar(penalty)) } else { gradient };
-    let mut state = state.into_iter();
-    let mut next = || state.next().expect("the state was made for this optimizer");
-    let mix = |kept: f64, old: Tensor<1>, new: Tensor<1>| old.mul_scalar(kept).add(new.mul_scalar(1.0 - kept));
-    match id {
-        OptimizerId::Adam | OptimizerId::AdamW => {
-            let m = mix(ADAM_BETAS[0], next(), g.clone());
-            let v = mix(ADAM_BETAS[1], next(), g.square());
-            let change = m.clone().mul_scalar(rate).div(v.clone().sqrt().add_scalar(EPSILON));
-            let p = if decay > 0.0 { p.mul_scalar(1.0 - decay) } else { p };
-            (p.sub(change), vec![m, v])
+#[cfg(feature = "gpu")]
+fn on_card(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
+    use inkling_shaders as shaders;
+
+    let (rate, decay, penalty) = (step.rate as f32, step.decay as f32, step.penalty as f32);
+    let epsilon = EPSILON as f32;
+    let (card, g) = Card::of(gradient);
+    let p = Card::own(parameter);
+    let state: Vec<_> = state.into_iter().map(Card::own).collect();
+    match (id, state.as_slice()) {
+        (OptimizerId::Adam | OptimizerId::AdamW, [mean, square]) => {
+            let betas = ADAM_BETAS.map(|beta| beta as f32);
+            shaders::adam(&card.gpu, &g, [&p, mean, square], betas, epsilon, rate, decay, penalty);
         }
-        OptimizerId::Sgd => {
-            let v = next().mul_scalar(MOMENTUM).sub(g.clone().mul_scalar(rate));
-            (p.add(v.clone().mul_scalar(MOMENTUM)).sub(g.mul_scalar(rate)), vec![v])
+        (OptimizerId::Adadelta, [square, change]) => {
+            shaders::adadelta(&card.gpu, &g, [&p, square, change], ADADELTA_RHO as f32, epsilon, rate, penalty);
         }
-        OptimizerId::RmsProp => {
-            let v = mix(RMS_PROP_RHO, next(), g.clone().square());
-            (p.sub(g.mul_scalar(rate).div(v.clone().add_scalar(EPSILON).sqrt())), vec![v])
+        (OptimizerId::RmsProp, [square]) => {
+            shaders::rms_prop(&card.gpu, &g, [&p, square], RMS_PROP_RHO as f32, epsilon, rate, penalty);
         }
-        OptimizerId::Adadelta => {
-            let v = mix(ADADELTA_RHO, next(), g.clone().square());
-            let d = next();
-            let size = d.clone().add_scalar(EPSILON).sqrt().div(v.clone().add_scalar(EPSILON).sqrt());
-            let change = size.mul(g);
-            let d = mix(ADADELTA_RHO, d, change.clone().square());
-            (p.sub(change.mul_scalar(rate)), vec![v, d])
-        }
+        (_, state) => shaders::momentum(&card.gpu, &g, [&p, &state[0]], MOMENTUM as f32, rate, penalty),
     }
+    (card.tensor(p), state.into_iter().map(|array| card.tensor(array)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::Device;
+
+    /// The same by burn's operations: the reference.
+    fn by_burn(id: OptimizerId, step: Step, p: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
+        let Step { rate, decay, penalty } = step;
+        let g = if penalty > 0.0 { gradient.add(p.clone().mul_scalar(penalty)) } else { gradient };
+        let mut state = state.into_iter();
+        let mut next = || state.next().expect("the state was made for this optimizer");
+        let mix = |kept: f64, old: Tensor<1>, new: Tensor<1>| old.mul_scalar(kept).add(new.mul_scalar(1.0 - kept));
+        match id {
+            OptimizerId::Adam | OptimizerId::AdamW => {
+                let m = mix(ADAM_BETAS[0], next(), g.clone());
+                let v = mix(ADAM_BETAS[1], next(), g.square());
+                let change = m.clone().mul_scalar(rate).div(v.clone().sqrt().add_scalar(EPSILON));
+                let p = if decay > 0.0 { p.mul_scalar(1.0 - decay) } else { p };
+                (p.sub(change), vec![m, v])
+            }
+            OptimizerId::Sgd => {
+                let v = next().mul_scalar(MOMENTUM).sub(g.clone().mul_scalar(rate));
+                (p.add(v.clone().mul_scalar(MOMENTUM)).sub(g.mul_scalar(rate)), vec![v])
+            }
+            OptimizerId::RmsProp => {
+                let v = mix(RMS_PROP_RHO, next(), g.clone().square());
+                (p.sub(g.mul_scalar(rate).div(v.clone().add_scalar(EPSILON).sqrt())), vec![v])
+            }
+            OptimizerId::Adadelta => {
+                let v = mix(ADADELTA_RHO, next(), g.clone().square());
+                let d = next();
+                let size = d.clone().add_scalar(EPSILON).sqrt().div(v.clone().add_scalar(EPSILON).sqrt());
+                let change = size.mul(g);
+                let d = mix(ADADELTA_RHO, d, change.clone().square());
+                (p.sub(change.mul_scalar(rate)), vec![v, d])
+            }
+        }
+    }
 
     fn values(tensor: &Tensor<1>) -> Vec<f32> {
         tensor.to_data().iter::<f32>().collect()
@@ -165,20 +193,22 @@ mod tests {
     #[test]
     fn the_first_step_of_adam_moves_by_the_learning_rate_against_the_gradient() {
         let device = Device::flex();
-        for on_cpu in [true, false] {
-            let start = Tensor::<1>::from_floats([1.0, -1.0, 0.5], &device);
-            let mut adam = Optimizer::new(OptimizerId::Adam, 0.0, std::slice::from_ref(&start), on_cpu);
-            let gradient = Tensor::<1>::from_floats([3.0, -0.2, 0.0], &device);
-            let moved = adam.step(vec![start], vec![gradient], &[slot()], 0.01);
-            let expected = [0.99, -0.99, 0.5];
-            assert!(values(&moved[0]).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{moved:?}");
-        }
+        let start = Tensor::<1>::from_floats([1.0, -1.0, 0.5], &device);
+        let mut adam = Optimizer::new(OptimizerId::Adam, 0.0, std::slice::from_ref(&start), true);
+        let gradient = Tensor::<1>::from_floats([3.0, -0.2, 0.0], &device);
+        let moved = adam.step(vec![start], vec![gradient], &[slot()], 0.01);
+        let expected = [0.99, -0.99, 0.5];
+        assert!(values(&moved[0]).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{moved:?}");
     }
 
-    /// Three numbers on a bowl: the way of each optimizer is the same by kernels and by burn.
-    fn descend(id: OptimizerId, on_cpu: bool, rate: f64, n_steps: usize) -> Vec<f32> {
-        let mut x = Tensor::<1>::from_floats([4.0, -3.0, 0.1], &Device::flex());
-        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x), on_cpu);
+    fn start() -> Tensor<1> {
+        Tensor::<1>::from_floats([4.0, -3.0, 0.1], &Device::flex())
+    }
+
+    /// Three numbers on a bowl.
+    fn descend(id: OptimizerId, rate: f64, n_steps: usize) -> Vec<f32> {
+        let mut x = start();
+        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x), true);
         for _ in 0..n_steps {
             let slope = x.clone().mul_scalar(2.0);
             x = optimizer.step(vec![x], vec![slope], &[slot()], rate).remove(0);
@@ -186,12 +216,27 @@ mod tests {
         values(&x)
     }
 
+    /// The same by burn's operations.
+    fn descend_by_burn(id: OptimizerId, rate: f64, n_steps: usize) -> Vec<f32> {
+        let mut x = start();
+        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x), true);
+        for _ in 0..n_steps {
+            optimizer.n_steps += 1;
+            let (step, state) = (optimizer.numbers(rate, &slot()), optimizer.state.remove(0));
+            let slope = x.clone().mul_scalar(2.0);
+            let state_after;
+            (x, state_after) = by_burn(id, step, x, slope, state);
+            optimizer.state.push(state_after);
+        }
+        values(&x)
+    }
+
     #[test]
     fn both_ways_are_the_same() {
         for id in OptimizerId::ALL {
-            let (ours, theirs) = (descend(*id, true, 0.03, 40), descend(*id, false, 0.03, 40));
+            let (ours, theirs) = (descend(*id, 0.03, 40), descend_by_burn(*id, 0.03, 40));
             assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{id}: {ours:?} and {theirs:?}");
-            assert_ne!(ours, descend(*id, true, 0.02, 40), "{id} follows its rate");
+            assert_ne!(ours, descend(*id, 0.02, 40), "{id} follows its rate");
         }
     }
 
@@ -204,7 +249,7 @@ mod tests {
             (OptimizerId::RmsProp, 0.02, 600),
             (OptimizerId::Adadelta, 1.0, 6000),
         ] {
-            let x = descend(id, true, rate, n_steps);
+            let x = descend(id, rate, n_steps);
             assert!(x.iter().all(|x| x.abs() < 0.1), "{id}: {x:?}");
         }
     }

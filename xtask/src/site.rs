@@ -88,6 +88,15 @@ pub fn build_into(dist: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Builds the page that compares networks with Keras into a folder.
+///
+/// # Errors
+/// When a tool cannot be had or the sources do not compile.
+pub fn build_golden_into(dist: &Path) -> Result<()> {
+    let mut trunk = Tools::ready()?.trunk()?;
+    run(trunk.args(["build", "--release", "true", "--dist"]).arg(dist).arg("tests/golden/index.html"))
+}
+
 /// Trunk's hook: puts MNIST beside the page that is being built.
 ///
 /// # Errors

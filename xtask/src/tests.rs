@@ -10,8 +10,8 @@ use clap::ValueEnum;
 use crate::tools::{WASM, add_wasm_target};
 use crate::{browser, cargo, run, say, site, target_dir};
 
-/// The tests that need Chromium: of the page, and of the driver itself.
-const BROWSER_TESTS: [&str; 5] = ["--workspace", "--test", "ui", "--test", "browser"];
+/// The tests that need Chromium: of the page, of the networks in a browser, and of the driver itself.
+const BROWSER_TESTS: [&str; 7] = ["--workspace", "--test", "ui", "--test", "browser", "--test", "golden_page"];
 
 /// Natively the tests compute on the CPU: leaving wgpu out halves the time to build them. Clippy reads that code all
 /// the same, and the browser tests run it.
@@ -109,8 +109,10 @@ fn clippy_for_wasm(feature: &str) -> Command {
 fn test_in_browser() -> Result<()> {
     let site: PathBuf = target_dir()?.join("site/test");
     timed("building the site", || site::build_into(&site))?;
+    let golden: PathBuf = target_dir()?.join("site/golden");
+    timed("building the page of golden files", || site::build_golden_into(&golden))?;
     let mut tests = cargo();
     tests.args(["test"]).args(BROWSER_TESTS).args(CPU_ONLY);
-    tests.env("INKLING_SITE", &site).env("INKLING_CHROME", browser::find()?);
+    tests.env("INKLING_SITE", &site).env("INKLING_GOLDEN", &golden).env("INKLING_CHROME", browser::find()?);
     run(&mut tests)
 }

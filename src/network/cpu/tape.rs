@@ -5,8 +5,8 @@ use std::rc::Rc;
 use burn::tensor::Tensor;
 use inkling_kernels::{self as kernels, Grid, Norm};
 
-use super::plan::{Cursor, LINEAR, Op, Rectifier};
 use super::{Arrays, Machine, dense, window};
+use crate::network::plan::{Cursor, LINEAR, Op, Rectifier};
 use crate::network::{BATCH_NORM_EPSILON, flex};
 use crate::zoo::Shape;
 

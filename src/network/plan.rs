@@ -1,4 +1,4 @@
-//! What the CPU does of a network's layers, in order: which kernels, and which arrays each of them uses.
+//! What kernels of our own do of a network's layers, in order: which kernels, and which arrays each of them uses.
 
 use inkling_kernels::Rectified;
 
@@ -63,6 +63,16 @@ impl Op {
             Self::Conv { conv, input, .. } => Some(Layer::Conv(*conv).output(*input)),
             Self::Pool { input } => Some(Layer::MaxPool.output(*input)),
             _ => None,
+        }
+    }
+
+    /// What comes out when `input` goes in.
+    #[cfg(feature = "gpu")]
+    pub fn output(&self, input: Shape) -> Shape {
+        match self {
+            Self::Dense { units, .. } => Layer::Dense(*units).output(input),
+            Self::Flatten => Layer::Flatten.output(input),
+            _ => self.output_shape().unwrap_or(input),
         }
     }
 }

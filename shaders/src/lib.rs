@@ -1,0 +1,28 @@
+//! What a graphics card computes of a network: convolution, normalisation, pooling and dense layers, forward and back,
+//! the loss, and the optimizers. Written once in CubeCL, which makes them WebGPU's shaders in a browser and Vulkan's,
+//! Metal's or DirectX's elsewhere. Knows neither burn nor networks, and reads nothing back.
+//!
+//! Arrays lie as `[channels, rows, columns, images]`: neighbouring invocations have neighbouring images, so they read
+//! neighbouring numbers and the same weights, whatever the size of the image.
+
+mod conv;
+mod dense;
+mod fold;
+mod gpu;
+mod loss;
+mod norm;
+mod optimize;
+mod point;
+mod pool;
+
+pub use conv::Window;
+/// Which card, as burn's tensors on it say.
+pub use cubecl::Device;
+pub use dense::Dense;
+pub use fold::channels as sum_channels;
+pub use gpu::{Array, Gpu};
+pub use loss::cross_entropy;
+pub use norm::Norm;
+pub use optimize::{adadelta, adam, momentum, rms_prop};
+pub use point::{mask, mix, rectify_backward, transpose};
+pub use pool::{pool, pool_backward};

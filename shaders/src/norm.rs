@@ -1,0 +1,259 @@
+//! Batch normalisation by channel, with a rectifier before or after it in the same pass.
+
+use cubecl::prelude::*;
+
+use crate::fold;
+use crate::gpu::{Array, Gpu, launch};
+
+/// A normalisation of the channels of arrays `[channels, pixels, n]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm {
+    /// Images.
+    pub n: usize,
+    pub channels: usize,
+    /// Rows times columns.
+    pub pixels: usize,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// What becomes of negative inputs in the rectifier before: this part of them; 1 where there is none. Its way back is done along.
+    pub slope_before: f32,
+    /// The same of the rectifier after it.
+    pub slope_after: f32,
+}
+
+impl Norm {
+    fn len(&self) -> usize {
+        self.n * self.channels * self.pixels
+    }
+
+    /// Mean and (biased) variance of each channel of the batch.
+    pub fn moments(&self, gpu: &Gpu, x: &Array) -> [Array; 2] {
+        let rows = self.channels * self.n;
+        let [means, squares] = [0; 2].map(|_| gpu.empty(rows));
+        launch!(moments, gpu, rows, x.arg(), means.arg(), squares.arg(), self.n, self.pixels);
+        let [mean, variance] = [0; 2].map(|_| gpu.empty(self.channels));
+        launch!(
+            combine,
+            gpu,
+            self.channels,
+            means.arg(),
+            squares.arg(),
+            mean.arg(),
+            variance.arg(),
+            self.n,
+            self.channels,
+            self.pixels
+        );
+        [mean, variance]
+    }
+
+    /// Normalised with these statistics, and rectified.
+    pub fn apply(&self, gpu: &Gpu, x: &Array, [gamma, beta]: [&Array; 2], [mean, variance]: [&Array; 2]) -> Array {
+        let y = gpu.empty(self.len());
+        launch!(
+            apply,
+            gpu,
+            self.len(),
+            x.arg(),
+            gamma.arg(),
+            beta.arg(),
+            mean.arg(),
+            variance.arg(),
+            y.arg(),
+            self.len(),
+            self.n * self.pixels,
+            self.epsilon,
+            self.slope_after
+        );
+        y
+    }
+
+    /// The gradients of gamma, beta and the input, from input, output and the output's gradient, where the statistics
+    /// were the batch's own.
+    pub fn backward(
+        &self,
+        gpu: &Gpu,
+        [x, y, gradient]: [&Array; 3],
+        gamma: &Array,
+        [mean, variance]: [&Array; 2],
+    ) -> [Array; 3] {
+        let rows = self.channels * self.n;
+        let [plain, scaled] = [0; 2].map(|_| gpu.empty(rows));
+        launch!(
+            slopes,
+            gpu,
+            rows,
+            x.arg(),
+            y.arg(),
+            gradient.arg(),
+            mean.arg(),
+            variance.arg(),
+            plain.arg(),
+            scaled.arg(),
+            self.n,
+            self.channels,
+            self.pixels,
+            self.epsilon,
+            self.slope_after
+        );
+        let of_beta = fold::rows(gpu, &plain, self.n);
+        let of_gamma = fold::rows(gpu, &scaled, self.n);
+        let before = gpu.empty(self.len());
+        launch!(
+            back,
+            gpu,
+            self.len(),
+            x.arg(),
+            y.arg(),
+            gradient.arg(),
+            gamma.arg(),
+            mean.arg(),
+            variance.arg(),
+            of_gamma.arg(),
+            of_beta.arg(),
+            before.arg(),
+            self.len(),
+            self.n * self.pixels,
+            self.epsilon,
+            self.slope_before,
+            self.slope_after
+        );
+        [of_gamma, of_beta, before]
+    }
+}
+
+/// Of each channel of each image: the mean, and the sum of the squares of the distances from it.
+#[cube(launch_unchecked)]
+fn moments(x: &[f32], means: &mut [f32], squares: &mut [f32], n: usize, pixels: usize) {
+    let row = ABSOLUTE_POS;
+    if row < means.len() {
+        let first = row / n * pixels * n + row % n;
+        let mut sum = f32::new(0.0);
+        for pixel in 0..pixels {
+            sum += x[first + pixel * n];
+        }
+        let mean = sum / f32::cast_from(pixels);
+        let mut square = f32::new(0.0);
+        for pixel in 0..pixels {
+            let distance = x[first + pixel * n] - mean;
+            square += distance * distance;
+        }
+        means[row] = mean;
+        squares[row] = square;
+    }
+}
+
+/// The moments of whole channels from those of their images (Chan, Golub and LeVeque's update).
+#[cube(launch_unchecked)]
+fn combine(
+    means: &[f32],
+    squares: &[f32],
+    mean: &mut [f32],
+    variance: &mut [f32],
+    n: usize,
+    channels: usize,
+    pixels: usize,
+) {
+    let channel = ABSOLUTE_POS;
+    if channel < channels {
+        let mut sum = f32::new(0.0);
+        for image in 0..n {
+            sum += means[channel * n + image];
+        }
+        let of_all = sum / f32::cast_from(n);
+        let mut square = f32::new(0.0);
+        for image in 0..n {
+            let distance = means[channel * n + image] - of_all;
+            square += squares[channel * n + image] + f32::cast_from(pixels) * distance * distance;
+        }
+        mean[channel] = of_all;
+        variance[channel] = square / f32::cast_from(n * pixels);
+    }
+}
+
+#[cube(launch_unchecked)]
+fn apply(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    mean: &[f32],
+    variance: &[f32],
+    y: &mut [f32],
+    len: usize,
+    per_channel: usize,
+    epsilon: f32,
+    slope: f32,
+) {
+    let at = ABSOLUTE_POS;
+    if at < len {
+        let channel = at / per_channel;
+        let factor = gamma[channel] / (variance[channel] + epsilon).sqrt();
+        let value = (x[at] - mean[channel]) * factor + beta[channel];
+        y[at] = select(value > 0.0, value, value * slope);
+    }
+}
+
+/// Of each channel of each image: the sum of the gradient, and that of the gradient times the normalised input.
+#[cube(launch_unchecked)]
+fn slopes(
+    x: &[f32],
+    y: &[f32],
+    gradient: &[f32],
+    mean: &[f32],
+    variance: &[f32],
+    plain: &mut [f32],
+    scaled: &mut [f32],
+    n: usize,
+    channels: usize,
+    pixels: usize,
+    epsilon: f32,
+    slope: f32,
+) {
+    let row = ABSOLUTE_POS;
+    if row < channels * n {
+        let channel = row / n;
+        let first = channel * pixels * n + row % n;
+        let middle = mean[channel];
+        let factor = 1.0 / (variance[channel] + epsilon).sqrt();
+        let mut sum = f32::new(0.0);
+        let mut products = f32::new(0.0);
+        for pixel in 0..pixels {
+            let at = first + pixel * n;
+            let g = gradient[at] * select(y[at] > 0.0, 1.0, slope);
+            sum += g;
+            products += g * (x[at] - middle) * factor;
+        }
+        plain[row] = sum;
+        scaled[row] = products;
+    }
+}
+
+#[cube(launch_unchecked)]
+fn back(
+    x: &[f32],
+    y: &[f32],
+    gradient: &[f32],
+    gamma: &[f32],
+    mean: &[f32],
+    variance: &[f32],
+    of_gamma: &[f32],
+    of_beta: &[f32],
+    before: &mut [f32],
+    len: usize,
+    per_channel: usize,
+    epsilon: f32,
+    slope_before: f32,
+    slope_after: f32,
+) {
+    let at = ABSOLUTE_POS;
+    if at < len {
+        let channel = at / per_channel;
+        let factor = 1.0 / (variance[channel] + epsilon).sqrt();
+        let g = gradient[at] * select(y[at] > 0.0, 1.0, slope_after);
+        let value = x[at];
+        let normal = (value - mean[channel]) * factor;
+        let mean_slope = (of_beta[channel] + normal * of_gamma[channel]) / f32::cast_from(per_channel);
+        let slope = gamma[channel] * factor * (g - mean_slope);
+        before[at] = slope * select(value > 0.0, 1.0, slope_before);
+    }
+}

@@ -1,0 +1,56 @@
+//! Tensors of burn's graphics backend as arrays of the card, without copies.
+
+use burn::backend::Wgpu;
+use burn::backend::wgpu::CubeTensor;
+use burn::tensor::{DType, Shape, Tensor};
+use inkling_shaders::{Array, Device, Gpu};
+
+/// The card that a tensor lies on.
+pub struct Card {
+    pub gpu: Gpu,
+    device: Device,
+}
+
+impl Card {
+    /// The card of this tensor, and the tensor itself as an array.
+    ///
+    /// # Panics
+    /// When the tensor lives on another kind of device.
+    pub fn of<const D: usize>(tensor: Tensor<D>) -> (Self, Array) {
+        let primitive = primitive(tensor);
+        let array = Array::new(primitive.handle.clone(), primitive.meta.shape().num_elements());
+        (Self { gpu: Gpu::new(primitive.client), device: primitive.device }, array)
+    }
+
+    /// The tensor as an array that may change: a copy where somebody else still holds the numbers.
+    pub fn own(tensor: Tensor<1>) -> Array {
+        let primitive = primitive(tensor);
+        let (shared, len) = (!primitive.handle.can_mut(), primitive.meta.shape().num_elements());
+        let array = Array::new(primitive.handle, len);
+        if shared {
+            inkling_shaders::mix(&Gpu::new(primitive.client), [&array, &array], [1.0, 0.0, 0.0])
+        } else {
+            array
+        }
+    }
+
+    /// An array as a flat tensor of burn.
+    pub fn tensor(&self, array: Array) -> Tensor<1> {
+        let (client, handle) = (self.gpu.client().clone(), array.handle().clone());
+        let shape = Shape::new([array.len()]);
+        let primitive = CubeTensor::new_contiguous(client, self.device.clone(), shape, handle, DType::F32);
+        Tensor::from_primitive::<Wgpu>(primitive)
+    }
+}
+
+/// The tensors as arrays.
+pub fn arrays(tensors: &[Tensor<1>]) -> Vec<Array> {
+    tensors.iter().map(|tensor| Card::of(tensor.clone()).1).collect()
+}
+
+fn primitive<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+    let primitive =
+        tensor.try_into_primitive::<Wgpu>().expect("a graphics engine has tensors of the wgpu backend only");
+    debug_assert!(primitive.is_contiguous(), "flat arrays and uploaded images lie in order");
+    primitive
+}
