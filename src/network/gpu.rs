@@ -52,7 +52,7 @@ impl Machine {
                     norm.apply(&card.gpu, &flow.x, flow.pair(), settled)
                 }
                 Op::Dropout(_) => flow.x.clone(),
-                _ => flow.forward(op),
+                _ => flow.forward(op).0,
             };
             flow.pass(op);
         }
@@ -95,7 +95,11 @@ impl Machine {
                     }
                     None => input.clone(),
                 },
-                _ => flow.forward(op),
+                _ => {
+                    let y;
+                    (y, keep) = flow.forward(op);
+                    y
+                }
             };
             values.push(input);
             kept.push(keep);
@@ -134,13 +138,15 @@ impl<'a> Flow<'a> {
     }
 
     /// Does an op that is the same in both modes.
-    fn forward(&self, op: &Op) -> Array {
+    fn forward(&self, op: &Op) -> (Array, Kept) {
         let (gpu, x) = (self.gpu(), &self.x);
-        match *op {
+        let y = match *op {
             Op::Standardize { mean, deviation } => shaders::mix(gpu, [x, x], [1.0 / deviation, 0.0, -mean / deviation]),
             Op::Conv { conv, input, rectifier } => {
-                let bias = conv.bias.then(|| self.array(1));
-                window(self.n, conv, input).forward(gpu, x, self.array(0), bias, rectifier.slope)
+                let (window, bias) = (window(self.n, conv, input), conv.bias.then(|| self.array(1)));
+                let padded = window.pad(gpu, x);
+                let y = window.forward(gpu, &padded, self.array(0), bias, rectifier.slope);
+                return (y, Kept::Padded(padded));
             }
             Op::Dense { inputs, units, rectifier } => {
                 let [weights, bias] = self.pair();
@@ -150,7 +156,8 @@ impl<'a> Flow<'a> {
             // Rows and columns lie one after another already.
             Op::Flatten => x.clone(),
             Op::Norm { .. } | Op::Dropout(_) => unreachable!("what differs between the modes is done by them"),
-        }
+        };
+        (y, Kept::Nothing)
     }
 
     fn pass(&mut self, op: &Op) {

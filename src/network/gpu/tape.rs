@@ -24,6 +24,8 @@ pub struct Tape {
 /// What an op keeps for the way back besides its input.
 pub enum Kept {
     Nothing,
+    /// The input of a convolution with its zeros around it.
+    Padded(Array),
     /// Mean and variance of a normalisation.
     Statistics([Array; 2]),
     /// What dropout multiplied with.
@@ -65,7 +67,8 @@ impl Tape {
             Op::Standardize { .. } => (vec![], None),
             Op::Conv { conv, input, rectifier } => {
                 let (g, window) = (self.rectifier_back(at, rectifier, g), window(n, conv, input));
-                let of_weights = window.weights_gradient(gpu, x, &g);
+                let Kept::Padded(padded) = &self.kept[at] else { unreachable!("a convolution keeps its padded input") };
+                let of_weights = window.weights_gradient(gpu, padded, &g);
                 let pixels = window.output.iter().product();
                 let of_bias = conv.bias.then(|| shaders::sum_channels(gpu, &g, pixels, n));
                 let before = (!first).then(|| window.input_gradient(gpu, &g, array(0)));
