@@ -1,5 +1,10 @@
 //! The vector instructions of this machine, behind one small trait. A kernel is written once and compiled for each.
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use std::sync::OnceLock;
 
 /// A set of vector instructions.
@@ -11,7 +16,11 @@ pub enum Isa {
     /// 8 lanes, fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// 4 lanes; fused multiply-add where the build has relaxed SIMD.
+    /// 4 lanes, fused multiply-add. Only in programs built for it: a browser without relaxed SIMD refuses the whole
+    /// program, so that it cannot be chosen at run time.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "relaxed"))]
+    WasmRelaxed,
+    /// 4 lanes.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Wasm,
     /// 4 lanes, as the compiler sees fit.
@@ -39,7 +48,11 @@ impl Isa {
 
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     fn particular() -> Vec<Self> {
-        vec![Self::Wasm]
+        vec![
+            #[cfg(feature = "relaxed")]
+            Self::WasmRelaxed,
+            Self::Wasm,
+        ]
     }
 
     #[cfg(not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128"))))]
@@ -65,8 +78,8 @@ impl Isa {
             Self::Avx512 => "AVX-512",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "AVX2",
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Self::Wasm if cfg!(target_feature = "relaxed-simd") => "WASM SIMD, relaxed",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "relaxed"))]
+            Self::WasmRelaxed => "WASM SIMD, relaxed",
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Self::Wasm => "WASM SIMD",
             Self::Portable => "portable",
@@ -83,6 +96,9 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { x86::on_avx2(kernel) },
             // SAFETY: a browser would have refused the whole program without them.
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "relaxed"))]
+            Self::WasmRelaxed => unsafe { wasm::on_relaxed(kernel) },
+            // SAFETY: as above.
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Self::Wasm => unsafe { kernel.run::<wasm::Wasm>() },
             // SAFETY: plain arithmetic.
@@ -182,174 +198,5 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn if_positive(x: [f32; 4], yes: [f32; 4], no: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| if x[i] > 0.0 { yes[i] } else { no[i] })
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    use super::{Kernel, Simd};
-
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    pub unsafe fn on_avx512<K: Kernel>(kernel: K) {
-        // SAFETY: the caller knows that the machine has them.
-        unsafe { kernel.run::<Avx512>() }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub unsafe fn on_avx2<K: Kernel>(kernel: K) {
-        // SAFETY: the caller knows that the machine has them.
-        unsafe { kernel.run::<Avx2>() }
-    }
-
-    #[derive(Clone, Copy)]
-    pub struct Avx512;
-
-    // SAFETY of every call below: as the trait says, the machine has the instructions and pointers are good.
-    impl Simd for Avx512 {
-        type V = __m512;
-        const LANES: usize = 16;
-
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> __m512 {
-            unsafe { _mm512_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, v: __m512) {
-            unsafe { _mm512_storeu_ps(to, v) }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> __m512 {
-            unsafe { _mm512_set1_ps(x) }
-        }
-        #[inline(always)]
-        unsafe fn add(a: __m512, b: __m512) -> __m512 {
-            unsafe { _mm512_add_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn sub(a: __m512, b: __m512) -> __m512 {
-            unsafe { _mm512_sub_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
-            unsafe { _mm512_mul_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn max(a: __m512, b: __m512) -> __m512 {
-            unsafe { _mm512_max_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
-            unsafe { _mm512_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        unsafe fn if_positive(x: __m512, yes: __m512, no: __m512) -> __m512 {
-            unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps()), no, yes) }
-        }
-    }
-
-    #[derive(Clone, Copy)]
-    pub struct Avx2;
-
-    impl Simd for Avx2 {
-        type V = __m256;
-        const LANES: usize = 8;
-
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> __m256 {
-            unsafe { _mm256_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, v: __m256) {
-            unsafe { _mm256_storeu_ps(to, v) }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> __m256 {
-            unsafe { _mm256_set1_ps(x) }
-        }
-        #[inline(always)]
-        unsafe fn add(a: __m256, b: __m256) -> __m256 {
-            unsafe { _mm256_add_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn sub(a: __m256, b: __m256) -> __m256 {
-            unsafe { _mm256_sub_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: __m256, b: __m256) -> __m256 {
-            unsafe { _mm256_mul_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn max(a: __m256, b: __m256) -> __m256 {
-            unsafe { _mm256_max_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
-            unsafe { _mm256_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        unsafe fn if_positive(x: __m256, yes: __m256, no: __m256) -> __m256 {
-            unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps())) }
-        }
-    }
-}
-
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-mod wasm {
-    use std::arch::wasm32::*;
-
-    use super::Simd;
-
-    #[derive(Clone, Copy)]
-    pub struct Wasm;
-
-    // SAFETY of every call below: as the trait says, pointers are good.
-    impl Simd for Wasm {
-        type V = v128;
-        const LANES: usize = 4;
-
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> v128 {
-            unsafe { v128_load(from.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, v: v128) {
-            unsafe { v128_store(to.cast(), v) }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> v128 {
-            f32x4_splat(x)
-        }
-        #[inline(always)]
-        unsafe fn add(a: v128, b: v128) -> v128 {
-            f32x4_add(a, b)
-        }
-        #[inline(always)]
-        unsafe fn sub(a: v128, b: v128) -> v128 {
-            f32x4_sub(a, b)
-        }
-        #[inline(always)]
-        unsafe fn mul(a: v128, b: v128) -> v128 {
-            f32x4_mul(a, b)
-        }
-        #[inline(always)]
-        unsafe fn max(a: v128, b: v128) -> v128 {
-            f32x4_pmax(b, a)
-        }
-        #[cfg(target_feature = "relaxed-simd")]
-        #[inline(always)]
-        unsafe fn mul_add(a: v128, b: v128, c: v128) -> v128 {
-            f32x4_relaxed_madd(a, b, c)
-        }
-        #[cfg(not(target_feature = "relaxed-simd"))]
-        #[inline(always)]
-        unsafe fn mul_add(a: v128, b: v128, c: v128) -> v128 {
-            f32x4_add(f32x4_mul(a, b), c)
-        }
-        #[inline(always)]
-        unsafe fn if_positive(x: v128, yes: v128, no: v128) -> v128 {
-            v128_bitselect(yes, no, f32x4_gt(x, f32x4_splat(0.0)))
-        }
     }
 }

@@ -35,7 +35,7 @@ impl<const N: usize, F: Fn(f32, [f32; N]) -> [f32; N]> Kernel for Piece<'_, N, F
     unsafe fn run<S: Simd>(self) {
         let len = self.gradient.len();
         // SAFETY: this task's piece of each.
-        let state = self.state.map(|slice| unsafe { slice.part(self.from, len) });
+        let state = self.state.map(|slice| &mut unsafe { slice.part(self.from, len) }[..len]);
         for i in 0..len {
             let next = (self.step)(self.gradient[i], std::array::from_fn(|s| state[s][i]));
             for s in 0..N {

@@ -3,26 +3,49 @@
 #![cfg(all(feature = "page", target_family = "wasm"))]
 
 use gloo::events::EventListener;
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Uint8Array, WebAssembly};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::protocol::{self, Command, Event, Fault};
 
-/// Which of the two workers.
+/// A whole WebAssembly program that multiplies and adds in one instruction. A browser that finds it valid has relaxed
+/// SIMD.
+const FUSED: [u8; 40] = [
+    0x00, b'a', b's', b'm', 0x01, 0x00, 0x00, 0x00, // a program, version 1
+    0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, // one type: nothing to a vector
+    0x03, 0x02, 0x01, 0x00, // one function, of that type
+    0x0a, 0x13, 0x01, 0x11, 0x00, // its code: 17 bytes without variables
+    0x41, 0x00, 0xfd, 0x0f, // i32.const 0, i8x16.splat
+    0x41, 0x00, 0xfd, 0x0f, // the same
+    0x41, 0x00, 0xfd, 0x0f, // the same
+    0xfd, 0x85, 0x02, // f32x4.relaxed_madd
+    0x0b, // end
+];
+
+/// Which of the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The small one, for the CPU.
+    /// A small one, for the CPU.
     Cpu,
+    /// The same with fused multiply-add, which not every browser has.
+    CpuFused,
     /// The large one, which has graphics cards too.
     Graphics,
 }
 
 impl Kind {
+    /// The faster one for the CPU that this browser takes.
+    pub fn for_cpu() -> Self {
+        let has_fused = WebAssembly::validate(&Uint8Array::from(&FUSED[..])).unwrap_or(false);
+        if has_fused { Self::CpuFused } else { Self::Cpu }
+    }
+
     /// Where Trunk puts its loader, relative to the page.
     fn loader(self) -> &'static str {
         match self {
             Self::Cpu => "./worker_loader.js",
+            Self::CpuFused => "./worker_relaxed_loader.js",
             Self::Graphics => "./worker_gpu_loader.js",
         }
     }
@@ -37,6 +60,7 @@ pub enum Heard {
 
 /// A worker and the line to it. Dropping it ends the worker.
 pub struct Client {
+    kind: Kind,
     worker: Worker,
     /// The worker said that it listens.
     ready: bool,
@@ -70,7 +94,7 @@ impl Client {
                 hear(Heard::Dead(garbled("it was damaged on its way")))
             }),
         ];
-        Ok(Self { worker, ready: false, queue: Vec::new(), _listeners: listeners })
+        Ok(Self { kind, worker, ready: false, queue: Vec::new(), _listeners: listeners })
     }
 
     /// Sends a command, or keeps it until the worker listens.
@@ -88,6 +112,11 @@ impl Client {
         for command in std::mem::take(&mut self.queue) {
             self.post(&command);
         }
+    }
+
+    /// What to try instead of a worker that did not even load.
+    pub fn substitute(&self) -> Option<Kind> {
+        (self.kind == Kind::CpuFused && !self.ready).then_some(Kind::Cpu)
     }
 
     fn post(&self, command: &Command) {

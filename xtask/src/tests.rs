@@ -86,8 +86,8 @@ fn lint() -> Result<()> {
     timed("clippy for this machine", || run(&mut clippy(&["--workspace", "--all-targets"])))?;
     // Not among "all targets", because a plain `cargo test` must not run them.
     timed("clippy for the browser tests", || run(&mut clippy(&BROWSER_TESTS)))?;
-    for feature in ["page", "worker"] {
-        timed(&format!("clippy for the {feature}"), || run(&mut clippy_for_wasm(feature)))?;
+    for feature in ["page", "worker", "worker,relaxed"] {
+        timed(&format!("clippy for the wasm of {feature}"), || run(&mut clippy_for_wasm(feature)))?;
     }
     Ok(())
 }

@@ -61,7 +61,8 @@ impl Sums<'_> {
     }
 }
 
-/// Filters of the widest tile, by the number of lanes: 24 sums in the 32 registers of AVX-512, 12 or fewer in 16.
+/// Filters of the widest tile, by the number of lanes; with [`Rows::row`]'s pixels 24 sums in the 32 registers of
+/// AVX-512, 12 in AVX2's 16, and 8 in WebAssembly, where browsers leave 15 of x86's registers and spill the rest.
 const fn widest(lanes: usize) -> usize {
     if lanes == 16 { 8 } else { 4 }
 }
@@ -129,6 +130,10 @@ impl Rows<'_> {
             let mut x = self.from.add(row * from.row);
             let mut y = self.to.add(first * to_filter + row * to.row);
             let mut left = columns;
+            while S::LANES == 4 && left >= 2 {
+                self.tile::<S, F, 2>(first, x, y);
+                (x, y, left) = (x.add(2 * from.column), y.add(2 * to.column), left - 2);
+            }
             while left >= 3 {
                 self.tile::<S, F, 3>(first, x, y);
                 (x, y, left) = (x.add(3 * from.column), y.add(3 * to.column), left - 3);

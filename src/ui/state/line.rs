@@ -41,7 +41,7 @@ impl Page {
     /// Ends the worker and starts another. What was shown stays.
     pub(super) fn spawn(self) {
         let graphics = self.spec.with_untracked(|spec| spec.engine == EngineChoice::WebGpu);
-        self.spawn_kind(if graphics { Kind::Graphics } else { Kind::Cpu });
+        self.spawn_kind(if graphics { Kind::Graphics } else { Kind::for_cpu() });
     }
 
     fn spawn_kind(self, kind: Kind) {
@@ -85,7 +85,13 @@ impl Page {
     fn hear(self, heard: Heard) {
         self.line.update_value(|line| line.silence = 0);
         match heard {
-            Heard::Dead(fault) | Heard::Event(Event::Crashed(fault)) => self.die(fault),
+            Heard::Dead(fault) => {
+                match self.line.with_value(|line| line.client.as_ref().and_then(Client::substitute)) {
+                    Some(kind) => self.spawn_kind(kind),
+                    None => self.die(fault),
+                }
+            }
+            Heard::Event(Event::Crashed(fault)) => self.die(fault),
             Heard::Event(Event::Ready { protocol, build }) => self.greet(protocol, &build),
             Heard::Event(Event::Predicted { version, prediction }) => self.answered(version, prediction),
             Heard::Event(Event::Failed(fault)) if self.is_about_files(&fault) => {}
