@@ -50,8 +50,7 @@ impl Trainer {
     }
 
     fn of(network: Network, recipe: &Recipe, device: &Device) -> Self {
-        let on_cpu = *device == Device::flex();
-        let optimizer = Optimizer::new(recipe.optimizer, recipe.weight_decay, network.parameters(), on_cpu);
+        let optimizer = Optimizer::new(recipe.optimizer, recipe.weight_decay, network.parameters());
         Self { network, optimizer, dropout: recipe.dropout, device: device.clone() }
     }
 

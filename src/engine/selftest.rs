@@ -10,33 +10,38 @@ use crate::train::{Trainer, read_metrics};
 
 /// Images in the step. Few, because a software adapter needs seconds for each dozen.
 const N_IMAGES: usize = 4;
+/// Between them they have every kind of layer, strides and borders.
+const MODELS: [ModelId; 2] = [ModelId::Compact, ModelId::Strided];
 /// Any seed shows the same faults.
 const SEED: u64 = 1;
 /// Relative. WebGPU allows each operation a few units in the last place; a wrong kernel is off by far more.
 const TOLERANCE: f64 = 1e-2;
 
-/// Checks that one step on `device` does what it does on `reference`.
+/// Checks that one step of each model on `device` does what it does on `reference`.
 ///
 /// # Errors
 /// What differs, in words.
 pub async fn compare(device: &Device, reference: &Device) -> Result<(), String> {
     let split = synthetic::split(SEED, 0, N_IMAGES);
     let failed = |error| format!("it failed its self-test ({error})");
-    let ours = outcome(&split, device).await.map_err(failed)?;
-    let theirs = outcome(&split, reference).await.map_err(failed)?;
-    for (index, (a, b)) in ours.iter().zip(&theirs).enumerate() {
-        let difference = distance(a, b);
-        if difference.is_nan() || difference > TOLERANCE {
-            return Err(format!("it failed its self-test (result {index} is off by {:.1} %)", difference * 100.0));
+    for model in MODELS {
+        let ours = outcome(model, &split, device).await.map_err(failed)?;
+        let theirs = outcome(model, &split, reference).await.map_err(failed)?;
+        for (index, (a, b)) in ours.iter().zip(&theirs).enumerate() {
+            let difference = distance(a, b);
+            if difference.is_nan() || difference > TOLERANCE {
+                let off = format!("result {index} of {model} is off by {:.1} %", difference * 100.0);
+                return Err(format!("it failed its self-test ({off})"));
+            }
         }
     }
     Ok(())
 }
 
 /// The loss and every gradient of one step, as plain numbers.
-async fn outcome(split: &Split, device: &Device) -> Result<Vec<Vec<f32>>, ExecutionError> {
+async fn outcome(model: ModelId, split: &Split, device: &Device) -> Result<Vec<Vec<f32>>, ExecutionError> {
     let batch = Batch::gather(split, &(0..split.len()).collect::<Vec<_>>(), device);
-    let backward = Trainer::new(ModelId::Compact, SEED, device).backward(&batch, &mut batch::random(SEED, 1, 1));
+    let backward = Trainer::new(model, SEED, device).backward(&batch, &mut batch::random(SEED, 1, 1));
     let loss = read_metrics(vec![backward.tally]).await?[0].0.loss as f32;
     let register = |t: Transaction, gradient: Tensor<1>| t.register(gradient);
     let gradients = backward.gradients.into_iter().fold(Transaction::default(), register).execute_async().await?;

@@ -21,7 +21,6 @@ const EPSILON: f64 = 1e-7;
 pub struct Optimizer {
     id: OptimizerId,
     weight_decay: f64,
-    on_cpu: bool,
     /// One set an array; how many tensors a set has depends on the optimizer.
     state: Vec<Vec<Tensor<1>>>,
     /// Steps done.
@@ -41,13 +40,13 @@ struct Step {
 
 impl Optimizer {
     /// Fresh state for these arrays. Kernels alone decay.
-    pub fn new(id: OptimizerId, weight_decay: f64, parameters: &[Tensor<1>], on_cpu: bool) -> Self {
+    pub fn new(id: OptimizerId, weight_decay: f64, parameters: &[Tensor<1>]) -> Self {
         let n = match id {
             OptimizerId::Adam | OptimizerId::AdamW | OptimizerId::Adadelta => 2,
             OptimizerId::Sgd | OptimizerId::RmsProp => 1,
         };
         let state = parameters.iter().map(|p| (0..n).map(|_| p.zeros_like()).collect()).collect();
-        Self { id, weight_decay, on_cpu, state, n_steps: 0 }
+        Self { id, weight_decay, state, n_steps: 0 }
     }
 
     /// The parameters after one step.
@@ -64,7 +63,7 @@ impl Optimizer {
         let moved = arrays.map(|(((parameter, gradient), state), slot)| {
             let step = self.numbers(learning_rate, slot);
             #[cfg(feature = "gpu")]
-            if !self.on_cpu {
+            if parameter.device() != burn::tensor::Device::flex() {
                 return on_card(self.id, step, parameter, gradient, state);
             }
             on_cpu(self.id, step, parameter, gradient, state)
@@ -194,7 +193,7 @@ mod tests {
     fn the_first_step_of_adam_moves_by_the_learning_rate_against_the_gradient() {
         let device = Device::flex();
         let start = Tensor::<1>::from_floats([1.0, -1.0, 0.5], &device);
-        let mut adam = Optimizer::new(OptimizerId::Adam, 0.0, std::slice::from_ref(&start), true);
+        let mut adam = Optimizer::new(OptimizerId::Adam, 0.0, std::slice::from_ref(&start));
         let gradient = Tensor::<1>::from_floats([3.0, -0.2, 0.0], &device);
         let moved = adam.step(vec![start], vec![gradient], &[slot()], 0.01);
         let expected = [0.99, -0.99, 0.5];
@@ -208,7 +207,7 @@ mod tests {
     /// Three numbers on a bowl.
     fn descend(id: OptimizerId, rate: f64, n_steps: usize) -> Vec<f32> {
         let mut x = start();
-        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x), true);
+        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x));
         for _ in 0..n_steps {
             let slope = x.clone().mul_scalar(2.0);
             x = optimizer.step(vec![x], vec![slope], &[slot()], rate).remove(0);
@@ -219,7 +218,7 @@ mod tests {
     /// The same by burn's operations.
     fn descend_by_burn(id: OptimizerId, rate: f64, n_steps: usize) -> Vec<f32> {
         let mut x = start();
-        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x), true);
+        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x));
         for _ in 0..n_steps {
             optimizer.n_steps += 1;
             let (step, state) = (optimizer.numbers(rate, &slot()), optimizer.state.remove(0));
