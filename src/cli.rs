@@ -68,6 +68,9 @@ struct TrainArgs {
     /// Validate on the first N images only
     #[arg(long, value_name = "N")]
     test_limit: Option<usize>,
+    /// Compute each batch in so many shards, as that many workers of the page do: repeats their run, and is no faster here
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
     #[command(flatten)]
     engine: EngineArgs,
     /// Where to save the weights

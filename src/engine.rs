@@ -99,8 +99,12 @@ fn cpu(passed_over: Option<String>) -> Engine {
     Engine { device: Device::flex(), report, limits: Limits::cpu() }
 }
 
-/// The instructions and threads that the kernels use, and natively the processor's own name.
+/// The instructions and threads that the kernels use, and natively the processor's own name. In a browser a worker is one
+/// thread, and who shows this knows how many there are.
 fn cpu_name() -> String {
+    if cfg!(target_family = "wasm") {
+        return Isa::best().name().into();
+    }
     let (vectors, threads) = (Isa::best().name(), inkling_kernels::n_threads());
     let threads = if threads == 1 { "one thread".into() } else { format!("{threads} threads") };
     let brand = brand().map(|brand| format!("{brand}, ")).unwrap_or_default();

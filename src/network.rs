@@ -9,6 +9,7 @@ mod cpu;
 pub mod flex;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod masks;
 mod plan;
 #[cfg(feature = "walk")]
 mod walk;
@@ -16,16 +17,18 @@ mod walk;
 pub use arrays::{Array, Slot, WeightsError};
 #[cfg(feature = "gpu")]
 pub use gpu::Card;
+pub use masks::{Dropouts, Part};
 
 use std::rc::Rc;
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 use crate::spec::ModelId;
 use crate::zoo;
 use arrays::slots;
+use masks::Masks;
 
 /// Keras's BatchNormalization: added to the variance.
 const BATCH_NORM_EPSILON: f64 = 1e-3;
@@ -34,14 +37,11 @@ const BATCH_NORM_KEPT: f64 = 0.99;
 /// A share of the initial statistics below this is not worth removing: less than a float's own rounding in effect.
 const NEGLIGIBLE: f64 = 1e-6;
 
-/// What dropout draws from: the same seed drops the same units on every engine.
-pub type Dropouts = Pcg64Mcg;
-
 /// A pass in training mode, on its way back.
 pub struct Pass {
     /// `[batch, 10]`, without gradients.
     pub logits: Tensor<2>,
-    /// The running statistics after this batch, in the network's order.
+    /// Mean and variance of this very batch in each normalisation, in the order of the network's running statistics.
     pub statistics: Vec<Tensor<1>>,
     tape: Tape,
 }
@@ -89,6 +89,15 @@ impl Machine {
         }
         debug_assert_eq!(*device, Device::flex(), "this program was built for the CPU alone");
         Self::Cpu(Rc::new(cpu::Machine::new(layers)))
+    }
+
+    /// A running statistic after one more batch.
+    fn moved(&self, running: &Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Self::Gpu(_) => gpu::moved(running, batch),
+            _ => running.clone().mul_scalar(BATCH_NORM_KEPT).add(batch.mul_scalar(1.0 - BATCH_NORM_KEPT)),
+        }
     }
 }
 
@@ -164,17 +173,47 @@ impl Network {
         &self.slots[..self.slots.iter().filter(|slot| slot.trained).count()]
     }
 
+    /// Names and shapes of all arrays: the trained ones, then the running statistics.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
     /// Takes the trained arrays out, to be put back changed by [`Network::replace`].
     pub fn take_parameters(&mut self) -> Vec<Tensor<1>> {
         std::mem::take(&mut self.parameters)
     }
 
-    /// Puts new values in the place of all trained arrays and running statistics, in the network's order.
-    pub fn replace(&mut self, parameters: Vec<Tensor<1>>, statistics: Vec<Tensor<1>>) {
-        debug_assert_eq!(parameters.len() + statistics.len(), self.slots.len());
+    /// Puts new values in the place of all trained arrays, and moves the running statistics towards those of the batch;
+    /// all in the network's order.
+    pub fn replace(&mut self, parameters: Vec<Tensor<1>>, of_batch: Vec<Tensor<1>>) {
+        debug_assert_eq!(parameters.len() + of_batch.len(), self.slots.len());
         self.parameters = parameters;
-        self.statistics = statistics;
+        let arrays = self.statistics.iter().zip(of_batch);
+        self.statistics = arrays.map(|(running, batch)| self.machine.moved(running, batch)).collect();
         self.untrained_share *= BATCH_NORM_KEPT;
+    }
+
+    /// All arrays as one row of numbers, in the network's order; the statistics as an evaluation uses them.
+    ///
+    /// # Panics
+    /// When the network lives on another device than the CPU.
+    pub fn numbers(&self) -> Vec<f32> {
+        let statistics = self.settled_statistics();
+        let mut row = Vec::with_capacity(self.n_numbers());
+        flex::append(self.parameters.iter().chain(&statistics), &mut row);
+        row
+    }
+
+    /// Takes every array from such a row.
+    ///
+    /// # Panics
+    /// When the row is of another network.
+    pub fn fill(&mut self, numbers: &[f32]) {
+        assert_eq!(numbers.len(), self.n_numbers(), "the numbers are of another network");
+        let sizes = self.slots.iter().map(Slot::size);
+        let mut arrays = flex::split(numbers, sizes);
+        self.statistics = arrays.split_off(self.parameters.len());
+        (self.parameters, self.untrained_share) = (arrays, 0.0);
     }
 
     /// The running statistics without what is left of their initial values, which Keras's slow momentum keeps for
@@ -236,50 +275,19 @@ impl Network {
     /// # Shapes
     /// - `images`: `[batch, 1, 28, 28]`, 0 to 1, without gradients
     pub fn forward_train(&self, images: Tensor<4>, dropout: f64, random: &mut Dropouts) -> Pass {
-        let mut masks = Masks { factor: dropout, random };
+        let part = Part::whole(images.dims()[0]);
+        self.forward_part(images, dropout, random, part)
+    }
+
+    /// The same for a part of a batch: it is normalised by its own statistics, and drops what the batch drops there.
+    pub fn forward_part(&self, images: Tensor<4>, dropout: f64, random: &mut Dropouts, part: Part) -> Pass {
+        let mut masks = Masks { factor: dropout, random, part };
         match &self.machine {
-            Machine::Cpu(machine) => {
-                cpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks)
-            }
+            Machine::Cpu(machine) => cpu::Machine::train(machine, &self.parameters, images, &mut masks),
             #[cfg(feature = "gpu")]
-            Machine::Gpu(machine) => {
-                gpu::Machine::train(machine, &self.parameters, &self.statistics, images, &mut masks)
-            }
+            Machine::Gpu(machine) => gpu::Machine::train(machine, &self.parameters, images, &mut masks),
             #[cfg(feature = "walk")]
             Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut masks),
         }
     }
-}
-
-/// Draws what is dropped, on the host: engines then agree to the bit on it.
-struct Masks<'a> {
-    /// Multiplies the layers' own rates.
-    factor: f64,
-    random: &'a mut Dropouts,
-}
-
-impl Masks<'_> {
-    /// For each of `n` units what to multiply it with: 0, or what keeps the mean. `None` when nothing is dropped.
-    fn draw(&mut self, rate: f64, n: usize) -> Option<Vec<f32>> {
-        // Rates in 65,536ths are fine enough, and four units come out of one random number.
-        const UNIT: f64 = 65_536.0;
-        let limit = ((rate * self.factor).min(0.95) * UNIT).round();
-        if limit <= 0.0 {
-            return None;
-        }
-        let (limit, scale) = (limit as u16, (UNIT / (UNIT - limit)) as f32);
-        let mut mask = Vec::with_capacity(n + 3);
-        while mask.len() < n {
-            let four = self.random.next_u64().to_le_bytes();
-            let unit = |pair: &[u8]| if u16::from_le_bytes([pair[0], pair[1]]) < limit { 0.0 } else { scale };
-            mask.extend(four.chunks_exact(2).map(unit));
-        }
-        mask.truncate(n);
-        Some(mask)
-    }
-}
-
-/// A running statistic after one more batch.
-fn moved(running: &Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
-    running.clone().mul_scalar(BATCH_NORM_KEPT).add(batch.mul_scalar(1.0 - BATCH_NORM_KEPT))
 }

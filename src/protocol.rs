@@ -9,7 +9,7 @@ use crate::judge::Judgement;
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Prediction, Pretrained, TrainSpec};
 
 /// Grows whenever a message changes its meaning or its shape.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
 pub const BUILD: &str = env!("INKLING_BUILD");
@@ -73,6 +73,8 @@ pub enum Event {
     Dataset(DatasetReport),
     /// A run begins.
     Started(RunPlan),
+    /// Others compute from now on than before.
+    Crew(CrewReport),
     /// Steps done since the last such event.
     Stepped(Vec<StepReport>),
     /// An epoch was trained and validated.
@@ -191,6 +193,22 @@ pub struct RunPlan {
     /// Numbers the network holds, running statistics included.
     pub parameters: usize,
     pub steps_per_epoch: usize,
+}
+
+/// Who computes. It changes how fast a run goes, not what comes out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrewReport {
+    /// Workers that share each step at the moment, the session's own among them.
+    pub workers: usize,
+    /// Workers that left a shard without an answer; the others took it over.
+    pub lost: usize,
+}
+
+impl Default for CrewReport {
+    /// One worker, and none lost.
+    fn default() -> Self {
+        Self { workers: 1, lost: 0 }
+    }
 }
 
 /// One optimizer step.

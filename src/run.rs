@@ -2,8 +2,8 @@
 
 use crate::judge::Judgement;
 use crate::protocol::{
-    DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan, RunSummary,
-    StepReport,
+    CrewReport, DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan,
+    RunSummary, StepReport,
 };
 use crate::spec::{ModelId, Prediction};
 
@@ -43,6 +43,8 @@ pub struct Run {
     pub engine: Option<EngineReport>,
     pub dataset: Option<DatasetReport>,
     pub plan: Option<RunPlan>,
+    /// Who computes.
+    pub crew: CrewReport,
     /// What is under way at the moment, and how far.
     pub progress: Option<Progress>,
     /// Every step of the run, in order.
@@ -86,6 +88,7 @@ impl Run {
             Event::Progress(progress) => self.advance(*progress),
             Event::Dataset(report) => self.dataset = Some(report.clone()),
             Event::Started(plan) => self.begin(plan),
+            Event::Crew(report) => self.crew = *report,
             Event::Stepped(steps) => self.step(steps),
             Event::EpochEnded(epoch) => {
                 self.epochs.push(*epoch);
@@ -142,6 +145,7 @@ impl Run {
         self.engine = None;
         self.prediction = None;
         self.network = None;
+        self.crew = CrewReport::default();
         self.readers.clear();
         self.learned = false;
     }

@@ -4,7 +4,10 @@
 //! time ([`Session::advance`]), so a command is always answered between two steps.
 
 mod course;
+mod crew;
 mod readers;
+
+pub use crew::{Answer, Mate};
 
 use std::rc::Rc;
 
@@ -18,6 +21,7 @@ use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, Train
 use crate::train::{Checkpoint, Trainer, checkpoint, read_metrics};
 use crate::zoo;
 use course::{Course, Outcome};
+use crew::Crew;
 use readers::Readers;
 
 /// The world around a session: a worker, a terminal, a test.
@@ -30,6 +34,10 @@ pub trait Host {
     fn dataset(&self, id: &DatasetId) -> impl Future<Output = Result<(Dataset, Option<String>), Fault>>;
     /// Brings the weights of a model that came with the program, as [`checkpoint`] saves them, if there are any.
     fn pretrained(&self, model: ModelId) -> impl Future<Output = Option<Vec<u8>>>;
+    /// Calls more workers to compute beside this one, at most so many. They need not be ready yet.
+    fn mates(&self, _at_most: usize) -> Vec<Box<dyn Mate>> {
+        vec![]
+    }
 }
 
 /// Images shared by a run and the next one, and a sentence when they are not those that were asked for.
@@ -42,6 +50,8 @@ pub struct Session<H: Host> {
     /// The network that answers; the one in training while a run goes on.
     trainer: Option<Trainer>,
     course: Option<Course>,
+    /// Who computes.
+    crew: Crew,
     paused: bool,
     /// Hold again after the next step.
     single: bool,
@@ -60,6 +70,7 @@ impl<H: Host> Session<H> {
             engine: None,
             trainer: None,
             course: None,
+            crew: Crew::default(),
             paused: false,
             single: false,
             dataset: None,
@@ -98,7 +109,7 @@ impl<H: Host> Session<H> {
     /// One step of training or one batch of validation, if a run goes on.
     pub async fn advance(&mut self) {
         let (Some(course), Some(trainer)) = (&mut self.course, &mut self.trainer) else { return };
-        let outcome = course.advance(trainer, &self.host).await;
+        let outcome = course.advance(trainer, &mut self.crew, &self.host).await;
         let answered = match outcome {
             Ok(Outcome::Finished) => {
                 self.course = None;
@@ -142,6 +153,7 @@ impl<H: Host> Session<H> {
         }
         self.host.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
+        self.crew = Crew::default();
         self.readers.forget();
         self.take_up(ModelId::Compact).await
     }
@@ -215,15 +227,27 @@ impl<H: Host> Session<H> {
     async fn judge(&mut self, spec: TrainSpec) -> Result<(), Fault> {
         let (dataset, fallback) = self.images(&spec).await?;
         self.host.emit(Event::Dataset(Course::new(spec.clone(), dataset.clone(), 0.0).dataset_report(fallback)));
+        // A run in progress has its crew.
+        if self.course.is_none() {
+            let model = self.trainer.as_ref().map_or(spec.model, |trainer| trainer.network().model());
+            self.crew.muster(self.workers(model, &spec)?, &self.host);
+        }
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let judgement = course::judge(&dataset.test, spec.test_limit, trainer, &self.host).await?;
+        let judgement = course::judge(&dataset.test, spec.test_limit, trainer, &mut self.crew, &self.host).await?;
         self.host.emit(Event::Judged(Box::new(judgement)));
         Ok(())
+    }
+
+    /// How many workers are to share this work here; a graphics card is not shared.
+    fn workers(&self, model: ModelId, spec: &TrainSpec) -> Result<usize, Fault> {
+        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
+        Ok(if engine.report.kind == EngineKind::Cpu { zoo::workers(model, spec.workers) } else { 1 })
     }
 
     async fn start(&mut self, spec: TrainSpec) -> Result<(), Fault> {
         self.stop().await?;
         spec.check().map_err(|error| Fault::new(error.to_string(), "Change the setting and start again."))?;
+        let spec = TrainSpec { workers: self.workers(spec.model, &spec)?, ..spec };
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
         let device = engine.device.clone();
         let needs = zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
@@ -236,6 +260,7 @@ impl<H: Host> Session<H> {
         }
         self.host.emit(Event::Dataset(report));
         let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
+        self.crew.muster(spec.workers, &self.host);
         let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), course.steps_per_epoch());
         self.host.emit(Event::Started(RunPlan { spec, parameters, steps_per_epoch }));
         self.host.emit(Event::Progress(Progress { phase: Phase::Compile, done: 0, total: 0 }));

@@ -161,6 +161,14 @@ pub struct TrainSpec {
     pub train_limit: Option<usize>,
     /// Validate on the first so many images only.
     pub test_limit: Option<usize>,
+    /// Workers that share each step of the CPU engine. It is part of what decides the run: each normalises its shard of a
+    /// batch by itself. Runs that were recorded before there was a choice had one.
+    #[serde(default = "one")]
+    pub workers: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 impl Default for TrainSpec {
@@ -184,6 +192,8 @@ pub enum SpecError {
     Dropout(f64),
     #[error("label smoothing must be between 0 and 0.5, not {0}")]
     LabelSmoothing(f64),
+    #[error("workers must be between 1 and {max}, not {0}", max = TrainSpec::MAX_WORKERS)]
+    Workers(usize),
     #[error("a limit must be at least 1 image; leave it out to use them all")]
     Limit,
 }
@@ -200,6 +210,7 @@ impl TrainSpec {
             seed: 1,
             train_limit: None,
             test_limit: None,
+            workers: 1,
         }
     }
 
@@ -207,6 +218,9 @@ impl TrainSpec {
     pub const MAX_EPOCHS: usize = 10_000;
     /// Larger batches than this exceed the memory of a tab.
     pub const MAX_BATCH: usize = 4096;
+    /// More workers gain little: of a batch of 128 each has 16 images then, and what one worker does alone (bending, the
+    /// mean of the gradients, the optimizer) takes as long as a shard.
+    pub const MAX_WORKERS: usize = 8;
 
     /// Checks every bound.
     ///
@@ -234,6 +248,9 @@ impl TrainSpec {
         }
         if self.train_limit == Some(0) || self.test_limit == Some(0) {
             return Err(SpecError::Limit);
+        }
+        if !(1..=Self::MAX_WORKERS).contains(&self.workers) {
+            return Err(SpecError::Workers(self.workers));
         }
         Ok(())
     }
@@ -321,6 +338,7 @@ mod tests {
         assert_eq!(with(|r| r.weight_decay = 1.0), Err(SpecError::WeightDecay(1.0)));
         assert_eq!(with(|r| r.dropout = -0.1), Err(SpecError::Dropout(-0.1)));
         assert_eq!(with(|r| r.label_smoothing = 0.6), Err(SpecError::LabelSmoothing(0.6)));
+        assert_eq!(TrainSpec { workers: 9, ..good.clone() }.check(), Err(SpecError::Workers(9)));
         assert_eq!(TrainSpec { test_limit: Some(0), ..good }.check(), Err(SpecError::Limit));
     }
 

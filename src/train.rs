@@ -4,15 +4,17 @@ pub mod checkpoint;
 mod loss;
 mod metrics;
 mod optimizer;
+mod share;
 
 pub use checkpoint::Checkpoint;
 pub use metrics::{Mean, Tally, read_metrics};
+pub use share::{Brief, Replica, Share, Task};
 
 use burn::tensor::ExecutionError;
 use burn::tensor::{Device, Tensor};
 
 use crate::data::batch::{self, Batch};
-use crate::network::{Array, Dropouts, Network, WeightsError};
+use crate::network::{Array, Dropouts, Network, Part, WeightsError};
 use crate::spec::{IMAGE_PIXELS, ModelId, N_CLASSES, Prediction, Recipe};
 use loss::{Loss, softmax};
 use optimizer::Optimizer;
@@ -31,8 +33,18 @@ pub struct Backward {
     pub tally: Tally,
     /// One flat tensor a parameter, in the network's order.
     pub gradients: Vec<Tensor<1>>,
-    /// The running statistics after this batch, in the network's order.
+    /// Mean and variance of the batch in each normalisation, in the order of the network's running statistics.
     pub statistics: Vec<Tensor<1>>,
+}
+
+impl Backward {
+    /// Forth and back through a network in training mode, for a part of a batch; nothing changes yet.
+    fn through(network: &Network, batch: &Batch, dropout: f64, dropouts: &mut Dropouts, part: Part) -> Self {
+        let pass = network.forward_part(batch.images.clone(), dropout, dropouts, part);
+        let Loss { tally, gradient } = Loss::of(pass.logits.clone(), batch);
+        let statistics = pass.statistics.clone();
+        Self { tally, gradients: pass.backward(gradient), statistics }
+    }
 }
 
 impl Trainer {
@@ -75,15 +87,17 @@ impl Trainer {
 
     /// Forth and back through the network in training mode; nothing changes yet.
     pub fn backward(&self, batch: &Batch, dropouts: &mut Dropouts) -> Backward {
-        let pass = self.network.forward_train(batch.images.clone(), self.dropout, dropouts);
-        let Loss { tally, gradient } = Loss::of(pass.logits.clone(), batch);
-        let statistics = pass.statistics.clone();
-        Backward { tally, gradients: pass.backward(gradient), statistics }
+        Backward::through(&self.network, batch, self.dropout, dropouts, Part::whole(batch.len()))
     }
 
     /// One step of the optimizer. The batch's loss and hits stay on the device.
     pub fn step(&mut self, batch: &Batch, learning_rate: f64, dropouts: &mut Dropouts) -> Tally {
-        let Backward { tally, gradients, statistics } = self.backward(batch, dropouts);
+        let backward = self.backward(batch, dropouts);
+        self.take(backward, learning_rate)
+    }
+
+    fn take(&mut self, backward: Backward, learning_rate: f64) -> Tally {
+        let Backward { tally, gradients, statistics } = backward;
         // Taken out, so that nobody else holds them and they change in place.
         let parameters = self.network.take_parameters();
         let slots = self.network.parameter_slots();
@@ -103,12 +117,16 @@ impl Trainer {
     /// When the device has failed.
     pub async fn predict(&self, pixels: &[u8]) -> Result<Vec<Prediction>, ExecutionError> {
         debug_assert_eq!(pixels.len() % IMAGE_PIXELS, 0);
-        let logits = self.network.forward(batch::images(pixels, &self.device));
-        let numbers: Vec<f32> = logits.into_data_async().await?.iter().collect();
-        let prediction = |row: &[f32]| {
-            let probabilities = softmax(row);
-            Prediction { probabilities: std::array::from_fn(|digit| probabilities[digit]) }
-        };
-        Ok(numbers.chunks_exact(N_CLASSES).map(prediction).collect())
+        let logits = self.network.forward(batch::images(batch::scaled(pixels), &self.device));
+        Ok(predictions(&logits.into_data_async().await?.iter().collect::<Vec<f32>>()))
     }
+}
+
+/// Ten logits an image as predictions.
+fn predictions(logits: &[f32]) -> Vec<Prediction> {
+    let prediction = |row: &[f32]| {
+        let probabilities = softmax(row);
+        Prediction { probabilities: std::array::from_fn(|digit| probabilities[digit]) }
+    };
+    logits.chunks_exact(N_CLASSES).map(prediction).collect()
 }

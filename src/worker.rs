@@ -1,6 +1,7 @@
 //! The web worker: session ↔ postMessage, and nothing else. Runs in a dedicated worker, never on the page.
 
 mod fetch;
+mod mates;
 
 use std::panic::{self, PanicHookInfo};
 
@@ -14,11 +15,14 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
 use crate::data::Dataset;
 use crate::protocol::{self, Command, Event, Fault};
-use crate::session::{Host, Session};
+use crate::session::{Host, Mate, Session};
 use crate::spec::{DatasetId, ModelId};
 
-/// Listens, says so, and serves until the page ends the worker.
+/// Listens, says so, and serves until the page ends the worker; or another worker, when this is its mate.
 pub fn start() {
+    if mates::is_mate() {
+        return mates::serve();
+    }
     panic::set_hook(Box::new(say_crashed));
     let commands = listen();
     post(&Event::Ready { protocol: protocol::VERSION, build: protocol::BUILD.into() });
@@ -55,6 +59,10 @@ impl Host for Worker {
 
     async fn pretrained(&self, model: ModelId) -> Option<Vec<u8>> {
         fetch::pretrained(model).await
+    }
+
+    fn mates(&self, at_most: usize) -> Vec<Box<dyn Mate>> {
+        mates::call(at_most)
     }
 
     async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {

@@ -54,7 +54,7 @@ const ROOMS: &[Room] = &[
         rooms: &["spec", "judge", "protocol", "data", "zoo", "network", "train", "engine"],
         crates: &[],
     },
-    Room { name: "worker", rooms: &["spec", "protocol", "data", "session"], crates: WEB },
+    Room { name: "worker", rooms: &["spec", "protocol", "data", "train", "session"], crates: WEB },
     Room { name: "files", rooms: &["spec", "data"], crates: &["ureq"] },
     Room {
         name: "cli",

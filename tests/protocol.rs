@@ -67,6 +67,7 @@ fn events() -> Vec<Event> {
         Event::Progress(Progress { phase: Phase::Data, done: 1, total: 2 }),
         Event::Dataset(dataset),
         Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 13_904, steps_per_epoch: 469 }),
+        Event::Crew(CrewReport { workers: 2, lost: 1 }),
         Event::Stepped(vec![step, step]),
         Event::EpochEnded(epoch),
         Event::Paused,

@@ -114,6 +114,7 @@ fn transcript(session: &Session<Paper>) -> Vec<String> {
         Event::Finished(_) => vec!["finished".into()],
         Event::Predicted { version, .. } => vec![format!("predicted {version}")],
         Event::Failed(fault) => vec![format!("failed: {}", fault.what)],
+        Event::Crew(crew) => vec![format!("{} workers, {} lost", crew.workers, crew.lost)],
         Event::Progress(_) | Event::Ready { .. } | Event::Elsewhere | Event::Crashed(_) => vec![],
     };
     session.host().events.borrow().iter().flat_map(short).collect()

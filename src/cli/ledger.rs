@@ -81,6 +81,7 @@ fn command(spec: &TrainSpec) -> String {
     let limit = |limit: Option<usize>| limit.map(|n| n.to_string()).unwrap_or_default();
     name(spec.train_limit.is_some(), "train-limit", limit(spec.train_limit));
     name(spec.test_limit.is_some(), "test-limit", limit(spec.test_limit));
+    name(spec.workers != own.workers, "workers", spec.workers.to_string());
     name(true, "seed", spec.seed.to_string());
     command
 }

@@ -83,6 +83,7 @@ fn spec(args: &TrainArgs) -> Result<TrainSpec> {
         seed: args.seed,
         train_limit: args.train_limit,
         test_limit: args.test_limit,
+        workers: args.workers,
     })
 }
 

@@ -1,5 +1,7 @@
 //! From a split to tensors: the order of an epoch and the images of a step.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -17,43 +19,65 @@ pub struct Batch {
     pub targets: Tensor<2>,
 }
 
-impl Batch {
-    /// Uploads the images at `indices`.
-    ///
-    /// # Panics
-    /// When an index is not below `split.len()`.
-    pub fn gather(split: &Split, indices: &[usize], device: &Device) -> Self {
-        let pixels = indices.iter().flat_map(|&i| split.image(i)).map(|&p| f32::from(p) / 255.0).collect();
-        Self::upload(pixels, split, indices, 0.0, device)
-    }
+/// The images of a step on the host, ready to be uploaded or to be shared out.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// 784 an image, 0 to 1.
+    pub pixels: Vec<f32>,
+    /// One an image, 0 to 9.
+    pub labels: Vec<u8>,
+    /// This share of each target is spread evenly over the ten classes.
+    pub smoothing: f64,
+}
 
-    /// The same for training: bent and with softened targets, as the recipe says.
+impl Gathered {
+    /// Images for training: bent and with softened targets, as the recipe says.
     ///
     /// # Panics
     /// When an index is not below `split.len()`.
-    pub fn bent(split: &Split, indices: &[usize], recipe: &Recipe, random: &mut Pcg64Mcg, device: &Device) -> Self {
+    pub fn bent(split: &Split, indices: &[usize], recipe: &Recipe, random: &mut Pcg64Mcg) -> Self {
         if recipe.augment.is_none() && recipe.label_smoothing == 0.0 {
-            return Self::gather(split, indices, device);
+            return Self::plain(split, indices);
         }
         let bender = Bender::new(&recipe.augment);
         let mut pixels = vec![0.0; indices.len() * IMAGE_PIXELS];
         for (&index, to) in indices.iter().zip(pixels.chunks_exact_mut(IMAGE_PIXELS)) {
             bender.bend(split.image(index), random, to);
         }
-        Self::upload(pixels, split, indices, recipe.label_smoothing, device)
+        Self { pixels, labels: labels(split, indices), smoothing: recipe.label_smoothing }
     }
 
-    fn upload(pixels: Vec<f32>, split: &Split, indices: &[usize], smoothing: f64, device: &Device) -> Self {
-        let n = indices.len();
-        let spread = smoothing / N_CLASSES as f64;
+    fn plain(split: &Split, indices: &[usize]) -> Self {
+        let pixels = indices.iter().flat_map(|&i| scaled(split.image(i))).collect();
+        Self { pixels, labels: labels(split, indices), smoothing: 0.0 }
+    }
+
+    /// Puts them on a device.
+    pub fn upload(self, device: &Device) -> Batch {
+        let n = self.labels.len();
+        let spread = self.smoothing / N_CLASSES as f64;
         let mut targets = vec![spread as f32; n * N_CLASSES];
-        for (row, &index) in indices.iter().enumerate() {
-            targets[row * N_CLASSES + usize::from(split.labels[index])] = (1.0 - smoothing + spread) as f32;
+        for (row, &label) in self.labels.iter().enumerate() {
+            targets[row * N_CLASSES + usize::from(label)] = (1.0 - self.smoothing + spread) as f32;
         }
-        Self {
-            images: Tensor::from_data(TensorData::new(pixels, [n, 1, IMAGE_SIDE, IMAGE_SIDE]), device),
+        Batch {
+            images: images(self.pixels, device),
             targets: Tensor::from_data(TensorData::new(targets, [n, N_CLASSES]), device),
         }
+    }
+}
+
+fn labels(split: &Split, indices: &[usize]) -> Vec<u8> {
+    indices.iter().map(|&i| split.labels[i]).collect()
+}
+
+impl Batch {
+    /// Uploads the images at `indices`.
+    ///
+    /// # Panics
+    /// When an index is not below `split.len()`.
+    pub fn gather(split: &Split, indices: &[usize], device: &Device) -> Self {
+        Gathered::plain(split, indices).upload(device)
     }
 
     /// Images in the batch.
@@ -66,10 +90,25 @@ impl Batch {
     }
 }
 
-/// Images of 784 bytes each as `[n, 1, 28, 28]`, 0 to 1.
-pub fn images(pixels: &[u8], device: &Device) -> Tensor<4> {
-    let values: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
-    Tensor::from_data(TensorData::new(values, [pixels.len() / IMAGE_PIXELS, 1, IMAGE_SIDE, IMAGE_SIDE]), device)
+/// Images of 784 bytes each as numbers from 0 to 1.
+pub fn scaled(pixels: &[u8]) -> Vec<f32> {
+    pixels.iter().map(|&p| f32::from(p) / 255.0).collect()
+}
+
+/// Images of 784 numbers each as `[n, 1, 28, 28]`.
+pub fn images(pixels: Vec<f32>, device: &Device) -> Tensor<4> {
+    let n = pixels.len() / IMAGE_PIXELS;
+    Tensor::from_data(TensorData::new(pixels, [n, 1, IMAGE_SIDE, IMAGE_SIDE]), device)
+}
+
+/// A batch of `n` images in at most so many shards, which a worker each can compute. They are as even as it goes in steps
+/// of four images, the block of the kernels with WASM SIMD, and none has fewer than eight: statistics of fewer say little.
+pub fn shards(n: usize, at_most: usize) -> Vec<Range<usize>> {
+    const BLOCK: usize = 4;
+    const FEWEST: usize = 8;
+    let n_shards = at_most.min(n / FEWEST).max(1);
+    let begin = |shard: usize| if shard == n_shards { n } else { n / BLOCK * shard / n_shards * BLOCK };
+    (0..n_shards).map(|shard| begin(shard)..begin(shard + 1)).collect()
 }
 
 /// The order in which an epoch (from 1) visits `n` images.
@@ -101,5 +140,20 @@ mod tests {
         assert_eq!(first, order(7, 1, 1000));
         assert_ne!(first, order(7, 2, 1000));
         assert_ne!(first, order(8, 1, 1000));
+    }
+
+    #[test]
+    fn shards_hold_every_image_once_in_even_blocks() {
+        assert_eq!(shards(128, 1), [0..128]);
+        assert_eq!(shards(128, 3), [0..40, 40..84, 84..128]);
+        assert_eq!(shards(17, 2), [0..8, 8..17]);
+        assert_eq!(shards(15, 8), [0..15]);
+        assert_eq!(shards(0, 2), [0..0]);
+        for (n, at_most) in [(96, 8), (100, 5), (1000, 7), (4096, 8), (23, 4)] {
+            let shards = shards(n, at_most);
+            assert!(shards.windows(2).all(|pair| pair[0].end == pair[1].start) && shards[0].start == 0);
+            assert_eq!(shards.last().map(|shard| shard.end), Some(n));
+            assert!(shards.iter().all(|shard| shard.len() >= 8 && shard.start % 4 == 0), "{shards:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use inkling_kernels::{self as kernels, Dense, Grid, Isa, Norm, Rectified, Window};
 
 use super::plan::{self, Cursor, Op};
-use super::{BATCH_NORM_EPSILON, Masks, Pass, flex, moved};
+use super::{BATCH_NORM_EPSILON, Masks, Pass, flex};
 use crate::spec::{IMAGE_PIXELS, N_CLASSES};
 use crate::zoo::{Conv, Layer, Shape};
 use tape::Kept;
@@ -72,15 +72,9 @@ impl Machine {
     }
 
     /// A pass in training mode.
-    pub fn train(
-        machine: &Rc<Self>,
-        parameters: &[Tensor<1>],
-        statistics: &[Tensor<1>],
-        images: Tensor<4>,
-        masks: &mut Masks,
-    ) -> Pass {
+    pub fn train(machine: &Rc<Self>, parameters: &[Tensor<1>], images: Tensor<4>, masks: &mut Masks) -> Pass {
         let (mut grid, mut x) = machine.enter(images);
-        let (mut values, mut kept, mut new_statistics) = (vec![], vec![], vec![]);
+        let (mut values, mut kept, mut statistics) = (vec![], vec![], vec![]);
         let mut cursor = Cursor { parameter: 0, statistic: 0 };
         for op in &machine.ops {
             let arrays = Arrays { parameters, cursor };
@@ -89,10 +83,7 @@ impl Machine {
                 Op::Norm { rectified } => {
                     let mut y = machine.take(x.len());
                     let of_batch = normalise(grid, rectified, &x, &arrays, &mut y);
-                    for (i, of_batch) in of_batch.iter().enumerate() {
-                        let running = &statistics[cursor.statistic + i];
-                        new_statistics.push(moved(running, flex::flat(of_batch.clone())));
-                    }
+                    statistics.extend(of_batch.iter().cloned().map(flex::flat));
                     (input, keep) = (Some(x), Kept::Statistics(of_batch));
                     x = y;
                 }
@@ -113,7 +104,7 @@ impl Machine {
         values.push(Some(x));
         let machine = machine.clone();
         let tape = Tape { machine, parameters: parameters.to_vec(), n, values, kept, output: grid };
-        Pass { logits, statistics: new_statistics, tape: super::Tape::Cpu(Box::new(tape)) }
+        Pass { logits, statistics, tape: super::Tape::Cpu(Box::new(tape)) }
     }
 
     /// Does an op that is the same in both modes.

@@ -27,3 +27,19 @@ pub fn flat(values: Vec<f32>) -> Tensor<1> {
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), &Device::flex())
 }
+
+/// Appends the numbers of tensors to a row.
+pub fn append<'a>(tensors: impl IntoIterator<Item = &'a Tensor<1>>, row: &mut Vec<f32>) {
+    tensors.into_iter().for_each(|tensor| row.extend_from_slice(of(tensor.clone()).storage()));
+}
+
+/// A row of numbers as flat tensors of these sizes.
+pub fn split(numbers: &[f32], sizes: impl Iterator<Item = usize>) -> Vec<Tensor<1>> {
+    let mut rest = numbers;
+    let mut next = |size| {
+        let (these, others) = rest.split_at(size);
+        rest = others;
+        flat(these.to_vec())
+    };
+    sizes.map(&mut next).collect()
+}

@@ -60,17 +60,11 @@ impl Machine {
     }
 
     /// A pass in training mode.
-    pub fn train(
-        machine: &Rc<Self>,
-        parameters: &[Tensor<1>],
-        statistics: &[Tensor<1>],
-        images: Tensor<4>,
-        masks: &mut Masks,
-    ) -> Pass {
+    pub fn train(machine: &Rc<Self>, parameters: &[Tensor<1>], images: Tensor<4>, masks: &mut Masks) -> Pass {
         let (card, n, x) = enter(images);
-        let (parameters, statistics) = (card::arrays(parameters), card::arrays(statistics));
+        let parameters = card::arrays(parameters);
         let mut flow = Flow::new(&card, n, x, &parameters);
-        let (mut values, mut kept, mut new_statistics) = (vec![], vec![], vec![]);
+        let (mut values, mut kept, mut statistics) = (vec![], vec![], vec![]);
         for op in &machine.ops {
             let input = flow.x.clone();
             let mut keep = Kept::Nothing;
@@ -79,10 +73,7 @@ impl Machine {
                     let norm = flow.norm(rectified);
                     let [mean, variance] = norm.moments(&card.gpu, &input);
                     let y = norm.apply(&card.gpu, &input, flow.pair(), [&mean, &variance]);
-                    for (i, of_batch) in [&mean, &variance].into_iter().enumerate() {
-                        let running = &statistics[flow.cursor.statistic + i];
-                        new_statistics.push(card.tensor(moved(&card.gpu, running, of_batch)));
-                    }
+                    statistics.extend([&mean, &variance].map(|of_batch| card.tensor(of_batch.clone())));
                     keep = Kept::Statistics([mean, variance]);
                     y
                 }
@@ -110,7 +101,7 @@ impl Machine {
         debug_assert_eq!(shape.size(), N_CLASSES);
         let machine = machine.clone();
         let tape = Tape { machine, card, parameters, n, values, kept };
-        Pass { logits, statistics: new_statistics, tape: super::Tape::Gpu(Box::new(tape)) }
+        Pass { logits, statistics, tape: super::Tape::Gpu(Box::new(tape)) }
     }
 }
 
@@ -181,8 +172,10 @@ fn enter(images: Tensor<4>) -> (Card, usize, Array) {
 }
 
 /// A running statistic after one more batch.
-fn moved(gpu: &Gpu, running: &Array, of_batch: &Array) -> Array {
-    shaders::mix(gpu, [running, of_batch], [BATCH_NORM_KEPT as f32, (1.0 - BATCH_NORM_KEPT) as f32, 0.0])
+pub fn moved(running: &Tensor<1>, of_batch: Tensor<1>) -> Tensor<1> {
+    let ((card, running), (_, of_batch)) = (Card::of(running.clone()), Card::of(of_batch));
+    let kept = BATCH_NORM_KEPT as f32;
+    card.tensor(shaders::mix(&card.gpu, [&running, &of_batch], [kept, 1.0 - kept, 0.0]))
 }
 
 fn norm(n: usize, shape: Shape, rectified: inkling_kernels::Rectified) -> Norm {

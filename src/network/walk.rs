@@ -5,7 +5,7 @@ use burn::tensor::module::{batch_norm, batch_norm_train, conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{BATCH_NORM_EPSILON, Masks, Pass, moved};
+use super::{BATCH_NORM_EPSILON, Masks, Pass};
 use crate::spec::N_CLASSES;
 use crate::zoo::{Conv, Layer};
 
@@ -50,7 +50,7 @@ impl Tape {
 /// What only a pass in training mode has.
 struct Training<'a, 'r> {
     masks: &'a mut Masks<'r>,
-    /// The running statistics after this batch, as far as the walk has come.
+    /// Means and variances of this batch, as far as the walk has come.
     statistics: Vec<Tensor<1>>,
 }
 
@@ -122,8 +122,8 @@ impl Walk<'_, '_> {
             return batch_norm(x, gamma, beta, mean, variance, BATCH_NORM_EPSILON);
         };
         let of_batch = batch_norm_train(x, gamma, beta, BATCH_NORM_EPSILON);
-        training.statistics.push(moved(&mean, of_batch.mean.inner()));
-        training.statistics.push(moved(&variance, of_batch.variance.inner()));
+        training.statistics.push(of_batch.mean.inner());
+        training.statistics.push(of_batch.variance.inner());
         of_batch.output
     }
 

@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::Host;
-use crate::data::batch::{self, Batch};
+use super::crew::Crew;
+use crate::data::batch::{self, Gathered};
 use crate::data::{Dataset, Split};
 use crate::judge::{Judge, Judgement};
 use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
 use crate::spec::{IMAGE_PIXELS, Metrics, TrainSpec};
 use crate::train::{Mean, Tally, Trainer, read_metrics};
 
-/// Images judged at once: enough to keep a device busy, few enough to answer commands soon.
+/// Images that a worker judges at once: enough to keep a device busy, few enough to answer commands soon.
 const JUDGED_AT_ONCE: usize = 200;
 /// Steps whose metrics may wait on the device; it also bounds the work in flight, which nothing else does in a tab.
 const MAX_PENDING: usize = 16;
@@ -110,21 +111,26 @@ impl Course {
     ///
     /// # Errors
     /// When the device has failed, or the loss is no longer a number.
-    pub async fn advance(&mut self, trainer: &mut Trainer, host: &impl Host) -> Result<Outcome, Fault> {
+    pub async fn advance(
+        &mut self,
+        trainer: &mut Trainer,
+        crew: &mut Crew,
+        host: &impl Host,
+    ) -> Result<Outcome, Fault> {
         match self.judging.take() {
-            Some(judging) => self.judge(judging, trainer, host).await,
-            None => self.step(trainer, host).await,
+            Some(judging) => self.judge(judging, trainer, crew, host).await,
+            None => self.step(trainer, crew, host).await,
         }
     }
 
-    async fn step(&mut self, trainer: &mut Trainer, host: &impl Host) -> Result<Outcome, Fault> {
+    async fn step(&mut self, trainer: &mut Trainer, crew: &mut Crew, host: &impl Host) -> Result<Outcome, Fault> {
         let began = host.now_secs();
         let end = (self.n_trained + self.spec.recipe.batch).min(self.order.len());
         let mut random = batch::random(self.spec.seed, self.epoch, self.n_steps + 1);
         let indices = &self.order[self.n_trained..end];
-        let batch = Batch::bent(&self.dataset.train, indices, &self.spec.recipe, &mut random, trainer.device());
+        let images = Gathered::bent(&self.dataset.train, indices, &self.spec.recipe, &mut random);
         self.last_rate = self.learning_rate();
-        self.pending.push(trainer.step(&batch, self.last_rate, &mut random));
+        self.pending.push(crew.step(trainer, images, self.last_rate, &mut random, host).await);
         self.n_steps += 1;
         let due = self.pending.len() >= MAX_PENDING || host.now_secs() - self.reported_secs >= REPORT_SECS;
         let n_images = end - self.n_trained;
@@ -178,12 +184,18 @@ impl Course {
         diverged.map_or(Ok(()), |step| Err(loss_diverged(step)))
     }
 
-    async fn judge(&mut self, judging: Judging, trainer: &Trainer, host: &impl Host) -> Result<Outcome, Fault> {
+    async fn judge(
+        &mut self,
+        judging: Judging,
+        trainer: &Trainer,
+        crew: &mut Crew,
+        host: &impl Host,
+    ) -> Result<Outcome, Fault> {
         let mut judging = judging;
         let dataset = self.dataset.clone();
         let split = if judging.tests { &dataset.test } else { dataset.validation.as_ref().unwrap_or(&dataset.test) };
         let n = self.limited(split);
-        judging.next(split, n, trainer).await?;
+        judging.next(split, n, trainer, crew, host).await?;
         let (done, total) = (judging.n_done as u64, n as u64);
         let phase = if judging.tests && dataset.validation.is_some() { Phase::Test } else { Phase::Validate };
         host.emit(Event::Progress(Progress { phase, done, total }));
@@ -261,12 +273,13 @@ pub async fn judge(
     split: &Split,
     limit: Option<usize>,
     trainer: &Trainer,
+    crew: &mut Crew,
     host: &impl Host,
 ) -> Result<Judgement, Fault> {
     let n = split.len().min(limit.unwrap_or(usize::MAX));
     let mut judging = Judging::new(true);
     while judging.n_done < n {
-        judging.next(split, n, trainer).await?;
+        judging.next(split, n, trainer, crew, host).await?;
         host.emit(Event::Progress(Progress { phase: Phase::Test, done: judging.n_done as u64, total: n as u64 }));
     }
     Ok(judging.judge.finish())
@@ -286,10 +299,17 @@ impl Judging {
     }
 
     /// Judges the next batch of the first `n` images.
-    async fn next(&mut self, split: &Split, n: usize, trainer: &Trainer) -> Result<(), Fault> {
-        let end = (self.n_done + JUDGED_AT_ONCE).min(n);
+    async fn next(
+        &mut self,
+        split: &Split,
+        n: usize,
+        trainer: &Trainer,
+        crew: &mut Crew,
+        host: &impl Host,
+    ) -> Result<(), Fault> {
+        let end = (self.n_done + JUDGED_AT_ONCE * crew.n_shards()).min(n);
         let pixels = &split.images[self.n_done * IMAGE_PIXELS..end * IMAGE_PIXELS];
-        let predictions = trainer.predict(pixels).await.map_err(device_failed)?;
+        let predictions = crew.read(trainer, pixels, JUDGED_AT_ONCE, host).await?;
         for (index, prediction) in (self.n_done..end).zip(&predictions) {
             self.judge.add(index, split.labels[index], prediction);
         }

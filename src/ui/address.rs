@@ -26,11 +26,13 @@ pub enum Parameter {
     Limit,
     /// Validate on the first so many images.
     TestLimit,
+    /// So many workers share a step on the CPU.
+    Workers,
 }
 
 impl Parameter {
     /// Every setting, in the order in which the address holds them: the network before what its recipe decides.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Engine,
         Self::Dataset,
         Self::Model,
@@ -47,6 +49,7 @@ impl Parameter {
         Self::Seed,
         Self::Limit,
         Self::TestLimit,
+        Self::Workers,
     ];
 
     /// Its name in the address.
@@ -68,6 +71,7 @@ impl Parameter {
             Self::Seed => "seed",
             Self::Limit => "limit",
             Self::TestLimit => "test_limit",
+            Self::Workers => "workers",
         }
     }
 
@@ -91,6 +95,7 @@ impl Parameter {
             Self::Seed => spec.seed.to_string(),
             Self::Limit => limit(spec.train_limit),
             Self::TestLimit => limit(spec.test_limit),
+            Self::Workers => spec.workers.to_string(),
         }
     }
 
@@ -118,6 +123,7 @@ impl Parameter {
             Self::Seed => spec.seed = whole("seed", text)?,
             Self::Limit => spec.train_limit = limit("training limit", text)?,
             Self::TestLimit => spec.test_limit = limit("test limit", text)?,
+            Self::Workers => spec.workers = whole("workers", text)?,
         }
         spec.check().map_err(|error| error.to_string())?;
         Ok(spec)
@@ -180,9 +186,11 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads decoded parameters; names that are not ours are left alone, as other programs append theirs.
-    pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Self {
+    /// Reads decoded parameters; names that are not ours are left alone, as other programs append theirs. Where nothing is
+    /// said of workers, each core of this machine gets one.
+    pub fn read(parameters: impl IntoIterator<Item = (String, String)>, n_cores: usize) -> Self {
         let mut address = Self::default();
+        address.spec.workers = n_cores.clamp(1, TrainSpec::MAX_WORKERS);
         let given: Vec<_> = parameters.into_iter().collect();
         for parameter in Parameter::ALL {
             let values = given.iter().filter(|(name, _)| name == parameter.name());
@@ -243,7 +251,7 @@ mod tests {
 
     fn read(query: &str) -> Address {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        Address::read(pairs.map(|(name, value)| (name.into(), value.into())))
+        Address::read(pairs.map(|(name, value)| (name.into(), value.into())), 1)
     }
 
     #[test]
@@ -268,6 +276,7 @@ mod tests {
             seed: u64::MAX,
             train_limit: Some(256),
             test_limit: Some(200),
+            workers: 3,
         };
         let address = read(&query(&spec)[1..]);
         assert_eq!(address, Address { spec, start: false, mistakes: vec![] });
@@ -317,7 +326,17 @@ mod tests {
             query(&TrainSpec::default()),
             "?engine=auto&dataset=mnist&model=compact&split=published&epochs=20&batch=128&lr=0.01\
              &schedule=one-cycle:0.2&optimizer=adam&weight_decay=0&dropout=1&label_smoothing=0\
-             &augment=shift=2,rotate=10,scale=0.1,shear=0.1&seed=1"
+             &augment=shift=2,rotate=10,scale=0.1,shear=0.1&seed=1&workers=1"
         );
+    }
+
+    #[test]
+    fn each_core_gets_a_worker_unless_the_address_says_otherwise() {
+        let workers = |given: Option<&str>, n_cores| {
+            let given = given.map(|workers| ("workers".to_owned(), workers.to_owned()));
+            Address::read(given.into_iter().chain([("model".into(), "leaky".into())]), n_cores).spec.workers
+        };
+        assert_eq!([0, 1, 4, 64].map(|n_cores| workers(None, n_cores)), [1, 1, 4, 8]);
+        assert_eq!([Some("3"), Some("0"), Some("9")].map(|given| workers(given, 2)), [3, 2, 2]);
     }
 }

@@ -21,6 +21,11 @@ pub fn parameters() -> Vec<(String, String)> {
         .collect()
 }
 
+/// Cores that the browser tells of, at least one.
+pub fn n_cores() -> usize {
+    (window().navigator().hardware_concurrency() as usize).max(1)
+}
+
 /// Puts settings into the address bar without a new entry in the history.
 pub fn replace_address(query: &str) {
     // Refused by browsers only when called hundreds of times in a few seconds: then the address lags behind.

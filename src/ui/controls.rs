@@ -20,6 +20,7 @@ pub fn Controls(page: Page) -> impl IntoView {
             <Status page />
             <Meter page />
             <Fallback page />
+            <LostWorkers page />
         </div>
     }
     .into_any()
@@ -151,10 +152,13 @@ fn Needs(page: Page) -> impl IntoView {
     let memory = Memo::new(move |_| {
         page.spec.with(|spec| zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer))
     });
+    // Of one worker, as only the CPU engine has them.
     let work_per_sec =
         Memo::new(move |_| page.run.with(|run| run.engine.as_ref().and_then(|engine| engine.work_per_sec)));
+    let workers = Memo::new(move |_| page.spec.with(|spec| zoo::workers(spec.model, spec.workers)));
     let work = Memo::new(move |_| page.spec.with(zoo::run_work));
-    let secs = move || work.get().zip(work_per_sec.get()).map(|(work, per_sec)| work / per_sec);
+    let secs =
+        move || work.get().zip(work_per_sec.get()).map(|(work, per_sec)| work / (per_sec * workers.get() as f64));
     let told = move || memory.with(|memory| phrase::needs(memory, secs()));
     let much = Memo::new(move |_| memory.with(phrase::much_memory));
     view! {
@@ -173,6 +177,18 @@ fn Fallback(page: Page) -> impl IntoView {
     view! {
         <Show when=move || why.with(Option::is_some)>
             <p class="notice" role="note" data-testid="dataset-fallback">{why}</p>
+        </Show>
+    }
+    .into_any()
+}
+
+/// Said when workers were lost: a run needs none of them.
+#[component]
+fn LostWorkers(page: Page) -> impl IntoView {
+    let told = Memo::new(move |_| page.run.with(|run| phrase::lost_workers(&run.crew)));
+    view! {
+        <Show when=move || told.with(Option::is_some)>
+            <p class="notice" role="note" data-testid="lost-workers">{told}</p>
         </Show>
     }
     .into_any()

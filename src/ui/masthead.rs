@@ -6,11 +6,20 @@ use leptos::prelude::*;
 
 use super::phrase;
 use super::state::Page;
+use crate::protocol::EngineReport;
+use crate::run::State;
+use crate::zoo;
 
 #[component]
 pub fn Masthead(page: Page) -> impl IntoView {
     let engine = Memo::new(move |_| page.run.with(|run| run.engine.clone()));
-    let name = move || engine.with(|engine| engine.as_ref().map_or("finding an engine…".into(), phrase::engine));
+    // Those that compute, and while none does those that the next run asks for.
+    let workers = Memo::new(move |_| match page.run.with(|run| run.state) {
+        State::Training | State::Paused => page.run.with(|run| run.crew.workers),
+        _ => page.spec.with(|spec| zoo::workers(spec.model, spec.workers)),
+    });
+    let named = move |report: &EngineReport| phrase::engine(report, workers.get());
+    let name = move || engine.with(|engine| engine.as_ref().map_or("finding an engine…".into(), named));
     let id = move || engine.with(|engine| engine.as_ref().map_or("", |engine| engine.kind.id()));
     let note = Memo::new(move |_| engine.with(|engine| engine.as_ref().and_then(phrase::engine_note)));
     let software = move || engine.with(|engine| engine.as_ref().is_some_and(|engine| engine.software));

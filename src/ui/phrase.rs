@@ -1,7 +1,7 @@
 //! What the page says about a run, in words and figures. Pure.
 
 use super::worth;
-use crate::protocol::{DatasetReport, EngineKind, EngineReport, Phase, Progress};
+use crate::protocol::{CrewReport, DatasetReport, EngineKind, EngineReport, Phase, Progress};
 use crate::run::{Run, State};
 use crate::spec::DatasetId;
 use crate::zoo::Memory;
@@ -100,14 +100,29 @@ pub fn fraction(run: &Run) -> Option<f64> {
     }
 }
 
-/// The name of an engine.
-pub fn engine(report: &EngineReport) -> String {
+/// The name of an engine, and on the CPU how many workers compute.
+pub fn engine(report: &EngineReport, workers: usize) -> String {
     let kind = match report.kind {
         EngineKind::WebGpu => "WebGPU",
         EngineKind::Gpu => "GPU",
         EngineKind::Cpu => "CPU",
     };
-    if report.adapter.is_empty() { kind.into() } else { format!("{kind} · {}", report.adapter) }
+    let name = if report.adapter.is_empty() { kind.into() } else { format!("{kind} · {}", report.adapter) };
+    match (report.kind, workers) {
+        (EngineKind::Cpu, 1) => format!("{name}, 1 worker"),
+        (EngineKind::Cpu, n) => format!("{name}, {n} workers"),
+        _ => name,
+    }
+}
+
+/// What to know when workers were lost.
+pub fn lost_workers(crew: &CrewReport) -> Option<String> {
+    let who = match crew.lost {
+        0 => return None,
+        1 => "A worker was lost".into(),
+        n => format!("{n} workers were lost"),
+    };
+    Some(format!("{who}: the run goes on without, slower, and to the same result. The next run starts with all again."))
 }
 
 /// What to know about an engine besides its name: why not another, and what makes it slow.
@@ -301,6 +316,14 @@ mod tests {
     }
 
     #[test]
+    fn lost_workers_are_told() {
+        let told = |lost| lost_workers(&CrewReport { workers: 1, lost });
+        assert_eq!(told(0), None);
+        assert!(told(1).unwrap().starts_with("A worker was lost: the run goes on"));
+        assert!(told(2).unwrap().starts_with("2 workers were lost"));
+    }
+
+    #[test]
     fn figures_read_well() {
         assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
@@ -320,10 +343,11 @@ mod tests {
             passed_over: None,
             work_per_sec: None,
         };
-        assert_eq!(engine(&report), "WebGPU · SwiftShader");
+        assert_eq!(engine(&report, 2), "WebGPU · SwiftShader");
         assert!(engine_note(&report).is_some_and(|note| note.contains("CPU engine is faster")));
         let cpu = EngineReport { kind: EngineKind::Cpu, software: false, ..report };
         assert_eq!(engine_note(&cpu), None);
+        assert_eq!([1, 2].map(|n| engine(&cpu, n)), ["CPU · SwiftShader, 1 worker", "CPU · SwiftShader, 2 workers"]);
         let passed_over = Some("there is no adapter".into());
         let note = engine_note(&EngineReport { passed_over, ..cpu });
         assert_eq!(note.as_deref(), Some("WebGPU was not taken: there is no adapter."));

@@ -47,6 +47,7 @@ pub fn Settings(
                 <Number page parameter=Parameter::Seed testid="seed" label="Seed" />
                 <Number page parameter=Parameter::Limit testid="limit" label="Train on first" placeholder="all images" />
                 <Number page parameter=Parameter::TestLimit testid="test-limit" label="Test on first" placeholder="all images" />
+                <Number page parameter=Parameter::Workers testid="workers" label="Workers (CPU engine)" />
                 <div class="field-wide"><Recipe page /></div>
                 <Reset page />
             </fieldset>

@@ -49,7 +49,7 @@ pub struct Page {
 impl Page {
     /// The page as its address describes it, with a worker on its way.
     pub fn open() -> Self {
-        let Address { spec, start, mistakes } = Address::read(browser::parameters());
+        let Address { spec, start, mistakes } = Address::read(browser::parameters(), browser::n_cores());
         let drawing = RwSignal::new(Drawing::default());
         let page = Self {
             run: RwSignal::new(Run::default()),

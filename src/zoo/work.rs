@@ -1,14 +1,23 @@
 //! How much arithmetic a training run takes, counted from the layers alone. Pure; how fast it goes is measured elsewhere.
 
 use super::layers::{Conv, with_inputs};
-use super::{Layer, layers};
-use crate::spec::{DatasetId, SplitId, TrainSpec};
+use super::{Layer, layers, published};
+use crate::spec::{DatasetId, ModelId, SplitId, TrainSpec};
 
 /// A step costs the forward pass, the gradient of each input and the gradient of each weight, each as much.
 const PASSES: f64 = 3.0;
 /// The optimizer reads and writes seven numbers a parameter, which memory delivers in the time of about so many
 /// multiply-adds; measured with Adam on `wide`, where it counts.
 const OPTIMIZER: f64 = 30.0;
+
+/// Workers take turns of a step only while its weights and gradients travel fast: of more numbers than this, 16 MB each way
+/// to every worker, one computes alone. That is `wide`, whose 170 MB would take longer than they save.
+const MOST_SHARED: usize = 4_000_000;
+
+/// How many workers share the steps of a model when so many are asked for.
+pub fn workers(model: ModelId, asked_for: usize) -> usize {
+    if published(model).parameters <= MOST_SHARED { asked_for } else { 1 }
+}
 
 /// Multiply-adds of one image on its way forward.
 pub fn forward_work(layers: &[Layer]) -> f64 {
@@ -43,7 +52,6 @@ pub fn run_work(spec: &TrainSpec) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::ModelId;
 
     #[test]
     fn a_small_network_is_counted_by_hand() {

@@ -49,7 +49,15 @@ impl Cdp {
     /// # Errors
     /// What the browser answers, or that it does not answer within `limit`.
     pub fn call_within(&mut self, method: &str, params: Value, limit: Duration) -> Result<Value> {
-        let id = self.send(None, method, params)?;
+        self.call_in(None, method, params, limit)
+    }
+
+    /// The same of a worker, by its session.
+    ///
+    /// # Errors
+    /// What the browser answers, or that it does not answer within `limit`.
+    pub fn call_in(&mut self, worker: Option<&str>, method: &str, params: Value, limit: Duration) -> Result<Value> {
+        let id = self.send(worker, method, params)?;
         let deadline = Instant::now() + limit;
         loop {
             let message = self.next(deadline).with_context(|| format!("no answer to {method}"))?;
@@ -115,9 +123,11 @@ impl Cdp {
         }
     }
 
-    /// A worker waits until it is told to go on, so that none of its requests is missed.
+    /// A worker waits until it is told to go on, so that none of its requests is missed; so do its own workers.
     fn watch_worker(&mut self, params: &Value) -> Result<()> {
         let session = params["sessionId"].as_str().context("a worker without a session")?;
+        let workers = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
+        self.send(Some(session), "Target.setAutoAttach", workers)?;
         for method in ["Network.enable", "Runtime.enable", "Log.enable", "Runtime.runIfWaitingForDebugger"] {
             self.send(Some(session), method, json!({}))?;
         }

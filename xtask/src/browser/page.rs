@@ -230,6 +230,28 @@ impl Page {
         &self.cdp.seen.errors
     }
 
+    /// Names of the workers that run, those of workers too; the address of one without a name.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn workers(&mut self) -> Result<Vec<String>> {
+        // What arrived before the answer is noted by then.
+        self.evaluate("0")?;
+        Ok(self.cdp.seen.workers.iter().map(|worker| worker.name.clone()).collect())
+    }
+
+    /// Ends the first worker of this name from within, so that nobody is told of it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn end_worker(&mut self, name: &str) -> Result<()> {
+        let worker = self.cdp.seen.workers.iter().find(|worker| worker.name == name);
+        let session = worker.with_context(|| format!("there is no worker called {name}"))?.session.clone();
+        let close = json!({ "expression": "self.close()" });
+        self.cdp.call_in(Some(&session), "Runtime.evaluate", close, CALL_LIMIT)?;
+        Ok(())
+    }
+
     /// Tasks of over 50 ms on the main thread since the page loaded, in milliseconds.
     ///
     /// # Errors

@@ -11,6 +11,17 @@ pub struct Seen {
     pub errors: Vec<String>,
     /// How often a page finished loading.
     pub n_loads: usize,
+    /// Workers that run, those of workers too, in the order in which they started.
+    pub workers: Vec<Worker>,
+}
+
+/// A worker that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Under which the browser is asked about it.
+    pub session: String,
+    /// Its own name; its address when it has none.
+    pub name: String,
 }
 
 impl Seen {
@@ -19,6 +30,8 @@ impl Seen {
         match method {
             "Network.requestWillBeSent" => self.requests.extend(text(&params["request"]["url"])),
             "Page.loadEventFired" => self.n_loads += 1,
+            "Target.attachedToTarget" => self.workers.extend(worker(params)),
+            "Target.detachedFromTarget" => self.workers.retain(|worker| params["sessionId"] != worker.session),
             "Runtime.consoleAPICalled" => self.errors.extend(console_error(params)),
             "Runtime.exceptionThrown" => self.errors.push(exception(&params["exceptionDetails"])),
             "Log.entryAdded" => self.errors.extend(log_error(&params["entry"])),
@@ -26,6 +39,10 @@ impl Seen {
             _ => {}
         }
     }
+}
+
+fn worker(params: &Value) -> Option<Worker> {
+    Some(Worker { session: text(&params["sessionId"])?, name: text(&params["targetInfo"]["title"])? })
 }
 
 /// One line about an exception, as a person reads it on the console.
@@ -78,6 +95,17 @@ mod tests {
         assert_eq!(seen.requests, ["http://127.0.0.1/a"]);
         assert_eq!(seen.n_loads, 1);
         assert_eq!(seen.errors, ["bad 3", "404 (http://x/y)"]);
+    }
+
+    #[test]
+    fn workers_come_and_go() {
+        let mut seen = Seen::default();
+        for (session, name) in [("a", "http://x/loader.js"), ("b", "mate")] {
+            let info = json!({ "sessionId": session, "targetInfo": { "title": name, "type": "worker" } });
+            seen.note("Target.attachedToTarget", &info);
+        }
+        seen.note("Target.detachedFromTarget", &json!({ "sessionId": "a" }));
+        assert_eq!(seen.workers, [Worker { session: "b".into(), name: "mate".into() }]);
     }
 
     #[test]

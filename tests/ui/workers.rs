@@ -1,0 +1,70 @@
+//! Several workers in a real browser: they share a run, one is lost, none is left behind.
+
+use crate::visit::{PATIENTLY, SOON, Visit};
+
+/// Twenty steps that take a while, in two shards each.
+const SHARED: &str =
+    "engine=cpu&dataset=mnist&model=leaky&limit=1280&test_limit=400&epochs=1&batch=64&seed=3&workers=2";
+
+/// Waits until two workers compute: before a run the page tells of those that were asked for.
+fn wait_for_both(visit: &mut Visit) {
+    visit.wait_for_state("training", PATIENTLY);
+    let told = "document.querySelector(\"[data-testid='engine']\").innerText.includes('2 workers')";
+    visit.page.wait_for(told, SOON).unwrap();
+}
+
+#[test]
+fn a_lost_worker_does_not_change_a_run() {
+    let whole = {
+        let mut visit = Visit::new(&format!("{SHARED}&start=1"));
+        visit.wait_for_state("finished", PATIENTLY);
+        assert_eq!(visit.attribute("workers", "value"), "2");
+        visit.assert_clean();
+        (visit.first_losses(), visit.log("data-loss"), visit.log("data-val-loss"))
+    };
+    let mut visit = Visit::new(&format!("{SHARED}&start=1"));
+    wait_for_both(&mut visit);
+    visit.page.end_worker("mate").unwrap();
+    visit.wait_for_state("finished", PATIENTLY);
+    assert!(visit.page.text("lost-workers").unwrap().contains("A worker was lost"));
+    assert_eq!((visit.first_losses(), visit.log("data-loss"), visit.log("data-val-loss")), whole);
+    visit.assert_clean();
+}
+
+#[test]
+fn two_workers_do_what_one_does() {
+    let losses = [1, 2].map(|workers| {
+        // Without BatchNorm; the learning rate as in TEN_STEPS.
+        let query = "engine=cpu&dataset=mnist&model=classic&limit=320&test_limit=32&epochs=1&batch=32&lr=0.0001\
+                     &schedule=constant&start=1";
+        let mut visit = Visit::new(&format!("{query}&workers={workers}"));
+        visit.wait_for_state("finished", PATIENTLY);
+        visit.assert_clean();
+        visit.first_losses()
+    });
+    assert_eq!(losses[0].len(), 10);
+    for (one, two) in losses[0].iter().zip(&losses[1]) {
+        assert!((one - two).abs() < 1e-3 * one, "{losses:?}");
+    }
+}
+
+#[test]
+fn runs_leave_no_workers_behind() {
+    let mut visit = Visit::new(SHARED);
+    visit.wait_for_state("ready", PATIENTLY);
+    assert_eq!(visit.page.workers().unwrap().len(), 1);
+    for _ in 0..3 {
+        visit.page.click("start").unwrap();
+        wait_for_both(&mut visit);
+        visit.page.click("stop").unwrap();
+        visit.wait_for_state("finished", PATIENTLY);
+        let workers = visit.page.workers().unwrap();
+        assert_eq!((workers.len(), &workers[1][..]), (2, "mate"), "{workers:?}");
+    }
+    visit.page.evaluate("document.querySelector(\"[data-testid='engine-choice']\").focus()").unwrap();
+    visit.page.fill("engine-choice", "auto").unwrap();
+    visit.wait_for_state("ready", PATIENTLY);
+    let workers = visit.page.workers().unwrap();
+    assert_eq!(workers.len(), 1, "a new worker begins alone: {workers:?}");
+    visit.assert_clean();
+}
