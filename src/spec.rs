@@ -38,7 +38,7 @@ macro_rules! ids {
 mod augment;
 mod recipe;
 
-pub use augment::Augment;
+pub use augment::{Augment, AugmentError};
 pub use recipe::{OptimizerId, Recipe, Schedule};
 
 use std::fmt;
@@ -184,6 +184,8 @@ pub enum SpecError {
     Dropout(f64),
     #[error("label smoothing must be between 0 and 0.5, not {0}")]
     LabelSmoothing(f64),
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
     #[error("a limit must be at least 1 image; leave it out to use them all")]
     Limit,
 }
@@ -232,6 +234,7 @@ impl TrainSpec {
         if !(0.0..=0.5).contains(&recipe.label_smoothing) {
             return Err(SpecError::LabelSmoothing(recipe.label_smoothing));
         }
+        recipe.augment.check()?;
         if self.train_limit == Some(0) || self.test_limit == Some(0) {
             return Err(SpecError::Limit);
         }
@@ -321,6 +324,8 @@ mod tests {
         assert_eq!(with(|r| r.weight_decay = 1.0), Err(SpecError::WeightDecay(1.0)));
         assert_eq!(with(|r| r.dropout = -0.1), Err(SpecError::Dropout(-0.1)));
         assert_eq!(with(|r| r.label_smoothing = 0.6), Err(SpecError::LabelSmoothing(0.6)));
+        let bent = with(|r| r.augment.rotate = 90.0).map_err(|error| error.to_string());
+        assert_eq!(bent, Err("rotate must be between 0 and 45, not \"90\"".into()));
         assert_eq!(TrainSpec { test_limit: Some(0), ..good }.check(), Err(SpecError::Limit));
     }
 
