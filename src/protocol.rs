@@ -9,7 +9,7 @@ use crate::judge::Judgement;
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Prediction, Pretrained, TrainSpec};
 
 /// Grows whenever a message changes its meaning or its shape.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
 pub const BUILD: &str = env!("INKLING_BUILD");
@@ -81,6 +81,8 @@ pub enum Event {
     Resumed,
     /// The run was ended by a command; its weights stay.
     Stopped,
+    /// The images of the mistakes that the judgement after this event names, in its order.
+    Pictures(Vec<Picture>),
     /// How good the network is on the test images: before [`Event::Finished`], and in answer to [`Command::Judge`].
     Judged(Box<Judgement>),
     /// The run reached its last epoch.
@@ -225,6 +227,15 @@ pub struct EpochReport {
     pub images_per_second: f64,
     /// Training and validation together.
     pub elapsed_secs: f64,
+}
+
+/// An image to be shown. A judgement, which is recorded, only names its images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Which image, counted from 0 in the order of its split.
+    pub index: usize,
+    /// 784 bytes, row by row, 0 is paper and 255 is ink.
+    pub pixels: Vec<u8>,
 }
 
 /// How a run ended.

@@ -2,8 +2,8 @@
 
 use crate::judge::Judgement;
 use crate::protocol::{
-    DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan, RunSummary,
-    StepReport,
+    DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Picture, Progress, RunPlan,
+    RunSummary, StepReport,
 };
 use crate::spec::{ModelId, Prediction};
 
@@ -51,6 +51,8 @@ pub struct Run {
     pub epochs: Vec<EpochReport>,
     /// How good the network is on the test images, when it was last judged.
     pub judgement: Option<Judgement>,
+    /// The images of that judgement's mistakes.
+    pub pictures: Vec<Picture>,
     /// Set when the run reached its last epoch.
     pub summary: Option<RunSummary>,
     /// The network that reads, while it is not one of the run.
@@ -94,6 +96,7 @@ impl Run {
             Event::Paused => self.enter(State::Paused),
             Event::Resumed => self.enter(State::Training),
             Event::Stopped => self.enter(State::Finished),
+            Event::Pictures(pictures) => self.pictures.clone_from(pictures),
             Event::Judged(judgement) => self.judged(judgement),
             Event::Finished(summary) => {
                 self.summary = Some(*summary);
@@ -151,6 +154,7 @@ impl Run {
         self.learned = network.pretrained.is_some();
         self.network = Some(network.clone());
         self.judgement = None;
+        self.pictures.clear();
     }
 
     /// Judging is over; fetching its images may have made the state one of loading.
@@ -193,6 +197,7 @@ impl Run {
         self.steps.clear();
         self.epochs.clear();
         self.judgement = None;
+        self.pictures.clear();
         self.summary = None;
         self.learned = false;
         self.fault = None;

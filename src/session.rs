@@ -4,6 +4,7 @@
 //! time ([`Session::advance`]), so a command is always answered between two steps.
 
 mod course;
+mod judged;
 mod readers;
 
 use std::rc::Rc;
@@ -217,7 +218,7 @@ impl<H: Host> Session<H> {
         self.host.emit(Event::Dataset(Course::new(spec.clone(), dataset.clone(), 0.0).dataset_report(fallback)));
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
         let judgement = course::judge(&dataset.test, spec.test_limit, trainer, &self.host).await?;
-        self.host.emit(Event::Judged(Box::new(judgement)));
+        judged::tell(judgement, &dataset.test, &self.host);
         Ok(())
     }
 

@@ -33,6 +33,7 @@ mod settings;
 
 mod pad;
 mod paper;
+mod picture;
 mod prediction;
 
 mod charts;

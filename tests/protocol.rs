@@ -72,6 +72,7 @@ fn events() -> Vec<Event> {
         Event::Paused,
         Event::Resumed,
         Event::Stopped,
+        Event::Pictures(vec![Picture { index: 3, pixels: vec![0, 255, 7] }]),
         Event::Judged(Box::new(judge.finish())),
         Event::Finished(summary),
         Event::Predicted { version: 4, prediction: Prediction { probabilities: [0.1; 10] } },

@@ -114,7 +114,7 @@ fn transcript(session: &Session<Paper>) -> Vec<String> {
         Event::Finished(_) => vec!["finished".into()],
         Event::Predicted { version, .. } => vec![format!("predicted {version}")],
         Event::Failed(fault) => vec![format!("failed: {}", fault.what)],
-        Event::Progress(_) | Event::Ready { .. } | Event::Elsewhere | Event::Crashed(_) => vec![],
+        Event::Progress(_) | Event::Pictures(_) | Event::Ready { .. } | Event::Elsewhere | Event::Crashed(_) => vec![],
     };
     session.host().events.borrow().iter().flat_map(short).collect()
 }
@@ -196,6 +196,16 @@ fn commands_that_mean_nothing_now_are_quiet() {
     let idle = [Command::Pause, Command::Resume, Command::Step, Command::Stop];
     let session = play(idle.into_iter().map(Say).collect());
     assert_eq!(transcript(&session), ["engine", "using compact"]);
+}
+
+#[test]
+fn the_images_of_mistakes_come_with_the_judgement() {
+    let session = play(vec![Say(Command::Judge(spec()))]);
+    let (run, test) = (run(&session), synthetic::split(synthetic::SEED, 20_000, 20));
+    let named: Vec<_> = run.judgement.unwrap().mistakes.iter().map(|mistake| mistake.index).collect();
+    assert!(named.len() > 2, "an untrained network reads digits: {named:?}");
+    assert_eq!(run.pictures.iter().map(|picture| picture.index).collect::<Vec<_>>(), named);
+    assert!(run.pictures.iter().all(|picture| picture.pixels == test.image(picture.index)));
 }
 
 #[test]

@@ -186,6 +186,18 @@ fn a_run_is_judged() {
     let right: u64 = (0..10).map(|digit| counts[digit * 11]).sum();
     assert_eq!((value * 200.0).round(), right as f64);
 
+    let pictures = "[...document.querySelectorAll(\"[data-testid='mistake']\")].map((item) => {
+        const canvas = item.querySelector('canvas');
+        const [, ...seen] = canvas.getAttribute('aria-label').match(/^Test image ([\\d,]+): a (\\d) read as (\\d) with [\\d.]+ %$/);
+        const told = seen.map((text) => Number(text.replace(',', '')));
+        const ink = canvas.getContext('2d').getImageData(0, 0, 28, 28).data.filter((_, i) => i % 4 === 0);
+        const { index, label, read } = item.dataset;
+        return [told.join() === [index, label, read].join(), ink.reduce((sum, pixel) => sum + pixel, 0)];
+    })";
+    let pictures: Vec<(bool, u64)> = serde_json::from_value(visit.page.evaluate(pictures).unwrap()).unwrap();
+    assert_eq!(pictures.len() as u64, (200 - right).min(25));
+    assert!(pictures.iter().all(|(told, ink)| *told && *ink > 1_000), "{pictures:?}");
+
     visit.page.click("judge").unwrap();
     let judged_again = "document.querySelector(\"[data-testid='test-accuracy']\")?.dataset.value";
     assert_eq!(visit.page.wait_for(judged_again, SOON).unwrap(), value.to_string());

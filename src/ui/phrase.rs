@@ -187,6 +187,12 @@ pub fn percent(fraction: f64) -> String {
     format!("{:.2} %", fraction * 100.0)
 }
 
+/// A probability that may be close to 1: never more certain than it is.
+pub fn sure(probability: f32) -> String {
+    let percent = 100.0 * f64::from(probability);
+    if percent > 99.9 { format!("{:.2} %", percent.min(99.99)) } else { format!("{percent:.1} %") }
+}
+
 /// A time that is left, as a person would say it.
 pub fn time_left(secs: f64) -> String {
     match secs {
@@ -308,6 +314,7 @@ mod tests {
             ["almost done", "42 s left", "10 min left", "2.0 h left"]
         );
         assert_eq!(time_left(f64::INFINITY), "");
+        assert_eq!([sure(0.5), sure(0.9992), sure(0.999_999)], ["50.0 %", "99.92 %", "99.99 %"]);
         assert_eq!([pace(6.84), pace(1234.5)], ["6.8 images/s", "1,235 images/s"]);
     }
 
