@@ -3,7 +3,7 @@
 use crate::judge::Judgement;
 use crate::protocol::{
     DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Picture, Progress, RunPlan,
-    RunSummary, StepReport,
+    RunSummary, SpeedReport, StepReport,
 };
 use crate::spec::{ModelId, Prediction};
 
@@ -61,6 +61,8 @@ pub struct Run {
     pub readers: Vec<ModelId>,
     /// The network at hand was pretrained or has taken at least one step: its answers are more than chance.
     pub learned: bool,
+    /// How fast the engine is, as far as it was measured.
+    pub speed: Option<SpeedReport>,
     /// The newest answer, with the version of its question.
     pub prediction: Option<(u64, Prediction)>,
     pub fault: Option<Fault>,
@@ -102,6 +104,7 @@ impl Run {
                 self.summary = Some(*summary);
                 self.enter(State::Finished);
             }
+            Event::Measured(report) => self.measured(report),
             Event::Predicted { version, prediction } => self.prediction = Some((*version, prediction.clone())),
             Event::Failed(fault) | Event::Crashed(fault) => {
                 self.fault = Some(fault.clone());
@@ -147,6 +150,15 @@ impl Run {
         self.network = None;
         self.readers.clear();
         self.learned = false;
+        self.speed = None;
+    }
+
+    fn measured(&mut self, report: &SpeedReport) {
+        self.speed = Some(report.clone());
+        let measuring = |progress: &Progress| progress.phase == Phase::Measure;
+        if report.over && self.progress.as_ref().is_some_and(measuring) {
+            self.progress = None;
+        }
     }
 
     /// A network that was not trained here takes the place of the one at hand.

@@ -6,6 +6,7 @@
 mod course;
 mod judged;
 mod readers;
+mod speed;
 
 use std::rc::Rc;
 
@@ -14,12 +15,15 @@ use crate::data::{Dataset, dropped, synthetic};
 use crate::engine::{self, Engine};
 use crate::judge;
 use crate::network::Array;
-use crate::protocol::{Command, DatasetReport, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
+use crate::protocol::{
+    Command, DatasetReport, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport,
+};
 use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
 use crate::train::{Checkpoint, Trainer, checkpoint, read_metrics};
 use crate::zoo;
 use course::{Course, Outcome};
 use readers::Readers;
+use speed::Measuring;
 
 /// The world around a session: a worker, a terminal, a test.
 pub trait Host {
@@ -43,6 +47,8 @@ pub struct Session<H: Host> {
     /// The network that answers; the one in training while a run goes on.
     trainer: Option<Trainer>,
     course: Option<Course>,
+    /// Set while the engine's speed is measured; no run goes on then.
+    measuring: Option<Measuring>,
     paused: bool,
     /// Hold again after the next step.
     single: bool,
@@ -61,6 +67,7 @@ impl<H: Host> Session<H> {
             engine: None,
             trainer: None,
             course: None,
+            measuring: None,
             paused: false,
             single: false,
             dataset: None,
@@ -75,7 +82,7 @@ impl<H: Host> Session<H> {
 
     /// Whether [`Session::advance`] has something to do.
     pub fn is_busy(&self) -> bool {
-        self.course.is_some() && !self.paused
+        self.measuring.is_some() || (self.course.is_some() && !self.paused)
     }
 
     /// Answers one command. What fails is told as [`Event::Failed`].
@@ -91,13 +98,19 @@ impl<H: Host> Session<H> {
             Command::Use(model) => self.take_up(model).await,
             Command::Judge(spec) => self.judge(spec).await,
             Command::Files(files) => self.take_files(&files).await,
+            Command::Measure => self.measure().await,
             Command::Together(together) => self.read_together(together).await,
         };
         self.tell(answered);
     }
 
-    /// One step of training or one batch of validation, if a run goes on.
+    /// One step of training or one batch of validation, if a run goes on; a few steps of a measurement, if one does.
     pub async fn advance(&mut self) {
+        if let Some(measuring) = &mut self.measuring {
+            let more = measuring.advance(&self.host).await;
+            self.measuring.take_if(|_| !matches!(more, Ok(true)));
+            return self.tell(more.map(|_| ()));
+        }
         let (Some(course), Some(trainer)) = (&mut self.course, &mut self.trainer) else { return };
         let outcome = course.advance(trainer, &self.host).await;
         let answered = match outcome {
@@ -124,7 +137,7 @@ impl<H: Host> Session<H> {
 
     fn tell(&mut self, answered: Result<(), Fault>) {
         if let Err(fault) = answered {
-            self.course = None;
+            (self.course, self.measuring) = (None, None);
             self.host.emit(Event::Failed(fault));
         }
     }
@@ -289,7 +302,17 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
+    async fn measure(&mut self) -> Result<(), Fault> {
+        self.stop().await?;
+        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
+        self.measuring = Some(Measuring::new(engine.clone()));
+        Ok(())
+    }
+
     async fn stop(&mut self) -> Result<(), Fault> {
+        if let Some(measuring) = self.measuring.take() {
+            self.host.emit(Event::Measured(SpeedReport { over: true, ..measuring.report() }));
+        }
         if let Some(mut course) = self.course.take() {
             self.paused = false;
             course.report_steps(&self.host).await?;

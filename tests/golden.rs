@@ -1,4 +1,4 @@
-//! The five networks against Keras: logits, loss, every gradient, and what three steps of Adam make of every array, from
+//! The five published networks against Keras: logits, loss, every gradient, and what three steps of Adam make of every array, from
 //! the files that `tests/golden/make.py` made once with Keras itself. Our kernels and burn's operations both answer.
 #![cfg(feature = "native")]
 
@@ -211,9 +211,31 @@ fn wide_is_keras_s() {
     // burn's own way needs minutes in this profile; the other four hold it.
 }
 
+/// `sprint` is ours: there the kernels and burn's operations hold one another.
+#[test]
+fn sprint_computes_alike_both_ways() {
+    let device = Device::flex();
+    let batch = Batch::gather(&split(), &(0..N_IMAGES).collect::<Vec<_>>(), &device);
+    let [ours, burns] = [false, true].map(|by_burn| {
+        let trainer = Trainer::new(ModelId::Sprint, 3, &device);
+        let trainer = if by_burn { trainer.by_burn() } else { trainer };
+        let backward = trainer.backward(&batch, &mut batch::random(1, 1, 1));
+        let loss = block_on(read_metrics(vec![backward.tally])).unwrap()[0].0.loss;
+        let gradients = backward.gradients.into_iter().chain(backward.statistics).map(floats);
+        (loss, gradients.map(|values| values.into_iter().map(f64::from).collect()).collect::<Vec<Vec<f64>>>())
+    });
+    assert!((ours.0 - burns.0).abs() < TOLERANCE * burns.0, "{} and {}", ours.0, burns.0);
+    assert_eq!(ours.1.len(), burns.1.len());
+    for (number, (ours, burns)) in ours.1.iter().zip(&burns.1).enumerate() {
+        let apart = relative(ours, burns);
+        assert!(apart < TOLERANCE, "array {number}: {apart:e}");
+    }
+}
+
 #[test]
 fn layer_tables_are_keras_s() {
-    for model in ModelId::ALL {
+    // The last one is ours: Keras knows nothing of it.
+    for model in ModelId::ALL.iter().filter(|model| **model != ModelId::Sprint) {
         let (golden, summary) = (Golden::of(*model), zoo::summary(*model));
         let published: Vec<(String, Vec<usize>, usize)> =
             serde_json::from_value(golden.0["summary"]["layers"].clone()).unwrap();

@@ -13,6 +13,7 @@ const LARGE: u64 = 600_000_000;
 pub fn status(run: &Run) -> String {
     match run.state {
         _ if worth::is_judging(run) => "Judging the network on the test images…".into(),
+        _ if worth::is_measuring(run) => "Measuring how fast this device is…".into(),
         State::Loading => loading(run).into(),
         State::Ready => "Ready to train".into(),
         State::Training => training(run),
@@ -93,7 +94,7 @@ pub fn fraction(run: &Run) -> Option<f64> {
         (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
         (State::Loading, _) => None,
         (State::Training, Some(Progress { phase: Phase::Compile, .. })) => None,
-        (_, Some(Progress { done, total, .. })) if worth::is_judging(run) => {
+        (_, Some(Progress { done, total, .. })) if worth::is_judging(run) || worth::is_measuring(run) => {
             (total > 0).then(|| done as f64 / total as f64)
         }
         _ => Some(run.fraction_done()),
