@@ -24,6 +24,8 @@ pub mod train;
 
 pub mod protocol;
 pub mod run;
+
+pub mod card;
 #[cfg(feature = "engine")]
 pub mod session;
 

@@ -39,6 +39,9 @@ pub enum Command {
     /// [`Event::Dataset`] or [`Event::Failed`]; what was there before stays when it fails. A run in progress is stopped
     /// first.
     Files(Vec<(String, Vec<u8>)>),
+    /// Measure how fast this engine trains. Answered by [`Event::Measured`]; a run in progress is stopped first, and a
+    /// command that would stop a run ends the measuring.
+    Measure,
     /// Read with every pretrained network of another model too, or with the network at hand alone again. Answered by
     /// [`Event::Together`].
     Together(bool),
@@ -83,10 +86,14 @@ pub enum Event {
     Resumed,
     /// The run was ended by a command; its weights stay.
     Stopped,
+    /// The images of the mistakes that the judgement after this event names, in its order.
+    Pictures(Vec<Picture>),
     /// How good the network is on the test images: before [`Event::Finished`], and in answer to [`Command::Judge`].
     Judged(Box<Judgement>),
     /// The run reached its last epoch.
     Finished(RunSummary),
+    /// What [`Command::Measure`] has found so far.
+    Measured(SpeedReport),
     /// The answer to [`Command::Predict`].
     Predicted {
         version: u64,
@@ -162,6 +169,8 @@ pub enum Phase {
     Validate,
     /// Test images read so far, where they are others than those.
     Test,
+    /// How fast the engine is. Counted in thousandths.
+    Measure,
 }
 
 /// How far something has come. `total` is 0 when it is not known.
@@ -243,6 +252,38 @@ pub struct EpochReport {
     pub images_per_second: f64,
     /// Training and validation together.
     pub elapsed_secs: f64,
+}
+
+/// An image to be shown. A judgement, which is recorded, only names its images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Which image, counted from 0 in the order of its split.
+    pub index: usize,
+    /// 784 bytes, row by row, 0 is paper and 255 is ink.
+    pub pixels: Vec<u8>,
+}
+
+/// How fast an engine trains.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SpeedReport {
+    /// One for each network that was measured, the one that takes least first.
+    pub paces: Vec<Pace>,
+    /// Nothing more comes.
+    pub over: bool,
+}
+
+/// How fast an engine trains one network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    pub model: ModelId,
+    /// Images in one step.
+    pub batch: usize,
+    /// Of the first step, which is not part of the pace: WebGPU compiles its shaders in it.
+    pub first_step_secs: f64,
+    /// Steps that the pace was taken from.
+    pub n_steps: usize,
+    /// Median over groups of steps.
+    pub images_per_second: f64,
 }
 
 /// How a run ended.

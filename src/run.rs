@@ -2,8 +2,8 @@
 
 use crate::judge::Judgement;
 use crate::protocol::{
-    CrewReport, DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Progress, RunPlan,
-    RunSummary, StepReport,
+    CrewReport, DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Picture, Progress,
+    RunPlan, RunSummary, SpeedReport, StepReport,
 };
 use crate::spec::{ModelId, Prediction};
 
@@ -53,6 +53,8 @@ pub struct Run {
     pub epochs: Vec<EpochReport>,
     /// How good the network is on the test images, when it was last judged.
     pub judgement: Option<Judgement>,
+    /// The images of that judgement's mistakes.
+    pub pictures: Vec<Picture>,
     /// Set when the run reached its last epoch.
     pub summary: Option<RunSummary>,
     /// The network that reads, while it is not one of the run.
@@ -61,6 +63,8 @@ pub struct Run {
     pub readers: Vec<ModelId>,
     /// The network at hand was pretrained or has taken at least one step: its answers are more than chance.
     pub learned: bool,
+    /// How fast the engine is, as far as it was measured.
+    pub speed: Option<SpeedReport>,
     /// The newest answer, with the version of its question.
     pub prediction: Option<(u64, Prediction)>,
     pub fault: Option<Fault>,
@@ -97,11 +101,13 @@ impl Run {
             Event::Paused => self.enter(State::Paused),
             Event::Resumed => self.enter(State::Training),
             Event::Stopped => self.enter(State::Finished),
+            Event::Pictures(pictures) => self.pictures.clone_from(pictures),
             Event::Judged(judgement) => self.judged(judgement),
             Event::Finished(summary) => {
                 self.summary = Some(*summary);
                 self.enter(State::Finished);
             }
+            Event::Measured(report) => self.measured(report),
             Event::Predicted { version, prediction } => self.prediction = Some((*version, prediction.clone())),
             Event::Failed(fault) | Event::Crashed(fault) => {
                 self.fault = Some(fault.clone());
@@ -148,6 +154,15 @@ impl Run {
         self.crew = CrewReport::default();
         self.readers.clear();
         self.learned = false;
+        self.speed = None;
+    }
+
+    fn measured(&mut self, report: &SpeedReport) {
+        self.speed = Some(report.clone());
+        let measuring = |progress: &Progress| progress.phase == Phase::Measure;
+        if report.over && self.progress.as_ref().is_some_and(measuring) {
+            self.progress = None;
+        }
     }
 
     /// A network that was not trained here takes the place of the one at hand.
@@ -155,6 +170,7 @@ impl Run {
         self.learned = network.pretrained.is_some();
         self.network = Some(network.clone());
         self.judgement = None;
+        self.pictures.clear();
     }
 
     /// Judging is over; fetching its images may have made the state one of loading.
@@ -197,6 +213,7 @@ impl Run {
         self.steps.clear();
         self.epochs.clear();
         self.judgement = None;
+        self.pictures.clear();
         self.summary = None;
         self.learned = false;
         self.fault = None;

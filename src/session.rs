@@ -5,7 +5,9 @@
 
 mod course;
 mod crew;
+mod judged;
 mod readers;
+mod speed;
 
 pub use crew::{Answer, Mate};
 
@@ -16,13 +18,16 @@ use crate::data::{Dataset, dropped, synthetic};
 use crate::engine::{self, Engine};
 use crate::judge;
 use crate::network::Array;
-use crate::protocol::{Command, DatasetReport, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan};
+use crate::protocol::{
+    Command, DatasetReport, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport,
+};
 use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
 use crate::train::{Checkpoint, Trainer, checkpoint, read_metrics};
 use crate::zoo;
 use course::{Course, Outcome};
 use crew::Crew;
 use readers::Readers;
+use speed::Measuring;
 
 /// The world around a session: a worker, a terminal, a test.
 pub trait Host {
@@ -52,6 +57,8 @@ pub struct Session<H: Host> {
     course: Option<Course>,
     /// Who computes.
     crew: Crew,
+    /// Set while the engine's speed is measured; no run goes on then.
+    measuring: Option<Measuring>,
     paused: bool,
     /// Hold again after the next step.
     single: bool,
@@ -71,6 +78,7 @@ impl<H: Host> Session<H> {
             trainer: None,
             course: None,
             crew: Crew::default(),
+            measuring: None,
             paused: false,
             single: false,
             dataset: None,
@@ -85,7 +93,7 @@ impl<H: Host> Session<H> {
 
     /// Whether [`Session::advance`] has something to do.
     pub fn is_busy(&self) -> bool {
-        self.course.is_some() && !self.paused
+        self.measuring.is_some() || (self.course.is_some() && !self.paused)
     }
 
     /// Answers one command. What fails is told as [`Event::Failed`].
@@ -101,13 +109,19 @@ impl<H: Host> Session<H> {
             Command::Use(model) => self.take_up(model).await,
             Command::Judge(spec) => self.judge(spec).await,
             Command::Files(files) => self.take_files(&files).await,
+            Command::Measure => self.measure().await,
             Command::Together(together) => self.read_together(together).await,
         };
         self.tell(answered);
     }
 
-    /// One step of training or one batch of validation, if a run goes on.
+    /// One step of training or one batch of validation, if a run goes on; a few steps of a measurement, if one does.
     pub async fn advance(&mut self) {
+        if let Some(measuring) = &mut self.measuring {
+            let more = measuring.advance(&self.host).await;
+            self.measuring.take_if(|_| !matches!(more, Ok(true)));
+            return self.tell(more.map(|_| ()));
+        }
         let (Some(course), Some(trainer)) = (&mut self.course, &mut self.trainer) else { return };
         let outcome = course.advance(trainer, &mut self.crew, &self.host).await;
         let answered = match outcome {
@@ -134,7 +148,7 @@ impl<H: Host> Session<H> {
 
     fn tell(&mut self, answered: Result<(), Fault>) {
         if let Err(fault) = answered {
-            self.course = None;
+            (self.course, self.measuring) = (None, None);
             self.host.emit(Event::Failed(fault));
         }
     }
@@ -234,7 +248,7 @@ impl<H: Host> Session<H> {
         }
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
         let judgement = course::judge(&dataset.test, spec.test_limit, trainer, &mut self.crew, &self.host).await?;
-        self.host.emit(Event::Judged(Box::new(judgement)));
+        judged::tell(judgement, &dataset.test, &self.host);
         Ok(())
     }
 
@@ -313,7 +327,17 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
+    async fn measure(&mut self) -> Result<(), Fault> {
+        self.stop().await?;
+        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
+        self.measuring = Some(Measuring::new(engine.clone()));
+        Ok(())
+    }
+
     async fn stop(&mut self) -> Result<(), Fault> {
+        if let Some(measuring) = self.measuring.take() {
+            self.host.emit(Event::Measured(SpeedReport { over: true, ..measuring.report() }));
+        }
         if let Some(mut course) = self.course.take() {
             self.paused = false;
             course.report_steps(&self.host).await?;

@@ -5,8 +5,10 @@
 
 // Pure: what there is to say and to keep.
 pub mod address;
+pub mod agent;
 pub mod drawing;
 pub mod figure;
+pub mod goal;
 pub mod own;
 pub mod phrase;
 pub mod question;
@@ -16,6 +18,7 @@ pub mod worth;
 // The page's heart, and its lines to the worker and to the browser.
 mod browser;
 mod client;
+mod share;
 mod state;
 
 // Views, in the order in which they appear.
@@ -30,9 +33,11 @@ mod files;
 mod network;
 mod recipe;
 mod settings;
+mod sprint;
 
 mod pad;
 mod paper;
+mod picture;
 mod prediction;
 
 mod charts;
@@ -41,3 +46,5 @@ mod log;
 mod confusion;
 mod judgement;
 mod mistakes;
+
+mod speed;

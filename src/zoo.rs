@@ -6,6 +6,7 @@ mod layers;
 mod leaky;
 mod memory;
 mod published;
+mod sprint;
 mod strided;
 mod summary;
 mod wide;
@@ -15,7 +16,7 @@ pub use layers::{Conv, Layer, Padding, Shape, with_inputs};
 pub use memory::{Memory, memory};
 pub use published::{Published, published};
 pub use summary::{LayerRow, Summary, names};
-pub use work::{forward_work, run_work, step_work, workers};
+pub use work::{forward_work, run_work, step_work, training_work, workers};
 
 use crate::spec::ModelId;
 
@@ -27,6 +28,7 @@ pub fn layers(model: ModelId) -> Vec<Layer> {
         ModelId::Leaky => leaky::layers(),
         ModelId::Classic => classic::layers(),
         ModelId::Wide => wide::layers(),
+        ModelId::Sprint => sprint::layers(),
     }
 }
 

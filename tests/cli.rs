@@ -56,6 +56,19 @@ fn json_lines(output: &Output) -> Vec<Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+#[test]
+fn speed_prints_a_card() {
+    let folder = workplace();
+    let output = run(folder.path(), "speed --engine cpu");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let card = stdout(&output);
+    let lines: Vec<_> = card.lines().collect();
+    assert!(lines[0].starts_with("Inkling speed card, 20") && lines[1].starts_with("CPU: "), "{card}");
+    let compact = lines.iter().find(|line| line.starts_with("compact ")).unwrap();
+    let figures: Vec<f64> = compact.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    assert!(figures.len() == 3 && figures.iter().all(|figure| *figure > 0.0), "{card}");
+}
+
 const TRAIN: &str = "train --model compact --dataset ./digits --engine cpu --epochs 2 --batch 32";
 
 #[test]

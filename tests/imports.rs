@@ -48,6 +48,7 @@ const ROOMS: &[Room] = &[
     Room { name: "engine", rooms: &["spec", "protocol", "data", "zoo", "train"], crates: &["burn", "inkling_kernels"] },
     Room { name: "engine/adapter", rooms: &["spec", "protocol"], crates: &["burn", "js_sys", "wasm_bindgen"] },
     Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },
+    Room { name: "card", rooms: &["spec", "protocol", "zoo"], crates: &[] },
     Room { name: "run", rooms: &["spec", "judge", "protocol"], crates: &[] },
     Room {
         name: "session",
@@ -59,14 +60,14 @@ const ROOMS: &[Room] = &[
     Room {
         name: "cli",
         rooms: &[
-            "spec", "judge", "receipt", "protocol", "run", "data", "zoo", "network", "train", "engine", "session",
-            "files",
+            "spec", "judge", "receipt", "protocol", "run", "card", "data", "zoo", "network", "train", "engine",
+            "session", "files",
         ],
         crates: &["burn", "clap", "indicatif"],
     },
     Room {
         name: "ui",
-        rooms: &["spec", "zoo", "judge", "protocol", "run", "plot", "ink"],
+        rooms: &["spec", "zoo", "judge", "protocol", "run", "card", "plot", "ink"],
         crates: &["leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen"],
     },
 ];

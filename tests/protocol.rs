@@ -20,6 +20,7 @@ fn commands() -> Vec<Command> {
         Command::Use(ModelId::Wide),
         Command::Judge(TrainSpec::of(ModelId::Strided)),
         Command::Files(vec![("train-images.gz".into(), vec![0x1f, 0x8b, 0]), ("labels".into(), vec![])]),
+        Command::Measure,
         Command::Together(true),
         Command::Predict { version: u64::MAX, pixels: (0..784).map(|i| i as u8).collect() },
     ]
@@ -55,6 +56,8 @@ fn events() -> Vec<Event> {
     let summary = RunSummary { test_images: 10_000, test_errors: 61, test: metrics(), best, elapsed_secs: 99.0 };
     let mut judge = Judge::default();
     judge.add(3, 7, &Prediction { probabilities: [0.1; 10] });
+    let pace =
+        Pace { model: ModelId::Strided, batch: 128, first_step_secs: 0.5, n_steps: 31, images_per_second: 1225.0 };
     let pretrained = Some(Pretrained { test_accuracy: 0.995, test_images: 10_000, epochs: 20 });
     vec![
         Event::Ready { protocol: VERSION, build: BUILD.into() },
@@ -73,8 +76,10 @@ fn events() -> Vec<Event> {
         Event::Paused,
         Event::Resumed,
         Event::Stopped,
+        Event::Pictures(vec![Picture { index: 3, pixels: vec![0, 255, 7] }]),
         Event::Judged(Box::new(judge.finish())),
         Event::Finished(summary),
+        Event::Measured(SpeedReport { paces: vec![pace], over: true }),
         Event::Predicted { version: 4, prediction: Prediction { probabilities: [0.1; 10] } },
         Event::Failed(Fault::new("what", "remedy")),
         Event::Crashed(Fault::new("what", "remedy")),

@@ -18,6 +18,8 @@ use pollster::block_on;
 struct Paper {
     events: RefCell<Vec<Event>>,
     ticks: Cell<f64>,
+    /// Of the clock, if not 0.05.
+    tick_secs: Option<f64>,
     /// Seeds of further models that came with it.
     shipped: BTreeMap<&'static str, u64>,
     /// How often weights were brought.
@@ -30,7 +32,7 @@ impl Host for Paper {
     }
 
     fn now_secs(&self) -> f64 {
-        self.ticks.set(self.ticks.get() + 0.05);
+        self.ticks.set(self.ticks.get() + self.tick_secs.unwrap_or(0.05));
         self.ticks.get()
     }
 
@@ -115,7 +117,11 @@ fn transcript(session: &Session<Paper>) -> Vec<String> {
         Event::Predicted { version, .. } => vec![format!("predicted {version}")],
         Event::Failed(fault) => vec![format!("failed: {}", fault.what)],
         Event::Crew(crew) => vec![format!("{} workers, {} lost", crew.workers, crew.lost)],
-        Event::Progress(_) | Event::Ready { .. } | Event::Elsewhere | Event::Crashed(_) => vec![],
+        Event::Measured(speed) => {
+            let over = if speed.over { ", over" } else { "" };
+            vec![format!("measured {}{over}", speed.paces.len())]
+        }
+        Event::Progress(_) | Event::Pictures(_) | Event::Ready { .. } | Event::Elsewhere | Event::Crashed(_) => vec![],
     };
     session.host().events.borrow().iter().flat_map(short).collect()
 }
@@ -197,6 +203,66 @@ fn commands_that_mean_nothing_now_are_quiet() {
     let idle = [Command::Pause, Command::Resume, Command::Step, Command::Stop];
     let session = play(idle.into_iter().map(Say).collect());
     assert_eq!(transcript(&session), ["engine", "using compact"]);
+}
+
+#[test]
+fn the_images_of_mistakes_come_with_the_judgement() {
+    let session = play(vec![Say(Command::Judge(spec()))]);
+    let (run, test) = (run(&session), synthetic::split(synthetic::SEED, 20_000, 20));
+    let named: Vec<_> = run.judgement.unwrap().mistakes.iter().map(|mistake| mistake.index).collect();
+    assert!(named.len() > 2, "an untrained network reads digits: {named:?}");
+    assert_eq!(run.pictures.iter().map(|picture| picture.index).collect::<Vec<_>>(), named);
+    assert!(run.pictures.iter().all(|picture| picture.pixels == test.image(picture.index)));
+}
+
+/// Of the clock of a measurement, so that it takes few steps.
+fn ticking(tick_secs: f64) -> Paper {
+    Paper { tick_secs: Some(tick_secs), ..Paper::default() }
+}
+
+#[test]
+fn the_engine_is_measured_in_pieces_and_the_network_at_hand_stays() {
+    let session =
+        play_in(ticking(0.7), vec![predict(1), Say(Command::Measure), Work(2), predict(2), Work(50), predict(3)]);
+    let said = ["predicted 1", "predicted 2", "measured 1", "measured 2", "measured 3, over", "predicted 3"];
+    assert_eq!(transcript(&session)[2..], said);
+    assert!(!session.is_busy());
+    let run = run(&session);
+    let paces = run.speed.unwrap().paces;
+    assert_eq!(paces.iter().map(|pace| pace.model.id()).collect::<Vec<_>>(), ["compact", "strided", "classic"]);
+    for pace in &paces {
+        assert!((pace.first_step_secs - 0.7).abs() < 1e-9 && pace.n_steps == 5, "{pace:?}");
+        assert!((pace.images_per_second - 128.0 / 0.7).abs() < 1e-6, "{pace:?}");
+    }
+    assert_eq!((run.state, run.progress), (State::Ready, None));
+    let events = session.host().events.borrow();
+    let answers: Vec<_> = events.iter().filter_map(answer).collect();
+    assert!(answers.len() == 3 && answers.iter().all(|prediction| *prediction == answers[0]));
+}
+
+#[test]
+fn a_slow_engine_is_spared_the_larger_networks() {
+    let session = play_in(ticking(10.0), vec![Say(Command::Measure), Work(50)]);
+    assert_eq!(transcript(&session)[2..], ["measured 1, over"]);
+    assert_eq!(run(&session).speed.unwrap().paces[0].n_steps, 2);
+}
+
+fn answer(event: &Event) -> Option<Prediction> {
+    if let Event::Predicted { prediction, .. } = event { Some(prediction.clone()) } else { None }
+}
+
+#[test]
+fn a_run_ends_for_a_measurement_and_a_measurement_for_a_run() {
+    let session = play(vec![
+        Say(Command::Start(spec())),
+        Work(1),
+        Say(Command::Measure),
+        Work(1),
+        Say(Command::Start(spec())),
+        Work(1),
+    ]);
+    let rest = ["step 1", "stopped", "measured 0, over", "dataset 90", "started 3", "step 1"];
+    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
 }
 
 #[test]

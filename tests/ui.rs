@@ -188,6 +188,18 @@ fn a_run_is_judged() {
     let right: u64 = (0..10).map(|digit| counts[digit * 11]).sum();
     assert_eq!((value * 200.0).round(), right as f64);
 
+    let pictures = "[...document.querySelectorAll(\"[data-testid='mistake']\")].map((item) => {
+        const canvas = item.querySelector('canvas');
+        const [, ...seen] = canvas.getAttribute('aria-label').match(/^Test image ([\\d,]+): a (\\d) read as (\\d) with [\\d.]+ %$/);
+        const told = seen.map((text) => Number(text.replace(',', '')));
+        const ink = canvas.getContext('2d').getImageData(0, 0, 28, 28).data.filter((_, i) => i % 4 === 0);
+        const { index, label, read } = item.dataset;
+        return [told.join() === [index, label, read].join(), ink.reduce((sum, pixel) => sum + pixel, 0)];
+    })";
+    let pictures: Vec<(bool, u64)> = serde_json::from_value(visit.page.evaluate(pictures).unwrap()).unwrap();
+    assert_eq!(pictures.len() as u64, (200 - right).min(25));
+    assert!(pictures.iter().all(|(told, ink)| *told && *ink > 1_000), "{pictures:?}");
+
     visit.page.click("judge").unwrap();
     let judged_again = "document.querySelector(\"[data-testid='test-accuracy']\")?.dataset.value";
     assert_eq!(visit.page.wait_for(judged_again, SOON).unwrap(), value.to_string());
@@ -349,6 +361,49 @@ fn webgpu_is_commanded_and_reads_the_pad() {
     visit.page.click("start").unwrap();
     visit.wait_past_step(0, PATIENTLY);
     command_run(&mut visit);
+    visit.assert_clean();
+}
+
+/// The button fills the settings, and what it promised is told as it came out.
+#[test]
+fn a_sprint_reaches_its_goal() {
+    let mut visit = Visit::new("engine=cpu&model=classic&epochs=9");
+    visit.wait_for_state("ready", PATIENTLY);
+    let label = visit.page.text("sprint").unwrap();
+    assert!(label.starts_with("99 % in about ") && label.ends_with(" s"), "{label}");
+    visit.page.click("sprint").unwrap();
+    visit.wait_for_state("finished", PATIENTLY);
+    let address = visit.page.evaluate("location.search").unwrap();
+    assert!(address.as_str().unwrap().contains("model=sprint&split=published&epochs=1"), "{address}");
+    let told = visit.page.text("sprint-result").unwrap();
+    let (reached, rest) = told.split_once(" % in ").unwrap();
+    assert!(reached.parse::<f64>().unwrap() >= 99.0 && rest.ends_with(" s on this device."), "{told}");
+    visit.assert_clean();
+}
+
+/// The card is measured, shown, copied or offered to be, and drawn.
+#[test]
+fn the_speed_of_the_device_is_measured() {
+    let mut visit = Visit::new("engine=cpu");
+    visit.wait_for_state("ready", PATIENTLY);
+    visit.page.wait_for("document.querySelector(\"[data-testid='speed-card']\") && [1]", SOON).unwrap();
+    visit.page.click("speed-card").unwrap();
+    visit.page.click("measure").unwrap();
+    let over = "document.querySelector(\"[data-testid='speed-result']\")?.dataset.over === 'true'";
+    visit.page.wait_for(over, PATIENTLY).unwrap();
+    let rows = "[...document.querySelectorAll(\"[data-testid='speed-row']\")]
+        .map((row) => [row.dataset.model, Number(row.dataset.imagesPerSecond)])";
+    let rows: Vec<(String, f64)> = serde_json::from_value(visit.page.evaluate(rows).unwrap()).unwrap();
+    assert_eq!(rows[0].0, "compact");
+    assert!(rows.iter().all(|(_, pace)| *pace > 1.0), "{rows:?}");
+    assert_eq!(visit.attribute("status", "data-state"), "ready");
+    let card = visit.page.text("speed-result").unwrap();
+    assert!(card.contains("CPU") && card.contains("Chrome"), "{card}");
+    for (button, done) in [("copy-speed", "/Copied|copy it here/"), ("save-speed", "/Saved/")] {
+        visit.page.click(button).unwrap();
+        let told = format!("{done}.test(document.querySelector(\"[data-testid='speed-told']\").innerText)");
+        visit.page.wait_for(&told, SOON).unwrap();
+    }
     visit.assert_clean();
 }
 

@@ -68,14 +68,14 @@ pub async fn train(spec: TrainSpec, out: &Path, reporter: Reporter) -> Result<Op
 }
 
 fn spec(args: &TrainArgs) -> Result<TrainSpec> {
-    let own = TrainSpec::of(args.model);
-    let start = match Recipe::published(args.model) {
+    let own = if args.sprint { TrainSpec::sprint() } else { TrainSpec::of(args.model) };
+    let start = match Recipe::published(own.model) {
         Some(recipe) if args.published => recipe,
-        None if args.published => bail!("no recipe was published for {}; leave --published out", args.model),
+        None if args.published => bail!("no recipe was published for {}; leave --published out", own.model),
         _ => own.recipe,
     };
     Ok(TrainSpec {
-        model: args.model,
+        model: own.model,
         dataset: args.dataset.clone(),
         split: args.split.unwrap_or(own.split),
         engine: args.engine.engine,

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::Host;
 use super::crew::Crew;
+use super::{Host, judged};
 use crate::data::batch::{self, Gathered};
 use crate::data::{Dataset, Split};
 use crate::judge::{Judge, Judgement};
@@ -247,7 +247,7 @@ impl Course {
     fn finish(&self, judgement: Judgement, host: &impl Host) {
         let (test_images, test_errors) = (judgement.n_images, judgement.n_errors);
         let test = Metrics { loss: judgement.loss, accuracy: judgement.accuracy };
-        host.emit(Event::Judged(Box::new(judgement)));
+        judged::tell(judgement, &self.dataset.test, host);
         host.emit(Event::Finished(RunSummary {
             test_images,
             test_errors,

@@ -36,6 +36,25 @@ impl Augment {
     const KINDS: [(&'static str, f32); 5] =
         [("shift", 8.0), ("rotate", 45.0), ("scale", 0.5), ("shear", 0.6), ("elastic", 4.0)];
 
+    /// Holds every strength to its bounds.
+    ///
+    /// # Errors
+    /// The first strength that is not within them.
+    pub fn check(&self) -> Result<(), AugmentError> {
+        let wrong = (0..Self::KINDS.len()).zip(self.strengths()).find(|(kind, given)| !Self::allows(*kind, *given));
+        wrong.map_or(Ok(()), |(kind, given)| Err(Self::refusal(kind, given.to_string())))
+    }
+
+    /// Whether a kind may be so strong; what is not a number may not.
+    fn allows(kind: usize, strength: f32) -> bool {
+        (0.0..=Self::KINDS[kind].1).contains(&strength)
+    }
+
+    fn refusal(kind: usize, given: String) -> AugmentError {
+        let (name, max) = Self::KINDS[kind];
+        AugmentError::Strength { name, max, given }
+    }
+
     /// Whether images stay as they are.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
@@ -77,10 +96,8 @@ impl FromStr for Augment {
             let (name, strength) = part.split_once('=').ok_or_else(|| AugmentError::Form(given.into()))?;
             let kind = Self::KINDS.iter().position(|(known, _)| *known == name.trim());
             let kind = kind.ok_or_else(|| AugmentError::Name(name.trim().into()))?;
-            let (name, max) = Self::KINDS[kind];
-            let valid = strength.trim().parse::<f32>().ok().filter(|strength| (0.0..=max).contains(strength));
-            *augment.strength_mut(kind) =
-                valid.ok_or_else(|| AugmentError::Strength { name, max, given: strength.trim().into() })?;
+            let allowed = strength.trim().parse().ok().filter(|strength| Self::allows(kind, *strength));
+            *augment.strength_mut(kind) = allowed.ok_or_else(|| Self::refusal(kind, strength.trim().into()))?;
         }
         Ok(augment)
     }
@@ -97,6 +114,16 @@ mod tests {
         assert_eq!(both.to_string().parse(), Ok(both));
         assert_eq!("none".parse(), Ok(Augment::default()));
         assert_eq!(Augment::default().to_string(), "none");
+    }
+
+    #[test]
+    fn strengths_that_no_text_gave_are_held_to_the_same_bounds() {
+        let with = |elastic| Augment { shift: 8.0, rotate: 45.0, scale: 0.5, shear: 0.6, elastic };
+        assert_eq!(with(4.0).check(), Ok(()));
+        for elastic in [4.5, -0.5, f32::INFINITY, f32::NAN] {
+            let refused = AugmentError::Strength { name: "elastic", max: 4.0, given: elastic.to_string() };
+            assert_eq!(with(elastic).check(), Err(refused));
+        }
     }
 
     #[test]

@@ -192,6 +192,7 @@ impl Address {
         let mut address = Self::default();
         address.spec.workers = n_cores.clamp(1, TrainSpec::MAX_WORKERS);
         let given: Vec<_> = parameters.into_iter().collect();
+        given.iter().filter(|(name, _)| name == "sprint").for_each(|(_, value)| address.read_sprint(value));
         for parameter in Parameter::ALL {
             let values = given.iter().filter(|(name, _)| name == parameter.name());
             values.for_each(|(_, value)| address.read_setting(parameter, value));
@@ -209,6 +210,15 @@ impl Address {
                 let kept = if kept.is_empty() { "all images".into() } else { kept };
                 self.mistakes.push(format!("{}={value} in the address: {message}. Using {kept}.", parameter.name()));
             }
+        }
+    }
+
+    /// Ordinary settings, which the others in the address may change.
+    fn read_sprint(&mut self, value: &str) {
+        match value {
+            "1" => self.spec = TrainSpec::sprint(),
+            "0" | "" => {}
+            _ => self.mistakes.push(format!("sprint={value} in the address: write sprint=1 for the way to 99 %.")),
         }
     }
 
@@ -317,6 +327,15 @@ mod tests {
         let small = Parameter::Model.with(&expected, "classic").unwrap();
         assert_eq!(small.recipe.epochs, 3, "the same model changes nothing");
         assert_eq!(by_own_recipe(&expected), TrainSpec::of(ModelId::Classic));
+    }
+
+    #[test]
+    fn a_sprint_becomes_ordinary_settings() {
+        let address = read("seed=4&sprint=1&start=1&engine=cpu");
+        let sprint = TrainSpec { seed: 4, engine: EngineChoice::Cpu, ..TrainSpec::sprint() };
+        assert_eq!(address, Address { spec: sprint.clone(), start: true, mistakes: vec![] });
+        assert_eq!(read(&query(&sprint)[1..]).spec, sprint);
+        assert!(read("sprint=fast").mistakes[0].contains("sprint=1"));
     }
 
     #[test]

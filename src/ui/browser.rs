@@ -5,6 +5,8 @@
 use gloo::utils::window;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::agent;
+
 /// Remembers, for as long as the tab lives, for which worker the page was reloaded.
 const RELOADED_FOR: &str = "inkling-reloaded-for";
 
@@ -24,6 +26,17 @@ pub fn parameters() -> Vec<(String, String)> {
 /// Cores that the browser tells of, at least one.
 pub fn n_cores() -> usize {
     (window().navigator().hardware_concurrency() as usize).max(1)
+}
+
+/// Which browser this is, and on what system.
+pub fn name() -> String {
+    agent::name(&window().navigator().user_agent().unwrap_or_default())
+}
+
+/// The day, in UTC, as `2026-01-31`.
+pub fn today() -> String {
+    let now: String = js_sys::Date::new_0().to_iso_string().into();
+    now.split('T').next().unwrap_or_default().into()
 }
 
 /// Puts settings into the address bar without a new entry in the history.

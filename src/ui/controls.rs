@@ -7,6 +7,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use super::phrase;
+use super::sprint::Sprint;
 use super::state::Page;
 use crate::run::{Run, State};
 use crate::zoo::{self, Memory};
@@ -16,6 +17,7 @@ pub fn Controls(page: Page) -> impl IntoView {
     view! {
         <div class="controls">
             <Buttons page />
+            <Sprint page />
             <Needs page />
             <Status page />
             <Meter page />

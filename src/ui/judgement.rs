@@ -54,6 +54,8 @@ fn Head(page: Page, judged: Signal<bool>) -> impl IntoView {
 #[component]
 fn Report(page: Page, judgement: judge::Judgement) -> impl IntoView {
     let nothing_wrong = judgement.mistakes.is_empty();
+    // They came ahead of the judgement.
+    let pictures = page.run.with_untracked(|run| run.pictures.clone());
     view! {
         <div class="report">
             <div class="report-part">
@@ -63,7 +65,7 @@ fn Report(page: Page, judgement: judge::Judgement) -> impl IntoView {
             <div class="report-part"><Confusion confusion=judgement.confusion /></div>
             <div class="report-part"><ByDigit judgement=judgement.clone() /></div>
             <div class="report-part"><Believed calibration=judgement.calibration /></div>
-            <div class="report-part report-mistakes" hidden=nothing_wrong><Mistakes mistakes=judgement.mistakes /></div>
+            <div class="report-part report-mistakes" hidden=nothing_wrong><Mistakes mistakes=judgement.mistakes pictures /></div>
         </div>
     }
     .into_any()

@@ -18,6 +18,7 @@ use super::network::Network;
 use super::pad::Pad;
 use super::prediction::{Ensemble, NetworkInput, Probabilities, Reader, Verdict};
 use super::settings::Settings;
+use super::speed::Speed;
 use super::state::Page;
 use super::trouble::Trouble;
 
@@ -68,6 +69,7 @@ fn Whole() -> impl IntoView {
                 <Later turn=4><Log page /></Later>
             </section>
             <Later turn=5><Judgement page /></Later>
+            <Later turn=6><Speed page /></Later>
         </main>
         <DropZone page />
     }

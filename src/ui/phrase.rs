@@ -13,6 +13,7 @@ const LARGE: u64 = 600_000_000;
 pub fn status(run: &Run) -> String {
     match run.state {
         _ if worth::is_judging(run) => "Judging the network on the test images…".into(),
+        _ if worth::is_measuring(run) => "Measuring how fast this device is…".into(),
         State::Loading => loading(run).into(),
         State::Ready => "Ready to train".into(),
         State::Training => training(run),
@@ -93,7 +94,7 @@ pub fn fraction(run: &Run) -> Option<f64> {
         (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
         (State::Loading, _) => None,
         (State::Training, Some(Progress { phase: Phase::Compile, .. })) => None,
-        (_, Some(Progress { done, total, .. })) if worth::is_judging(run) => {
+        (_, Some(Progress { done, total, .. })) if worth::is_judging(run) || worth::is_measuring(run) => {
             (total > 0).then(|| done as f64 / total as f64)
         }
         _ => Some(run.fraction_done()),
@@ -200,6 +201,12 @@ pub fn count(n: u64) -> String {
 /// A fraction in percent, with two decimals.
 pub fn percent(fraction: f64) -> String {
     format!("{:.2} %", fraction * 100.0)
+}
+
+/// A probability that may be close to 1: never more certain than it is.
+pub fn sure(probability: f32) -> String {
+    let percent = 100.0 * f64::from(probability);
+    if percent > 99.9 { format!("{:.2} %", percent.min(99.99)) } else { format!("{percent:.1} %") }
 }
 
 /// A time that is left, as a person would say it.
@@ -331,6 +338,7 @@ mod tests {
             ["almost done", "42 s left", "10 min left", "2.0 h left"]
         );
         assert_eq!(time_left(f64::INFINITY), "");
+        assert_eq!([sure(0.5), sure(0.9992), sure(0.999_999)], ["50.0 %", "99.92 %", "99.99 %"]);
         assert_eq!([pace(6.84), pace(1234.5)], ["6.8 images/s", "1,235 images/s"]);
     }
 

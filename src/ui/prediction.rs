@@ -6,9 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use leptos::html;
 use leptos::prelude::*;
-use wasm_bindgen::{Clamped, JsCast};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
+use super::picture::paint;
 use super::state::Page;
 use super::worth;
 use crate::run::Run;
@@ -104,15 +103,4 @@ pub fn NetworkInput(page: Page) -> impl IntoView {
         </figure>
     }
     .into_any()
-}
-
-fn paint(canvas: &HtmlCanvasElement, pixels: &[u8; IMAGE_PIXELS]) {
-    let rgba: Vec<u8> = pixels.iter().flat_map(|&ink| [ink, ink, ink, 255]).collect();
-    let side = IMAGE_SIDE as u32;
-    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), side, side);
-    let context = canvas.get_context("2d").ok().flatten().and_then(|it| it.dyn_into::<CanvasRenderingContext2d>().ok());
-    if let (Ok(image), Some(context)) = (image, context) {
-        // Fails only for images of no size.
-        let _ = context.put_image_data(&image, 0.0, 0.0);
-    }
 }

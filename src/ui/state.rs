@@ -110,6 +110,22 @@ impl Page {
         self.send(Command::Judge(spec));
     }
 
+    /// Measures how fast the engine that is open trains.
+    pub fn measure(self) {
+        // Until the session answers, so that a second press does not begin anew.
+        self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Measure, done: 0, total: 0 })));
+        self.send(Command::Measure);
+    }
+
+    /// Trains the quickest network that reads 99 % of the test images rightly, from the seed that is chosen.
+    pub fn sprint(self) {
+        let TrainSpec { engine, seed, .. } = self.spec.get_untracked();
+        self.adopt(TrainSpec { engine, seed, ..TrainSpec::sprint() });
+        // The fields that were wrong hold the sprint's values now.
+        self.invalid.set(Vec::new());
+        self.start();
+    }
+
     /// Has the other networks read the pad too, or not any more.
     pub fn read_together(self, together: bool) {
         self.together.set(together);

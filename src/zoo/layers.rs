@@ -81,7 +81,7 @@ impl Conv {
     }
 }
 
-/// One layer. Sequences of these are all five networks.
+/// One layer. Sequences of these are all networks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layer {
     /// Subtracts a constant mean and divides by a constant deviation.

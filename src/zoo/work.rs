@@ -21,12 +21,22 @@ pub fn workers(model: ModelId, asked_for: usize) -> usize {
 
 /// Multiply-adds of one image on its way forward.
 pub fn forward_work(layers: &[Layer]) -> f64 {
-    let of_layer = |(layer, input): (Layer, super::Shape)| match layer {
+    by_layer(layers).sum()
+}
+
+/// Multiply-adds of one image in training, forth and back: all passes through all layers, but for the gradient of the
+/// image itself, which nobody needs.
+pub fn training_work(layers: &[Layer]) -> f64 {
+    PASSES * forward_work(layers) - by_layer(layers).find(|work| *work > 0.0).unwrap_or(0.0)
+}
+
+/// Multiply-adds of one image forward, layer by layer.
+fn by_layer(layers: &[Layer]) -> impl Iterator<Item = f64> {
+    with_inputs(layers).map(|(layer, input)| match layer {
         Layer::Conv(Conv { kernel, .. }) => (layer.output(input).size() * input.channels * kernel * kernel) as f64,
         Layer::Dense(units) => (units * input.size()) as f64,
         _ => 0.0,
-    };
-    with_inputs(layers).map(of_layer).sum()
+    })
 }
 
 /// Multiply-adds of a training step with so many images.
@@ -36,17 +46,20 @@ pub fn step_work(layers: &[Layer], batch: usize) -> f64 {
     PASSES * batch as f64 * forward_work(layers) + OPTIMIZER * parameters as f64
 }
 
-/// Multiply-adds of all steps of a run; `None` when it is not known how many images there will be.
+/// Multiply-adds of all steps of a run and of judging every epoch; `None` when it is not known how many images there will be.
 pub fn run_work(spec: &TrainSpec) -> Option<f64> {
-    let n_images = match (&spec.dataset, spec.split) {
-        (DatasetId::Mnist, SplitId::Published) => 60_000,
-        (DatasetId::Mnist, SplitId::Kaggle) => 37_800,
-        (DatasetId::Synthetic, SplitId::Published) => 20_000,
+    let (n_images, n_judged) = match (&spec.dataset, spec.split) {
+        (DatasetId::Mnist, SplitId::Published) => (60_000, 10_000),
+        (DatasetId::Mnist, SplitId::Kaggle) => (37_800, 4_200),
+        (DatasetId::Synthetic, SplitId::Published) => (20_000, 2_000),
         _ => return None,
     };
     let n_images = n_images.min(spec.train_limit.unwrap_or(usize::MAX));
     let n_steps = n_images.div_ceil(spec.recipe.batch) * spec.recipe.epochs;
-    Some(n_steps as f64 * step_work(&layers(spec.model), spec.recipe.batch.min(n_images)))
+    let layers = layers(spec.model);
+    let judged = (n_judged.min(spec.test_limit.unwrap_or(usize::MAX)) * spec.recipe.epochs) as f64;
+    let training = n_steps as f64 * step_work(&layers, spec.recipe.batch.min(n_images));
+    Some(training + judged * forward_work(&layers))
 }
 
 #[cfg(test)]
@@ -65,9 +78,10 @@ mod tests {
     #[test]
     fn a_limit_makes_a_run_shorter() {
         let whole = TrainSpec::of(ModelId::Compact);
-        let part = TrainSpec { train_limit: Some(1280), ..whole.clone() };
-        let (whole, part) = (run_work(&whole).unwrap(), run_work(&part).unwrap());
-        assert!((whole / part - 46.9).abs() < 0.01, "{}", whole / part);
+        let part = TrainSpec { train_limit: Some(1280), test_limit: Some(1), ..whole.clone() };
+        let judging = 20.0 * 9_999.0 * forward_work(&layers(whole.model));
+        let (whole, part) = (run_work(&whole).unwrap() - judging, run_work(&part).unwrap());
+        assert!((whole / part - 46.9).abs() < 0.03, "{}", whole / part);
         assert_eq!(run_work(&TrainSpec { dataset: DatasetId::Dropped, ..TrainSpec::of(ModelId::Wide) }), None);
     }
 }

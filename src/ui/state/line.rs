@@ -190,7 +190,9 @@ impl Page {
 
     /// Counts silence in ticks, not in hours: a laptop that slept was not silent.
     pub(super) fn listen(self) {
-        let busy = |run: &Run| matches!(run.state, State::Loading | State::Training) || worth::is_judging(run);
+        let busy = |run: &Run| {
+            matches!(run.state, State::Loading | State::Training) || worth::is_judging(run) || worth::is_measuring(run)
+        };
         let busy = self.run.with_untracked(busy);
         let silent = self.line.try_update_value(|line| {
             line.silence = if busy && line.client.is_some() { line.silence + 1 } else { 0 };

@@ -1,0 +1,167 @@
+//! How fast the engine trains: some steps of a few networks on synthetic digits, in pieces small enough to interrupt.
+//! The network at hand stays as it is.
+
+use std::collections::VecDeque;
+
+use super::Host;
+use super::course::device_failed;
+use crate::data::batch::{self, Batch};
+use crate::data::synthetic;
+use crate::engine::Engine;
+use crate::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
+use crate::spec::ModelId;
+use crate::train::{Trainer, read_metrics};
+use crate::zoo;
+
+/// The networks, the one that takes least first.
+const MODELS: [ModelId; 3] = [ModelId::Compact, ModelId::Strided, ModelId::Classic];
+/// Images in a step; fewer where a program imitates a graphics card, which takes seconds for each.
+const BATCH: usize = 128;
+const SOFTWARE_BATCH: usize = 16;
+/// Steps are taken for so long for each network.
+const BUDGET_SECS: f64 = 3.0;
+/// A median of fewer groups of steps means little; only an engine that is very slow has fewer.
+const MIN_GROUPS: usize = 5;
+/// Nobody waits longer than about this for one network.
+const PATIENCE_SECS: f64 = 20.0;
+/// A group of steps takes about so long: reading its metrics then costs little, and commands are soon answered.
+const GROUP_SECS: f64 = 0.1;
+/// Work in flight is bounded, as it is in a run.
+const MAX_GROUP: usize = 16;
+/// The progress of a whole measurement is told in parts of this.
+const PARTS: u64 = 1000;
+
+/// A measurement under way.
+pub struct Measuring {
+    engine: Engine,
+    left: VecDeque<ModelId>,
+    trial: Option<Trial>,
+    paces: Vec<Pace>,
+}
+
+/// One network that takes steps.
+struct Trial {
+    trainer: Trainer,
+    batch: Batch,
+    first_step_secs: f64,
+    /// Seconds a step, of each group of steps.
+    groups: Vec<f64>,
+    n_steps: usize,
+    /// Without the first step.
+    spent_secs: f64,
+}
+
+impl Measuring {
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, left: MODELS.into(), trial: None, paces: vec![] }
+    }
+
+    /// The first step of the next network, or a group of steps. Says whether there is more to do.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn advance(&mut self, host: &impl Host) -> Result<bool, Fault> {
+        match &mut self.trial {
+            Some(trial) => trial.take_group(host).await?,
+            None => self.begin(host).await?,
+        }
+        self.tell_progress(host);
+        if let Some(trial) = self.trial.take_if(|trial| trial.is_enough()) {
+            self.paces.push(trial.pace());
+            host.emit(Event::Measured(self.report()));
+        }
+        Ok(!self.is_over())
+    }
+
+    /// What was found so far.
+    pub fn report(&self) -> SpeedReport {
+        SpeedReport { paces: self.paces.clone(), over: self.is_over() }
+    }
+
+    fn is_over(&self) -> bool {
+        self.trial.is_none() && self.left.front().is_none_or(|next| self.takes_too_long(*next))
+    }
+
+    /// Whether a few steps of a network would try the patience, as the network before it shows.
+    fn takes_too_long(&self, model: ModelId) -> bool {
+        let work = |model| zoo::training_work(&zoo::layers(model));
+        let step_secs = |pace: &Pace| pace.batch as f64 / pace.images_per_second * work(model) / work(pace.model);
+        self.paces.last().is_some_and(|pace| step_secs(pace) * (1 + MIN_GROUPS) as f64 > PATIENCE_SECS)
+    }
+
+    async fn begin(&mut self, host: &impl Host) -> Result<(), Fault> {
+        if let Some(model) = self.left.pop_front() {
+            let n_images = if self.engine.report.software { SOFTWARE_BATCH } else { BATCH };
+            self.trial = Some(Trial::begin(model, n_images, &self.engine, host).await?);
+        }
+        Ok(())
+    }
+
+    fn tell_progress(&self, host: &impl Host) {
+        let begun = MODELS.len() - self.left.len() - usize::from(self.trial.is_some());
+        let part = self.trial.as_ref().map_or(0.0, |trial| (trial.spent_secs / BUDGET_SECS).min(1.0));
+        let done = PARTS as f64 * (begun as f64 + part) / MODELS.len() as f64;
+        host.emit(Event::Progress(Progress { phase: Phase::Measure, done: done as u64, total: PARTS }));
+    }
+}
+
+impl Trial {
+    async fn begin(model: ModelId, n_images: usize, engine: &Engine, host: &impl Host) -> Result<Self, Fault> {
+        let split = synthetic::split(synthetic::SEED, 0, n_images);
+        let mut trial = Self {
+            trainer: Trainer::new(model, 1, &engine.device),
+            batch: Batch::gather(&split, &(0..n_images).collect::<Vec<_>>(), &engine.device),
+            first_step_secs: 0.0,
+            groups: vec![],
+            n_steps: 0,
+            spent_secs: 0.0,
+        };
+        trial.first_step_secs = trial.take_steps(1, host).await?;
+        Ok(trial)
+    }
+
+    /// Takes some steps; gives the seconds they took together.
+    async fn take_steps(&mut self, n_steps: usize, host: &impl Host) -> Result<f64, Fault> {
+        const LEARNING_RATE: f64 = 1e-3;
+        let began = host.now_secs();
+        let mut tallies = vec![];
+        for _ in 0..n_steps {
+            let mut random = batch::random(1, 1, self.n_steps + 1);
+            tallies.push(self.trainer.step(&self.batch, LEARNING_RATE, &mut random));
+            self.n_steps += 1;
+        }
+        read_metrics(tallies).await.map_err(device_failed)?;
+        Ok(host.now_secs() - began)
+    }
+
+    async fn take_group(&mut self, host: &impl Host) -> Result<(), Fault> {
+        let n_steps = match self.groups.last() {
+            Some(step_secs) => ((GROUP_SECS / step_secs) as usize).clamp(1, MAX_GROUP),
+            None => 1,
+        };
+        let took = self.take_steps(n_steps, host).await?;
+        self.spent_secs += took;
+        self.groups.push(took / n_steps as f64);
+        Ok(())
+    }
+
+    fn is_enough(&self) -> bool {
+        let (n_groups, spent) = (self.groups.len(), self.spent_secs);
+        (spent >= BUDGET_SECS && n_groups >= MIN_GROUPS) || (spent >= PATIENCE_SECS && n_groups > 0)
+    }
+
+    fn pace(&self) -> Pace {
+        let (model, batch) = (self.trainer.network().model(), self.batch.len());
+        let images_per_second = batch as f64 / median(&self.groups);
+        // The first step is apart.
+        Pace { model, batch, first_step_secs: self.first_step_secs, n_steps: self.n_steps - 1, images_per_second }
+    }
+}
+
+/// The value in the middle; of an even number of values the mean of the two there.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2.0 } else { sorted[middle] }
+}

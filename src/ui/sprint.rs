@@ -1,0 +1,25 @@
+//! The sprint: one button that trains the quickest network that reads 99 % of the test images, and what came of it.
+
+#![cfg(all(feature = "page", target_family = "wasm"))]
+
+use leptos::prelude::*;
+
+use super::goal;
+use super::state::Page;
+use crate::run::State;
+
+#[component]
+pub fn Sprint(page: Page) -> impl IntoView {
+    let label = Memo::new(move |_| page.run.with(goal::label));
+    let told = Memo::new(move |_| page.run.with(goal::told));
+    let blocked =
+        Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Loading | State::Training | State::Paused)));
+    view! {
+        <button class="button sprint" type="button" data-testid="sprint" disabled=move || blocked.get()
+            title="Trains the quickest way to 99 % of the test images that we found" on:click=move |_| page.sprint()>
+            {label}
+        </button>
+        <p class="sprint-told" role="status" data-testid="sprint-result" hidden=move || told.with(Option::is_none)>{told}</p>
+    }
+    .into_any()
+}
