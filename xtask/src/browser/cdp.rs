@@ -49,7 +49,15 @@ impl Cdp {
     /// # Errors
     /// What the browser answers, or that it does not answer within `limit`.
     pub fn call_within(&mut self, method: &str, params: Value, limit: Duration) -> Result<Value> {
-        let id = self.send(None, method, params)?;
+        self.call_in(None, method, params, limit)
+    }
+
+    /// Calls a method in a worker's session, or without one in the tab's own.
+    ///
+    /// # Errors
+    /// As [`Cdp::call_within`].
+    pub fn call_in(&mut self, session: Option<&str>, method: &str, params: Value, limit: Duration) -> Result<Value> {
+        let id = self.send(session, method, params)?;
         let deadline = Instant::now() + limit;
         loop {
             let message = self.next(deadline).with_context(|| format!("no answer to {method}"))?;

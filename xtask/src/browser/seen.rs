@@ -11,6 +11,8 @@ pub struct Seen {
     pub errors: Vec<String>,
     /// How often a page finished loading.
     pub n_loads: usize,
+    /// The sessions of the workers that live, in the order in which they began.
+    pub workers: Vec<String>,
 }
 
 impl Seen {
@@ -22,6 +24,10 @@ impl Seen {
             "Runtime.consoleAPICalled" => self.errors.extend(console_error(params)),
             "Runtime.exceptionThrown" => self.errors.push(exception(&params["exceptionDetails"])),
             "Log.entryAdded" => self.errors.extend(log_error(&params["entry"])),
+            "Target.attachedToTarget" if params["targetInfo"]["type"] == "worker" => {
+                self.workers.extend(text(&params["sessionId"]));
+            }
+            "Target.detachedFromTarget" => self.workers.retain(|session| params["sessionId"] != session.as_str()),
             "Inspector.targetCrashed" => self.errors.push("the tab crashed".to_owned()),
             _ => {}
         }
@@ -78,6 +84,16 @@ mod tests {
         assert_eq!(seen.requests, ["http://127.0.0.1/a"]);
         assert_eq!(seen.n_loads, 1);
         assert_eq!(seen.errors, ["bad 3", "404 (http://x/y)"]);
+    }
+
+    #[test]
+    fn workers_come_and_go() {
+        let mut seen = Seen::default();
+        for (session, kind) in [("A", "worker"), ("B", "iframe"), ("C", "worker")] {
+            seen.note("Target.attachedToTarget", &json!({ "sessionId": session, "targetInfo": { "type": kind } }));
+        }
+        seen.note("Target.detachedFromTarget", &json!({ "sessionId": "A" }));
+        assert_eq!(seen.workers, ["C"]);
     }
 
     #[test]
