@@ -16,14 +16,14 @@ use crate::say;
 
 /// Drawings of one figure.
 const N_DRAWINGS: usize = 30;
-/// The line of a 1, lifted on its way.
-const STROKE: [(f64, f64); 6] = [(0.5, 0.1), (0.5, 0.2), (0.5, 0.3), (0.5, 0.45), (0.5, 0.6), (0.5, 0.9)];
+/// A 7, lifted on its way. The last point changes what the network sees: a straight line would only be fitted again.
+const STROKE: [(f64, f64); 6] = [(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.6, 0.4), (0.5, 0.6), (0.4, 0.9)];
 
 /// When the drawing was answered, in milliseconds since pen-up; false until then.
 const LATENCY: &str = "(() => {
-        const asked = $.asked.find((at) => at >= $.lifted);
-        const answered = asked && $.answered.find((at) => at >= asked);
-        return answered ? answered - $.lifted : 0;
+        const index = $.asked.findIndex((at) => at >= $.lifted);
+        const answer = index >= 0 && $.answered.find(({ version }) => version > index);
+        return answer ? answer.at - $.lifted : 0;
     })()";
 
 /// Idle, and while each network trains.
