@@ -36,8 +36,8 @@ pub fn measure(site: &Path) -> Result<Vec<Figure>> {
 fn figure(name: &str, (packed, plain): (usize, usize)) -> Figure {
     let limit = match name {
         "page" => "limit 700 KB",
-        "worker" => "limit 1 MB",
         "worker_gpu" => "limit 3 MB",
+        name if name.starts_with("worker") => "limit 1 MB",
         _ => "",
     };
     let how = format!("gzip -6; {} KB plain", plain / 1000);
