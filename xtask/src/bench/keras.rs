@@ -27,10 +27,10 @@ pub fn measure(python: Option<&Path>, models: &[ModelId], n_rounds: usize) -> Re
     // Bending images is work that Keras is not asked to do.
     let ours = |model: ModelId| release.images_per_second(model, &["--augment", "none"]);
     let cases = models.iter().flat_map(|model| {
-        let how = format!("batch 128, {} images", n_images(*model));
+        let how = format!("batch 128, {} images as they are", n_images(*model));
         let figure = |who: &str| vec![Figure::new(format!("{model} natively, {who}"), how.clone(), "images/s")];
         [
-            Case { figures: figure("ours, images as they are"), measure: Box::new(move || Ok(vec![ours(*model)?])) },
+            Case { figures: figure("ours"), measure: Box::new(move || Ok(vec![ours(*model)?])) },
             Case { figures: figure("Keras"), measure: Box::new(move || Ok(vec![train(python, *model)?])) },
         ]
     });

@@ -24,7 +24,10 @@ impl Machine {
         let cpu = format!("{}, {cores} cores", from_file("/proc/cpuinfo", "model name").unwrap_or_else(unknown));
         let lines = vec![
             ("machine", cpu),
-            ("memory", from_file("/proc/meminfo", "MemTotal").unwrap_or_else(unknown)),
+            (
+                "memory",
+                from_file("/proc/meminfo", "MemTotal").and_then(|told| gigabytes(&told)).unwrap_or_else(unknown),
+            ),
             ("system", from_file("/etc/os-release", "PRETTY_NAME").unwrap_or_else(|| std::env::consts::OS.into())),
             ("browser", said(&mut Command::new(chrome), &["--version"])),
             ("compiler", said(&mut Command::new("rustc"), &["--version"])),
@@ -66,6 +69,12 @@ fn value_of(text: &str, name: &str) -> Option<String> {
     Some(rest.trim_matches([' ', '\t', ':', '=', '"']).to_owned())
 }
 
+/// `24684084 kB`, as a person says it.
+fn gigabytes(told: &str) -> Option<String> {
+    let kilobytes: f64 = told.split(' ').next()?.parse().ok()?;
+    Some(format!("{:.1} GB", kilobytes * 1024.0 / 1e9))
+}
+
 /// The first line that a program says.
 fn said(command: &mut Command, arguments: &[&str]) -> String {
     let output = command.args(arguments).output().ok();
@@ -89,6 +98,7 @@ mod tests {
         assert_eq!(value_of("a\t: 1\nmodel name\t: AMD EPYC\n", "model name").as_deref(), Some("AMD EPYC"));
         assert_eq!(value_of("PRETTY_NAME=\"Debian 12\"\n", "PRETTY_NAME").as_deref(), Some("Debian 12"));
         assert_eq!(value_of("x", "y"), None);
+        assert_eq!(gigabytes("24684084 kB").as_deref(), Some("25.3 GB"));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Takes one, after a collection of garbage.
+    /// Takes one, after a collection of garbage; the run must be held or over.
     ///
     /// # Errors
     /// When the browser does not answer.

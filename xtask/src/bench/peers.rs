@@ -76,7 +76,7 @@ impl Peer {
     /// Our run to hold it against: on the same device.
     fn ours(&self) -> Run {
         let on_webgpu = Run::on_webgpu(self.model);
-        // At 128 images the steps of this network take seconds there, as they do on the other side.
+        // Enough steps to time: this engine is much faster.
         if self.backend == "wasm" { Run { engine: "cpu", n_images: 960, ..on_webgpu } } else { on_webgpu }
     }
 }
@@ -107,7 +107,7 @@ impl Harness {
 
     fn images_per_second(&self, case: &str) -> Result<f64> {
         let mut node = Command::new("node");
-        node.args(["run.mjs", "--batch", "32", "--warm", "1", "--steps", "3", "--only", case]);
+        node.args(["run.mjs", "--batch", "32", "--warm", "1", "--steps", "3", "--timeout", "900", "--only", case]);
         node.arg("--mnist").arg(&self.mnist).env("CHROME", browser::find()?).current_dir(self.folder.path());
         let output = node.output().context("cannot run node")?;
         speed(&String::from_utf8_lossy(&output.stdout), case)

@@ -67,7 +67,7 @@ fn told(what: &str, figures: Result<Vec<Figure>>) -> Vec<Figure> {
 }
 
 impl Run {
-    /// Memory after each epoch.
+    /// Memory after each epoch, the run held for a moment.
     fn curve(&self, site: &Path) -> Result<Vec<Sample>> {
         say(format!("soak: {}", self.what));
         let mut visit = Visit::ready(site, self.query)?;
@@ -76,7 +76,9 @@ impl Run {
         for epoch in 1..=self.n_epochs {
             let rows = "document.querySelectorAll(\"[data-testid='epoch-log'] [data-testid='epoch-row']\").length";
             visit.page.wait_for(&format!("{rows} >= {epoch}"), PATIENTLY)?;
+            visit.hold()?;
             curve.push(Sample::take(&mut visit)?);
+            visit.go_on()?;
             let Sample { page, browser, .. } = curve[epoch - 1];
             let own = number(curve[epoch - 1].own_mb());
             say(format!(

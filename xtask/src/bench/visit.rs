@@ -105,6 +105,27 @@ impl Visit {
         Ok(())
     }
 
+    /// Pauses a run, if it is not at its end.
+    ///
+    /// # Errors
+    /// When it does not pause.
+    pub fn hold(&mut self) -> Result<()> {
+        // A button that is off by now ignores it.
+        self.page.evaluate("document.querySelector(\"[data-testid='pause']\").click()")?;
+        let now = "document.querySelector(\"[data-testid='status']\").dataset.state";
+        self.page.wait_for(&format!("['paused', 'finished', 'failed'].includes({now})"), PATIENTLY)?;
+        Ok(())
+    }
+
+    /// Lets a run go on after [`Visit::hold`].
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.page.evaluate("document.querySelector(\"[data-testid='resume']\").click()")?;
+        Ok(())
+    }
+
     /// Waits until the run has done more than so many steps.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::page::Page;
 
-/// How long an answer may take: a worker that computes answers between two pieces of work.
-const LIMIT: Duration = Duration::from_secs(240);
+/// How long an answer may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Memory of one document or worker, in bytes, after a collection of garbage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,8 @@ impl Page {
     }
 
     /// What the tab and each of its workers hold: the tab first, then the workers, the oldest first.
+    ///
+    /// The workers must be at rest: Chromium 156 comes to a standstill when it looks for the objects of one that computes.
     ///
     /// # Errors
     /// When the browser is gone or one of them does not answer.
