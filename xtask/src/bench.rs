@@ -40,6 +40,9 @@ pub struct Bench {
     /// Measure these networks only.
     #[arg(long, value_name = "ID")]
     model: Vec<ModelId>,
+    /// Measure this engine only, in the tab and over long runs.
+    #[arg(long, value_name = "E", value_parser = ["cpu", "webgpu"])]
+    engine: Option<String>,
     /// A site that was built already.
     #[arg(long, value_name = "DIR")]
     site: Option<PathBuf>,
@@ -139,6 +142,10 @@ impl Bench {
         if self.parts.is_empty() { quick() } else { self.parts.clone() }
     }
 
+    fn wants(&self, engine: &str) -> bool {
+        self.engine.as_ref().is_none_or(|wanted| wanted == engine)
+    }
+
     /// The site to measure, built where none was given and a part needs it.
     fn site(&self, parts: &[Part]) -> Result<PathBuf> {
         if let Some(site) = &self.site {
@@ -157,12 +164,12 @@ impl Bench {
             Part::Size => size::measure(site),
             Part::Start => start::measure(site, n_rounds),
             Part::Latency => latency::measure(site, &self.model),
-            Part::Tab => tab::measure(site, &self.model, n_rounds),
+            Part::Tab => tab::measure(site, &self.model, |engine| self.wants(engine), n_rounds),
             Part::Native => native::measure(&self.model, n_rounds),
             Part::Keras => keras::measure(self.keras.as_deref(), &self.model, n_rounds),
             Part::Peers => peers::measure(site, self.peers.as_deref(), &self.peer_cases, n_rounds),
             Part::Memory => memory::measure(site),
-            Part::Soak => soak::measure(site),
+            Part::Soak => soak::measure(site, &self.model, |engine| self.wants(engine)),
             Part::Accuracy => accuracy::measure(site, &self.sprint, n_rounds),
         }
     }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
+use inkling::spec::ModelId;
 
+use super::chosen;
 use super::figure::{Figure, number};
 use super::memory::Sample;
 use super::visit::{PATIENTLY, Visit};
@@ -12,7 +14,10 @@ use crate::say;
 /// A run of which memory is looked at after every epoch.
 struct Run {
     what: &'static str,
-    query: &'static str,
+    engine: &'static str,
+    model: ModelId,
+    /// Batch and limits, as in the address.
+    more: &'static str,
     n_epochs: usize,
 }
 
@@ -20,22 +25,30 @@ struct Run {
 const RUNS: [Run; 4] = [
     Run {
         what: "50 epochs of compact, CPU engine, 1,280 images",
-        query: "engine=cpu&dataset=mnist&model=compact&batch=128&limit=1280&test_limit=200&epochs=50",
+        engine: "cpu",
+        model: ModelId::Compact,
+        more: "batch=128&limit=1280&test_limit=200",
         n_epochs: 50,
     },
     Run {
         what: "2,000 steps of classic, CPU engine, batch 32, 40 epochs of 1,600 images",
-        query: "engine=cpu&dataset=mnist&model=classic&batch=32&limit=1600&test_limit=200&epochs=40",
+        engine: "cpu",
+        model: ModelId::Classic,
+        more: "batch=32&limit=1600&test_limit=200",
         n_epochs: 40,
     },
     Run {
         what: "50 epochs of compact, WebGPU on a software adapter, 16 images",
-        query: "engine=webgpu&dataset=mnist&model=compact&batch=8&limit=16&test_limit=8&epochs=50",
+        engine: "webgpu",
+        model: ModelId::Compact,
+        more: "batch=8&limit=16&test_limit=8",
         n_epochs: 50,
     },
     Run {
         what: "2,000 steps of classic, WebGPU on a software adapter, batch 1, 40 epochs of 50 images",
-        query: "engine=webgpu&dataset=mnist&model=classic&batch=1&limit=50&test_limit=8&epochs=40",
+        engine: "webgpu",
+        model: ModelId::Classic,
+        more: "batch=1&limit=50&test_limit=8",
         n_epochs: 40,
     },
 ];
@@ -47,12 +60,17 @@ const N_STARTS: usize = 20;
 ///
 /// # Errors
 /// Never by itself: what fails is in the table.
-pub fn measure(site: &Path) -> Result<Vec<Figure>> {
+pub fn measure(site: &Path, models: &[ModelId], wants: impl Fn(&str) -> bool) -> Result<Vec<Figure>> {
     let mut figures = vec![];
+    let models = chosen(models, ModelId::ALL);
     for run in &RUNS {
+        if !wants(run.engine) || !models.contains(&run.model) {
+            figures.push(Figure::not_run(run.what, "not asked for"));
+            continue;
+        }
         figures.extend(told(run.what, run.curve(site).map(|curve| growth(run.what, &curve))));
     }
-    for engine in ["cpu", "webgpu"] {
+    for engine in ["cpu", "webgpu"].into_iter().filter(|engine| wants(engine)) {
         let what = format!("{N_STARTS} starts and stops of compact, {engine}");
         figures.extend(told(&what, starts(site, engine, &what)));
     }
@@ -70,7 +88,9 @@ impl Run {
     /// Memory after each epoch, the run held for a moment.
     fn curve(&self, site: &Path) -> Result<Vec<Sample>> {
         say(format!("soak: {}", self.what));
-        let mut visit = Visit::ready(site, self.query)?;
+        let Self { engine, model, more, n_epochs, .. } = self;
+        let query = format!("engine={engine}&dataset=mnist&model={model}&{more}&epochs={n_epochs}");
+        let mut visit = Visit::ready(site, &query)?;
         visit.page.click("start")?;
         let mut curve = Vec::with_capacity(self.n_epochs);
         for epoch in 1..=self.n_epochs {

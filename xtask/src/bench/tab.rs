@@ -81,11 +81,11 @@ impl Run {
 ///
 /// # Errors
 /// When there is no Chromium.
-pub fn measure(site: &Path, models: &[ModelId], n_rounds: usize) -> Result<Vec<Figure>> {
+pub fn measure(site: &Path, models: &[ModelId], wants: impl Fn(&str) -> bool, n_rounds: usize) -> Result<Vec<Figure>> {
     let (plain, fused) = peak::in_browser()?;
     let on_cpu = chosen(models, ModelId::ALL).into_iter().map(Run::on_cpu);
     let on_webgpu = chosen(models, &ON_WEBGPU).into_iter().map(Run::on_webgpu);
-    let runs: Vec<_> = on_cpu.chain(on_webgpu).collect();
+    let runs: Vec<_> = on_cpu.chain(on_webgpu).filter(|run| wants(run.engine)).collect();
     let mut figures = repeat(n_rounds, runs.iter().map(|run| run.case(site)).collect());
     for (run, figures) in runs.iter().zip(figures.chunks_mut(2)) {
         remark(run, figures, plain.max(fused.unwrap_or(0.0)));
@@ -96,8 +96,9 @@ pub fn measure(site: &Path, models: &[ModelId], n_rounds: usize) -> Result<Vec<F
         Figure::new("peak of the tab, relaxed SIMD", "one thread, WebAssembly", "GFLOP/s").with(vec![fused])
     }));
     peaks.extend(figures);
-    let left_out = ModelId::ALL.iter().filter(|model| models.is_empty() && !ON_WEBGPU.contains(model));
-    peaks.extend(left_out.map(|model| Figure::not_run(Run::on_webgpu(*model).what(), format!("give --model {model}"))));
+    let all = ModelId::ALL.iter().flat_map(|model| [Run::on_cpu(*model), Run::on_webgpu(*model)]);
+    let left_out = all.filter(|run| !runs.iter().any(|it| (it.engine, it.model) == (run.engine, run.model)));
+    peaks.extend(left_out.map(|run| Figure::not_run(run.what(), "not asked for; --model names it")));
     Ok(peaks)
 }
 
