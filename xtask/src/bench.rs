@@ -108,6 +108,7 @@ pub fn measure(bench: &Bench) -> Result<()> {
     let mut machine = Machine::look(&chrome);
     let parts = bench.parts();
     let site = bench.site(&parts)?;
+    machine.add("site", if bench.site.is_some() { "given, built before" } else { "built from these sources" });
     machine.add("load before", machine::load());
     let (mut figures, mut failed) = (vec![], vec![]);
     for part in Part::value_variants() {

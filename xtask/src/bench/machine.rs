@@ -33,7 +33,7 @@ impl Machine {
             ("compiler", said(&mut Command::new("rustc"), &["--version"])),
             ("burn", locked("burn").unwrap_or_else(unknown)),
             ("sources", said(Command::new("git").current_dir(root()), &["describe", "--always", "--dirty"])),
-            ("command", std::env::args().skip(1).fold("cargo xtask".into(), |line, word| line + " " + &word)),
+            ("command", std::env::args().skip(1).fold("cargo xtask".into(), |line, word| line + " " + &shown(&word))),
         ];
         Self { day: iso_day(since.as_secs()), lines }
     }
@@ -53,6 +53,13 @@ impl Machine {
 pub fn load() -> String {
     let told = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     told.split(' ').next().filter(|load| !load.is_empty()).map_or_else(unknown, str::to_owned)
+}
+
+/// A word of the command; where things lie on this machine is nobody's concern.
+fn shown(word: &str) -> String {
+    let path = Path::new(word);
+    let name = path.file_name().filter(|_| path.is_absolute());
+    name.map_or_else(|| word.to_owned(), |name| format!("…/{}", name.to_string_lossy()))
 }
 
 fn unknown() -> String {
@@ -99,6 +106,12 @@ mod tests {
         assert_eq!(value_of("PRETTY_NAME=\"Debian 12\"\n", "PRETTY_NAME").as_deref(), Some("Debian 12"));
         assert_eq!(value_of("x", "y"), None);
         assert_eq!(gigabytes("24684084 kB").as_deref(), Some("25.3 GB"));
+    }
+
+    #[test]
+    fn a_command_is_told_without_the_folders_of_this_machine() {
+        assert_eq!(shown("/home/me/site"), "…/site");
+        assert_eq!(["soak", "--site", "dist", "a?b=/c"].map(shown), ["soak", "--site", "dist", "a?b=/c"]);
     }
 
     #[test]
