@@ -7,6 +7,7 @@ mod cdp;
 mod input;
 mod page;
 mod seen;
+mod worker;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 use cdp::Cdp;
 pub use input::Rect;
 pub use page::{Page, Viewport};
+pub use worker::Held;
 
 /// What every launch says. WebGPU runs on the software adapter, so that it runs on any machine;
 /// the browser makes no connection of its own, so that a test sees only the page's.

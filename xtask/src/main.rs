@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use xtask::tests::Stage;
-use xtask::{data, shot, site, tests};
+use xtask::{bench, data, shot, site, tests};
 
 /// Set-up and chores of Inkling. Everything it needs besides Rust it gets by itself.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Task {
         /// Run this stage only.
         stage: Option<Stage>,
     },
+    /// Measures the page and the command line, and prints one table.
+    Bench(bench::Bench),
     /// Brings MNIST into data/mnist/, checks it, and says where it is.
     Data,
     /// Takes a picture of a page.
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Task::Serve(options) => site::serve(&options),
         Task::Build(options) => site::build(&options),
         Task::Test { stage } => tests::pass(stage),
+        Task::Bench(options) => bench::measure(&options),
         Task::Data => data::show(),
         Task::Shot(options) => shot::take(&options),
         Task::Stage => site::stage_data(),

@@ -21,6 +21,7 @@ const PAGE: &str = r#"<!doctype html><meta name="viewport" content="width=device
         new Worker("worker.js").onmessage = (event) => document.body.dataset.worker = event.data;
     </script>"#;
 const WORKER: &str = r#"
+    globalThis.memory = new WebAssembly.Memory({ initial: 2 });
     fetch("data/x").then((answer) => { console.error("the worker complains"); postMessage(answer.status); });"#;
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -86,6 +87,33 @@ fn the_page_and_its_worker_are_watched() {
     page.wait_for("__longTasks.some((ms) => ms > 100)", LIMIT).unwrap();
     assert!(page.long_tasks_ms().unwrap().iter().any(|ms| *ms > 100.0));
     assert!(page.evaluate("nothing.at.all").unwrap_err().to_string().contains("nothing is not defined"));
+}
+
+#[test]
+fn what_page_and_worker_hold_is_told() {
+    let mut visit = Visit::begin();
+    let page = &mut visit.page;
+    page.wait_for("document.body.dataset.worker", LIMIT).unwrap();
+    assert_eq!(page.workers().unwrap().len(), 1);
+    let [tab, worker] = page.held().unwrap()[..] else { panic!("not a tab and a worker") };
+    assert!(tab.heap > 0 && worker.heap > 0, "{tab:?} {worker:?}");
+    // Two pages of WebAssembly's memory.
+    assert_eq!((tab.wasm, worker.wasm, worker.gpu_buffers), (0, 2 * 65536, 0));
+    page.navigate("about:blank").unwrap();
+    assert!(page.workers().unwrap().is_empty());
+}
+
+#[test]
+fn a_script_runs_before_those_of_the_page() {
+    let mut visit = Visit::begin();
+    let (page, url) = (&mut visit.page, visit.url.clone());
+    page.run_first("globalThis.first = typeof events").unwrap();
+    page.navigate(&url).unwrap();
+    assert_eq!(page.evaluate("[first, typeof events].join()").unwrap(), "undefined,object");
+    page.flick("pad", &[(0.2, 0.2), (0.5, 0.5), (0.8, 0.8)]).unwrap();
+    let drawn = "events.filter((event) => event.includes('pen')).join()";
+    let moved = page.evaluate(drawn).unwrap().as_str().unwrap().to_owned();
+    assert!(moved.ends_with("pointerdown pen,pointermove pen,pointerup pen"), "{moved}");
 }
 
 #[test]

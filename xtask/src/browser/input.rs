@@ -77,16 +77,32 @@ impl Page {
         self.stroke_with("pen", testid, points)
     }
 
+    /// The same with a pen that is lifted while it moves: only its lifting tells of the last point.
+    ///
+    /// # Errors
+    /// When the element is not there.
+    pub fn flick(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
+        let bounds = self.bounds(testid)?;
+        let points: Vec<_> = points.iter().map(|point| bounds.at(*point)).collect();
+        let (_, last) = ends(&points)?;
+        self.drag("pen", &points[..points.len() - 1])?;
+        self.mouse("mouseReleased", last, 0, "pen")
+    }
+
     fn stroke_with(&mut self, pointer: &str, testid: &str, points: &[(f64, f64)]) -> Result<()> {
         let bounds = self.bounds(testid)?;
         let points: Vec<_> = points.iter().map(|point| bounds.at(*point)).collect();
-        let (first, last) = ends(&points)?;
+        let (_, last) = ends(&points)?;
+        self.drag(pointer, &points)?;
+        self.mouse("mouseReleased", last, 0, pointer)
+    }
+
+    /// Presses at the first point and moves over the others.
+    fn drag(&mut self, pointer: &str, points: &[(f64, f64)]) -> Result<()> {
+        let (first, _) = ends(points)?;
         self.mouse("mouseMoved", first, 0, pointer)?;
         self.mouse("mousePressed", first, 1, pointer)?;
-        for point in &points[1..] {
-            self.mouse("mouseMoved", *point, 1, pointer)?;
-        }
-        self.mouse("mouseReleased", last, 0, pointer)
+        points[1..].iter().try_for_each(|point| self.mouse("mouseMoved", *point, 1, pointer))
     }
 
     fn mouse(&mut self, kind: &str, (x, y): (f64, f64), buttons: u8, pointer: &str) -> Result<()> {

@@ -89,6 +89,15 @@ impl Page {
         self.cdp.read_until(CALL_LIMIT, |seen| seen.n_loads > n_loads).context("the page does not load again")
     }
 
+    /// Runs a script in every document that loads from now on, before its own scripts.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn run_first(&mut self, script: &str) -> Result<()> {
+        self.cdp.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }))?;
+        Ok(())
+    }
+
     /// The value of a JavaScript expression; a promise is awaited.
     ///
     /// # Errors

@@ -42,6 +42,9 @@ impl Seen {
 }
 
 fn worker(params: &Value) -> Option<Worker> {
+    if params["targetInfo"]["type"] != "worker" {
+        return None;
+    }
     Some(Worker { session: text(&params["sessionId"])?, name: text(&params["targetInfo"]["title"])? })
 }
 
@@ -100,8 +103,8 @@ mod tests {
     #[test]
     fn workers_come_and_go() {
         let mut seen = Seen::default();
-        for (session, name) in [("a", "http://x/loader.js"), ("b", "mate")] {
-            let info = json!({ "sessionId": session, "targetInfo": { "title": name, "type": "worker" } });
+        for (session, kind, name) in [("a", "worker", "x.js"), ("b", "worker", "mate"), ("c", "iframe", "")] {
+            let info = json!({ "sessionId": session, "targetInfo": { "title": name, "type": kind } });
             seen.note("Target.attachedToTarget", &info);
         }
         seen.note("Target.detachedFromTarget", &json!({ "sessionId": "a" }));

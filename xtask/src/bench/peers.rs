@@ -1,0 +1,146 @@
+//! The tab beside other libraries on the same work, in turns. Their harness is handed over as a folder: it is copied,
+//! its packages are installed by npm, and `run.mjs` prints one line a case. Nothing of it comes with this project.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use inkling::spec::ModelId;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::figure::{Case, Figure, ratio, repeat};
+use super::tab::Run;
+use crate::{browser, data, run, say, target_dir};
+
+/// What runs when nothing else was asked for: what trains at all, of each library.
+pub const CASES: &str = "jaxjs:webgpu:classic,jaxjs:wasm:classic,tfjs:webgl:classic,tfjs:webgpu:classic";
+
+/// A copy of the harness with its packages.
+struct Harness {
+    folder: TempDir,
+    mnist: PathBuf,
+}
+
+/// Peers and ours in turns; says so where there is no harness.
+///
+/// # Errors
+/// When the harness cannot be prepared.
+pub fn measure(site: &Path, folder: Option<&Path>, cases: &str, n_rounds: usize) -> Result<Vec<Figure>> {
+    let Some(folder) = folder else {
+        return Ok(vec![Figure::not_run(
+            "peers",
+            "give --peers DIR, a folder with package.json and run.mjs, and have Node",
+        )]);
+    };
+    let harness = Harness::prepare(folder)?;
+    let peers: Vec<Peer> = cases.split(',').map(Peer::named).collect::<Result<_>>()?;
+    let mut ours: Vec<Run> = vec![];
+    for run in peers.iter().map(Peer::ours) {
+        if !ours.iter().any(|known| (known.engine, known.model) == (run.engine, run.model)) {
+            ours.push(run);
+        }
+    }
+    let all = ours.iter().map(|run| first_figure(run.case(site))).chain(peers.iter().map(|peer| harness.case(peer)));
+    let mut figures = repeat(n_rounds, all.collect());
+    for (index, peer) in peers.iter().enumerate() {
+        let run = peer.ours();
+        let same = ours.iter().position(|ours| (ours.engine, ours.model) == (run.engine, run.model)).unwrap_or(0);
+        figures.push(ratio(&figures[same], &figures[ours.len() + index]));
+    }
+    Ok(figures)
+}
+
+/// The images a second alone.
+fn first_figure(mut case: Case<'_>) -> Case<'_> {
+    case.figures.truncate(1);
+    case
+}
+
+/// One case of the harness.
+struct Peer {
+    case: String,
+    backend: String,
+    model: ModelId,
+}
+
+impl Peer {
+    fn named(case: &str) -> Result<Self> {
+        let [library, backend, model] = case.split(':').collect::<Vec<_>>()[..] else {
+            bail!("{case} is no case; write LIBRARY:BACKEND:MODEL, such as jaxjs:webgpu:classic");
+        };
+        Ok(Self { case: format!("{library}:{backend}:{model}"), backend: backend.into(), model: model.parse()? })
+    }
+
+    /// Our run to hold it against: on the same device.
+    fn ours(&self) -> Run {
+        let on_webgpu = Run::on_webgpu(self.model);
+        // Enough steps to time: this engine is much faster.
+        if self.backend == "wasm" { Run { engine: "cpu", n_images: 960, ..on_webgpu } } else { on_webgpu }
+    }
+}
+
+impl Harness {
+    fn prepare(folder: &Path) -> Result<Self> {
+        // Beside the other things that were built: a temporary folder may be too small for what npm brings.
+        fs::create_dir_all(target_dir()?)?;
+        let copy = tempfile::Builder::new().prefix("peers-").tempdir_in(target_dir()?)?;
+        for entry in fs::read_dir(folder).with_context(|| format!("{} is no folder", folder.display()))? {
+            let path = entry?.path();
+            if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+                fs::write(copy.path().join(name), fs::read(&path)?)?;
+            }
+        }
+        say("Installing the peers' packages");
+        let install = &["install", "--no-audit", "--no-fund", "--loglevel=error"];
+        run(Command::new("npm").args(install).current_dir(copy.path()))?;
+        Ok(Self { folder: copy, mnist: data::bring()? })
+    }
+
+    fn case<'a>(&'a self, peer: &'a Peer) -> Case<'a> {
+        Case {
+            figures: vec![Figure::new(&peer.case, "batch 32, three steps after a first", "images/s")],
+            measure: Box::new(move || Ok(vec![self.images_per_second(&peer.case)?])),
+        }
+    }
+
+    fn images_per_second(&self, case: &str) -> Result<f64> {
+        let mut node = Command::new("node");
+        node.args(["run.mjs", "--batch", "32", "--warm", "1", "--steps", "3", "--timeout", "900", "--only", case]);
+        node.arg("--mnist").arg(&self.mnist).env("CHROME", browser::find()?).current_dir(self.folder.path());
+        let output = node.output().context("cannot run node")?;
+        speed(&String::from_utf8_lossy(&output.stdout), case)
+    }
+}
+
+/// What the harness says of a case: its name and JSON, or its name and an error.
+fn speed(output: &str, case: &str) -> Result<f64> {
+    let told =
+        output.lines().find_map(|line| line.strip_prefix(case)).with_context(|| format!("nothing about {case}"))?;
+    let told: Value = serde_json::from_str(told.trim()).map_err(|_| anyhow::anyhow!("{}", told.trim()))?;
+    told["images_per_s"].as_f64().with_context(|| told["error"].as_str().unwrap_or("no images a second").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_harness_prints_is_read() {
+        let output = "noise\njaxjs:webgpu:classic {\"backend\":\"webgpu\",\"images_per_s\":7.0,\"first\":2.3}\ntfjs:webgpu:classic ERROR Error: timeout\ntfjs:wasm:classic {\"error\":\"no kernel\"}\n";
+        assert_eq!(speed(output, "jaxjs:webgpu:classic").unwrap(), 7.0);
+        assert!(speed(output, "tfjs:webgpu:classic").unwrap_err().to_string().contains("timeout"));
+        assert!(speed(output, "tfjs:wasm:classic").unwrap_err().to_string().contains("no kernel"));
+        assert!(speed(output, "tfjs:webgl:classic").unwrap_err().to_string().contains("nothing about"));
+    }
+
+    #[test]
+    fn a_case_names_library_backend_and_model() {
+        let peer = Peer::named("jaxjs:wasm:classic").unwrap();
+        assert_eq!((peer.ours().engine, peer.ours().model), ("cpu", ModelId::Classic));
+        assert_eq!(Peer::named("tfjs:webgl:compact").unwrap().ours().engine, "webgpu");
+        assert!(Peer::named("tfjs:webgl").is_err() && Peer::named("tfjs:webgl:lenet").is_err());
+        assert!(CASES.split(',').all(|case| Peer::named(case).is_ok()));
+    }
+}

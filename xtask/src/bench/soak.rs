@@ -1,0 +1,203 @@
+//! Long runs and many starts: memory epoch by epoch, and what is left behind. Prints the curves.
+
+use std::path::Path;
+
+use anyhow::Result;
+use inkling::spec::ModelId;
+
+use super::chosen;
+use super::figure::{Figure, number};
+use super::memory::Sample;
+use super::visit::{PATIENTLY, Visit};
+use crate::say;
+
+/// A run of which memory is looked at after every epoch.
+struct Run {
+    what: &'static str,
+    engine: &'static str,
+    model: ModelId,
+    /// Batch and limits, as in the address.
+    more: &'static str,
+    n_epochs: usize,
+}
+
+/// On the CPU engine as large as it takes minutes; on the software adapter as small as it takes minutes.
+const RUNS: [Run; 4] = [
+    Run {
+        what: "50 epochs of compact, CPU engine, 1,280 images",
+        engine: "cpu",
+        model: ModelId::Compact,
+        more: "batch=128&limit=1280&test_limit=200",
+        n_epochs: 50,
+    },
+    Run {
+        what: "2,000 steps of classic, CPU engine, batch 32, 40 epochs of 1,600 images",
+        engine: "cpu",
+        model: ModelId::Classic,
+        more: "batch=32&limit=1600&test_limit=200",
+        n_epochs: 40,
+    },
+    Run {
+        what: "50 epochs of compact, WebGPU on a software adapter, 16 images",
+        engine: "webgpu",
+        model: ModelId::Compact,
+        more: "batch=8&limit=16&test_limit=8",
+        n_epochs: 50,
+    },
+    Run {
+        what: "2,000 steps of classic, WebGPU on a software adapter, batch 1, 40 epochs of 50 images",
+        engine: "webgpu",
+        model: ModelId::Classic,
+        more: "batch=1&limit=50&test_limit=8",
+        n_epochs: 40,
+    },
+];
+
+/// How often a run is started and stopped.
+const N_STARTS: usize = 20;
+
+/// The long runs, then the starts, on both engines.
+///
+/// # Errors
+/// Never by itself: what fails is in the table.
+pub fn measure(site: &Path, models: &[ModelId], wants: impl Fn(&str) -> bool) -> Result<Vec<Figure>> {
+    let mut figures = vec![];
+    let models = chosen(models, ModelId::ALL);
+    for run in &RUNS {
+        if !wants(run.engine) || !models.contains(&run.model) {
+            figures.push(Figure::not_run(run.what, "not asked for"));
+            continue;
+        }
+        figures.extend(told(run.what, run.curve(site).map(|curve| growth(run.what, &curve))));
+    }
+    for engine in ["cpu", "webgpu"].into_iter().filter(|engine| wants(engine)) {
+        let what = format!("{N_STARTS} starts and stops of compact, {engine}");
+        figures.extend(told(&what, starts(site, engine, &what)));
+    }
+    Ok(figures)
+}
+
+fn told(what: &str, figures: Result<Vec<Figure>>) -> Vec<Figure> {
+    figures.unwrap_or_else(|error| {
+        say(format!("{what}: failed: {error:#}"));
+        vec![Figure::not_run(what, super::figure::failure(1, &error))]
+    })
+}
+
+impl Run {
+    /// Memory after each epoch, the run held for a moment.
+    fn curve(&self, site: &Path) -> Result<Vec<Sample>> {
+        say(format!("soak: {}", self.what));
+        let Self { engine, model, more, n_epochs, .. } = self;
+        let query = format!("engine={engine}&dataset=mnist&model={model}&{more}&epochs={n_epochs}");
+        let mut visit = Visit::ready(site, &query)?;
+        visit.page.click("start")?;
+        let mut curve = Vec::with_capacity(self.n_epochs);
+        for epoch in 1..=self.n_epochs {
+            let rows = "document.querySelectorAll(\"[data-testid='epoch-log'] [data-testid='epoch-row']\").length";
+            visit.page.wait_for(&format!("{rows} >= {epoch}"), PATIENTLY)?;
+            visit.hold()?;
+            curve.push(Sample::take(&mut visit)?);
+            visit.go_on()?;
+            let Sample { page, browser, .. } = curve[epoch - 1];
+            let own = number(curve[epoch - 1].own_mb());
+            say(format!(
+                "epoch {epoch}: {own} MB, {} GPU buffers, browser {} MB",
+                page.gpu_buffers,
+                browser / 1_000_000
+            ));
+        }
+        visit.wait_for_state("finished")?;
+        Ok(curve)
+    }
+}
+
+/// The curve as figures of its greatest growth after the first epoch.
+fn growth(what: &str, curve: &[Sample]) -> Vec<Figure> {
+    let own: Vec<f64> = curve.iter().map(Sample::own_mb).collect();
+    let browser: Vec<f64> = curve.iter().map(|sample| sample.browser as f64 / 1e6).collect();
+    let buffers = curve.iter().map(|sample| sample.page.gpu_buffers as f64).collect::<Vec<_>>();
+    let figure = |name: &str, curve: &[f64]| {
+        Figure::new(format!("{name}: growth after the first epoch"), what, "%")
+            .with(percent(curve))
+            .beside(format!("limit 2 %; MB by epoch: {}", thinned(curve)))
+    };
+    let mut figures = vec![figure("page and worker", &own)];
+    if browser.iter().all(|mb| *mb > 0.0) {
+        figures.push(figure("all of the browser", &browser));
+    }
+    if buffers.iter().any(|n| *n > 0.0) {
+        let beside = format!("by epoch: {}", thinned(&buffers));
+        figures.push(
+            Figure::new("GPU buffers: growth after the first epoch", what, "%").with(percent(&buffers)).beside(beside),
+        );
+    }
+    figures
+}
+
+/// How far the last value is above the first, in per cent.
+fn percent(curve: &[f64]) -> Vec<f64> {
+    let ends = curve.first().zip(curve.last()).filter(|(first, _)| **first > 0.0);
+    ends.map(|(first, last)| 100.0 * (last / first - 1.0)).into_iter().collect()
+}
+
+/// At most eleven values of a curve, from the first to the last.
+fn thinned(curve: &[f64]) -> String {
+    let n = curve.len();
+    let places = if n <= 11 { (0..n).collect() } else { (0..=10).map(|i| i * (n - 1) / 10).collect::<Vec<_>>() };
+    places.into_iter().map(|at| number(curve[at])).collect::<Vec<_>>().join(", ")
+}
+
+/// Workers and memory after the first stop and after the last.
+fn starts(site: &Path, engine: &str, what: &str) -> Result<Vec<Figure>> {
+    let (batch, past) = if engine == "cpu" { (128, 2) } else { (8, 1) };
+    let query = format!("engine={engine}&dataset=mnist&model=compact&batch={batch}&limit=12800&test_limit=8&epochs=40");
+    let mut visit = Visit::ready(site, &query)?;
+    let mut samples = vec![];
+    for start in 0..=N_STARTS {
+        visit.page.click("start")?;
+        visit.wait_for_state("training")?;
+        visit.wait_past_step(past)?;
+        visit.page.click("stop")?;
+        visit.wait_for_state("finished")?;
+        samples.push(Sample::take(&mut visit)?);
+        let Sample { page, n_workers, .. } = samples[start];
+        let own = number(samples[start].own_mb());
+        say(format!("start {start}: {own} MB, {n_workers} workers, {} GPU buffers", page.gpu_buffers));
+    }
+    let counted = |name: &str, count: fn(&Sample) -> f64| {
+        let (first, last) = (count(&samples[0]), count(&samples[N_STARTS]));
+        Figure::new(format!("{name} left behind"), what, "").with(vec![last - first]).beside(format!(
+            "{} after the first stop, {} after the last",
+            number(first),
+            number(last)
+        ))
+    };
+    Ok(vec![
+        counted("workers", |sample| sample.n_workers as f64),
+        counted("GPU buffers", |sample| sample.page.gpu_buffers as f64),
+        counted("MB of page and worker", Sample::own_mb),
+        counted("MB of the browser", |sample| sample.browser as f64 / 1e6),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_from_the_first_epoch_to_the_last() {
+        assert_eq!(percent(&[100.0, 150.0, 101.0]), [1.0000000000000009]);
+        assert_eq!(percent(&[0.0, 1.0]), [0.0; 0]);
+        assert_eq!(percent(&[]), [0.0; 0]);
+    }
+
+    #[test]
+    fn long_curves_are_thinned_but_keep_their_ends() {
+        let curve: Vec<f64> = (1..=50).map(f64::from).collect();
+        let told = thinned(&curve);
+        assert_eq!(told.split(", ").count(), 11);
+        assert!(told.starts_with("1.00,") && told.ends_with("50.0"), "{told}");
+        assert_eq!(thinned(&[1.0, 2.0]), "1.00, 2.00");
+    }
+}

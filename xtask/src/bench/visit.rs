@@ -1,0 +1,164 @@
+//! A visit to the built page: opened in a browser of its own, watched by a script of ours, and asked for figures.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::browser::{self, Browser, Page};
+use crate::server::StaticServer;
+
+/// For whatever the page does: on a software adapter one step of a large network takes minutes.
+pub const PATIENTLY: Duration = Duration::from_secs(1200);
+
+/// For what takes a moment, on a machine that is busy.
+const SOON: Duration = Duration::from_secs(120);
+
+/// Runs before the page's own scripts and notes when things were first seen, in milliseconds since the navigation.
+const WATCH: &str = "(() => {
+        const bench = globalThis.__bench = { first: {}, asked: [], answered: [], lifted: 0, started: 0, epochs: [] };
+        const of = (id) => document.querySelector(`[data-testid='${id}']`);
+        const note = (name, seen) => { if (seen) bench.first[name] ??= performance.now(); };
+        const post = Worker.prototype.postMessage;
+        Worker.prototype.postMessage = function (...given) {
+            // A question holds the 784 pixels of a drawing and is numbered from 1; other commands are shorter.
+            if (given[0].byteLength >= 784) bench.asked.push(performance.now());
+            return post.apply(this, given);
+        };
+        addEventListener('pointerup', () => { bench.lifted = performance.now(); }, true);
+        addEventListener('click', (event) => {
+            if (event.target.closest(\"[data-testid='start']\")) {
+                bench.started = performance.now(); bench.epochs = []; delete bench.first.step;
+            }
+        }, true);
+        let version = '0';
+        const look = () => {
+            const read = of('prediction');
+            note('pad', of('draw-pad'));
+            note('ready', of('status')?.dataset.state === 'ready');
+            note('read', read?.dataset.digit);
+            if (bench.started) note('step', (of('chart-loss')?.dataset.losses ?? '[]') !== '[]');
+            if (read && read.dataset.version !== version) {
+                version = read.dataset.version;
+                bench.answered.push({ version: Number(version), at: performance.now() });
+            }
+            const rows = document.querySelectorAll(\"[data-testid='epoch-log'] [data-testid='epoch-row']\");
+            if (rows.length > bench.epochs.length)
+                bench.epochs.push({
+                    ms: performance.now() - bench.started,
+                    accuracy: Math.max(...[...rows].map((row) => Number(row.dataset.valAccuracy))),
+                });
+        };
+        new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+    })()";
+
+/// An open page, and what lives as long as it.
+pub struct Visit {
+    pub page: Page,
+    pub browser: Browser,
+    _server: StaticServer,
+}
+
+impl Visit {
+    /// Opens the site with a query such as `engine=cpu`.
+    ///
+    /// # Errors
+    /// When there is no Chromium, or the page does not load.
+    pub fn open(site: &Path, query: &str) -> Result<Self> {
+        let server = StaticServer::start(site, "/inkling/")?;
+        let mut browser = Browser::launch(&browser::find()?, &[])?;
+        let mut page = browser.page()?;
+        page.run_first(WATCH)?;
+        page.navigate(&format!("{}?{query}", server.url()))?;
+        Ok(Self { page, browser, _server: server })
+    }
+
+    /// Opens the site and waits until a run can start.
+    ///
+    /// # Errors
+    /// As [`Visit::open`], or what the page says.
+    pub fn ready(site: &Path, query: &str) -> Result<Self> {
+        let mut visit = Self::open(site, query)?;
+        visit.wait_for_state("ready")?;
+        Ok(visit)
+    }
+
+    /// Starts a run and waits for its end.
+    ///
+    /// # Errors
+    /// What the page says when the run fails.
+    pub fn run(&mut self) -> Result<()> {
+        self.page.click("start")?;
+        self.wait_for_state("finished")
+    }
+
+    /// Waits for a state of the run.
+    ///
+    /// # Errors
+    /// What the page says when the run fails, or that it takes too long.
+    pub fn wait_for_state(&mut self, state: &str) -> Result<()> {
+        let now = "document.querySelector(\"[data-testid='status']\").dataset.state";
+        let reached = self.page.wait_for(&format!("['{state}', 'failed'].includes({now}) && {now}"), PATIENTLY)?;
+        if reached != state {
+            bail!("the run failed: {}", self.page.text("error").unwrap_or_default().replace('\n', " "));
+        }
+        Ok(())
+    }
+
+    /// Pauses a run, if it is not at its end.
+    ///
+    /// # Errors
+    /// When it does not pause.
+    pub fn hold(&mut self) -> Result<()> {
+        // A button that is off by now ignores it.
+        self.page.evaluate("document.querySelector(\"[data-testid='pause']\").click()")?;
+        let now = "document.querySelector(\"[data-testid='status']\").dataset.state";
+        self.page.wait_for(&format!("['paused', 'finished', 'failed'].includes({now})"), PATIENTLY)?;
+        Ok(())
+    }
+
+    /// Lets a run go on after [`Visit::hold`].
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.page.evaluate("document.querySelector(\"[data-testid='resume']\").click()")?;
+        Ok(())
+    }
+
+    /// Waits until the run has done more than so many steps.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn wait_past_step(&mut self, n_steps: usize) -> Result<()> {
+        let told = "document.querySelector(\"[data-testid='progress']\").innerText.match(/Step ([\\d,]+)/)";
+        self.page.wait_for(&format!("Number({told}[1].replaceAll(',', '')) > {n_steps}"), PATIENTLY)?;
+        Ok(())
+    }
+
+    /// An attribute that is a number.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn number(&mut self, testid: &str, name: &str) -> Result<f64> {
+        let text = self.page.attribute(testid, name)?.with_context(|| format!("{testid} has no {name}"))?;
+        text.parse().with_context(|| format!("{name} of {testid} is no number: {text:?}"))
+    }
+
+    /// What the watching script makes of an expression over `__bench`, waited for.
+    ///
+    /// # Errors
+    /// When it does not become a number above 0.
+    pub fn noted(&mut self, expression: &str) -> Result<f64> {
+        let told = self.page.wait_for(&expression.replace('$', "globalThis.__bench"), SOON)?;
+        told.as_f64().with_context(|| format!("{expression} is no number"))
+    }
+
+    /// Seconds from Start until the first step was shown.
+    ///
+    /// # Errors
+    /// When no run was started.
+    pub fn first_step_secs(&mut self) -> Result<f64> {
+        Ok(self.noted("$.first.step - $.started")? / 1000.0)
+    }
+}
