@@ -10,7 +10,7 @@ const PASSES: f64 = 3.0;
 /// multiply-adds; measured with Adam on `wide`, where it counts.
 const OPTIMIZER: f64 = 30.0;
 
-/// Workers take turns of a step only while its weights and gradients travel fast: of more numbers than this, 16 MB each way
+/// Workers share a step only while its weights and gradients travel fast: of more numbers than this, 16 MB each way
 /// to every worker, one computes alone. That is `wide`, whose 170 MB would take longer than they save.
 const MOST_SHARED: usize = 4_000_000;
 
