@@ -14,8 +14,7 @@ use inkling::zoo;
 use pollster::block_on;
 
 /// All but `sprint`, which is ours: Keras knows nothing of it.
-const PUBLISHED: [ModelId; 5] =
-    [ModelId::Compact, ModelId::Strided, ModelId::Leaky, ModelId::Classic, ModelId::Wide];
+const PUBLISHED: [ModelId; 5] = [ModelId::Compact, ModelId::Strided, ModelId::Leaky, ModelId::Classic, ModelId::Wide];
 
 fn is_keras_s(model: ModelId, by_burn: bool) {
     let way = Way { device: Device::flex(), by_burn };

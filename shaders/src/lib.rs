@@ -5,6 +5,9 @@
 //! Arrays lie as `[channels, rows, columns, images]`: neighbouring invocations have neighbouring images, so they read
 //! neighbouring numbers and the same weights, whatever the size of the image.
 
+// A kernel's arguments are what it reads and its sizes, one by one, and its language has few of Rust's own methods.
+#![allow(clippy::assign_op_pattern, clippy::manual_div_ceil, clippy::manual_is_multiple_of, clippy::too_many_arguments)]
+
 mod conv;
 mod dense;
 mod fold;

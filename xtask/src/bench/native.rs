@@ -56,7 +56,7 @@ impl Release {
 /// Training images: so many that a run takes some seconds on a machine of two cores.
 pub fn n_images(model: ModelId) -> usize {
     match model {
-        ModelId::Compact => 38_400,
+        ModelId::Compact | ModelId::Sprint => 38_400,
         ModelId::Strided => 25_600,
         ModelId::Classic => 12_800,
         ModelId::Leaky => 7_680,

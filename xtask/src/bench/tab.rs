@@ -28,7 +28,7 @@ impl Run {
     /// On the CPU, at the batch of most published recipes.
     fn on_cpu(model: ModelId) -> Self {
         let n_images = match model {
-            ModelId::Compact => 12_800,
+            ModelId::Compact | ModelId::Sprint => 12_800,
             ModelId::Strided => 7_680,
             ModelId::Classic => 3_840,
             ModelId::Leaky => 2_560,
