@@ -13,6 +13,8 @@ pub struct Card {
     pub engine: EngineReport,
     /// The network that takes least first.
     pub paces: Vec<Pace>,
+    /// How many workers shared a step; on the command line there are threads instead, which the engine's name tells.
+    pub workers: usize,
     /// The program around it: a browser, or the command line.
     pub program: String,
     /// Such as `2026-01-31`.
@@ -43,7 +45,9 @@ impl Card {
             EngineKind::Gpu => "GPU",
             EngineKind::Cpu => "CPU",
         };
-        if self.engine.adapter.is_empty() { kind.into() } else { format!("{kind}: {}", self.engine.adapter) }
+        let name =
+            if self.engine.adapter.is_empty() { kind.into() } else { format!("{kind}: {}", self.engine.adapter) };
+        if self.workers > 1 { format!("{name}, {} workers", self.workers) } else { name }
     }
 
     /// What its figures are.
@@ -105,7 +109,7 @@ mod tests {
     pub fn card() -> Card {
         let engine = EngineReport {
             kind: EngineKind::Cpu,
-            adapter: "WASM SIMD, 2 threads".into(),
+            adapter: "WASM SIMD".into(),
             software: false,
             passed_over: None,
             work_per_sec: None,
@@ -118,14 +122,14 @@ mod tests {
             images_per_second,
         };
         let paces = vec![pace(ModelId::Compact, 2000.0), pace(ModelId::Classic, 34.56)];
-        Card { engine, paces, program: "Chrome 156 on Linux".into(), date: "2026-11-21".into() }
+        Card { engine, paces, workers: 2, program: "Chrome 156 on Linux".into(), date: "2026-11-21".into() }
     }
 
     #[test]
     fn a_card_tells_what_was_measured_on_what() {
         let told = card().text();
         let lines: Vec<_> = told.lines().collect();
-        assert_eq!(lines[..3], ["Inkling speed card, 2026-11-21", "CPU: WASM SIMD, 2 threads", "Chrome 156 on Linux"]);
+        assert_eq!(lines[..3], ["Inkling speed card, 2026-11-21", "CPU: WASM SIMD, 2 workers", "Chrome 156 on Linux"]);
         assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>().join(" "), "network images/s GFLOP/s first step");
         assert!(lines[4].starts_with("compact ") && lines[4].contains(" 2000 "), "{told}");
         assert!(lines[5].contains(" 34.6 ") && lines[5].ends_with("0.12 s"), "{told}");

@@ -40,8 +40,8 @@ pub enum Command {
     /// first.
     Files(Vec<(String, Vec<u8>)>),
     /// Measure how fast this engine trains. Answered by [`Event::Measured`]; a run in progress is stopped first, and a
-    /// command that would stop a run ends the measuring.
-    Measure,
+    /// command that would stop a run ends the measuring. On the CPU so many workers share a step, as in a run.
+    Measure { workers: usize },
     /// Read with every pretrained network of another model too, or with the network at hand alone again. Answered by
     /// [`Event::Together`].
     Together(bool),
@@ -268,6 +268,8 @@ pub struct Picture {
 pub struct SpeedReport {
     /// One for each network that was measured, the one that takes least first.
     pub paces: Vec<Pace>,
+    /// How many workers shared a step.
+    pub workers: usize,
     /// Nothing more comes.
     pub over: bool,
 }

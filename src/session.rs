@@ -109,7 +109,7 @@ impl<H: Host> Session<H> {
             Command::Use(model) => self.take_up(model).await,
             Command::Judge(spec) => self.judge(spec).await,
             Command::Files(files) => self.take_files(&files).await,
-            Command::Measure => self.measure().await,
+            Command::Measure { workers } => self.measure(workers).await,
             Command::Together(together) => self.read_together(together).await,
         };
         self.tell(answered);
@@ -118,7 +118,7 @@ impl<H: Host> Session<H> {
     /// One step of training or one batch of validation, if a run goes on; a few steps of a measurement, if one does.
     pub async fn advance(&mut self) {
         if let Some(measuring) = &mut self.measuring {
-            let more = measuring.advance(&self.host).await;
+            let more = measuring.advance(&mut self.crew, &self.host).await;
             self.measuring.take_if(|_| !matches!(more, Ok(true)));
             return self.tell(more.map(|_| ()));
         }
@@ -327,16 +327,18 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
-    async fn measure(&mut self) -> Result<(), Fault> {
+    async fn measure(&mut self, workers: usize) -> Result<(), Fault> {
         self.stop().await?;
-        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
-        self.measuring = Some(Measuring::new(engine.clone()));
+        let engine = self.engine.clone().ok_or_else(no_engine)?;
+        let workers = if engine.report.kind == EngineKind::Cpu { workers.clamp(1, TrainSpec::MAX_WORKERS) } else { 1 };
+        self.crew.muster(workers, &self.host);
+        self.measuring = Some(Measuring::new(engine));
         Ok(())
     }
 
     async fn stop(&mut self) -> Result<(), Fault> {
         if let Some(measuring) = self.measuring.take() {
-            self.host.emit(Event::Measured(SpeedReport { over: true, ..measuring.report() }));
+            self.host.emit(Event::Measured(SpeedReport { over: true, ..measuring.report(&self.crew) }));
         }
         if let Some(mut course) = self.course.take() {
             self.paused = false;

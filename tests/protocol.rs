@@ -20,7 +20,7 @@ fn commands() -> Vec<Command> {
         Command::Use(ModelId::Wide),
         Command::Judge(TrainSpec::of(ModelId::Strided)),
         Command::Files(vec![("train-images.gz".into(), vec![0x1f, 0x8b, 0]), ("labels".into(), vec![])]),
-        Command::Measure,
+        Command::Measure { workers: 2 },
         Command::Together(true),
         Command::Predict { version: u64::MAX, pixels: (0..784).map(|i| i as u8).collect() },
     ]
@@ -79,7 +79,7 @@ fn events() -> Vec<Event> {
         Event::Pictures(vec![Picture { index: 3, pixels: vec![0, 255, 7] }]),
         Event::Judged(Box::new(judge.finish())),
         Event::Finished(summary),
-        Event::Measured(SpeedReport { paces: vec![pace], over: true }),
+        Event::Measured(SpeedReport { paces: vec![pace], workers: 2, over: true }),
         Event::Predicted { version: 4, prediction: Prediction { probabilities: [0.1; 10] } },
         Event::Failed(Fault::new("what", "remedy")),
         Event::Crashed(Fault::new("what", "remedy")),

@@ -222,8 +222,10 @@ fn ticking(tick_secs: f64) -> Paper {
 
 #[test]
 fn the_engine_is_measured_in_pieces_and_the_network_at_hand_stays() {
-    let session =
-        play_in(ticking(0.7), vec![predict(1), Say(Command::Measure), Work(2), predict(2), Work(50), predict(3)]);
+    let session = play_in(
+        ticking(0.7),
+        vec![predict(1), Say(Command::Measure { workers: 1 }), Work(2), predict(2), Work(50), predict(3)],
+    );
     let said = ["predicted 1", "predicted 2", "measured 1", "measured 2", "measured 3, over", "predicted 3"];
     assert_eq!(transcript(&session)[2..], said);
     assert!(!session.is_busy());
@@ -242,7 +244,7 @@ fn the_engine_is_measured_in_pieces_and_the_network_at_hand_stays() {
 
 #[test]
 fn a_slow_engine_is_spared_the_larger_networks() {
-    let session = play_in(ticking(10.0), vec![Say(Command::Measure), Work(50)]);
+    let session = play_in(ticking(10.0), vec![Say(Command::Measure { workers: 1 }), Work(50)]);
     assert_eq!(transcript(&session)[2..], ["measured 1, over"]);
     assert_eq!(run(&session).speed.unwrap().paces[0].n_steps, 2);
 }
@@ -256,7 +258,7 @@ fn a_run_ends_for_a_measurement_and_a_measurement_for_a_run() {
     let session = play(vec![
         Say(Command::Start(spec())),
         Work(1),
-        Say(Command::Measure),
+        Say(Command::Measure { workers: 1 }),
         Work(1),
         Say(Command::Start(spec())),
         Work(1),

@@ -22,16 +22,17 @@ pub async fn run(args: SpeedArgs) -> Result<()> {
     let mut session = Session::new(Desk { began: Instant::now(), run: RefCell::default() });
     session.handle(Command::Open(args.engine.engine)).await;
     session.host().check()?;
-    session.handle(Command::Measure).await;
+    session.handle(Command::Measure { workers: 1 }).await;
     while session.is_busy() {
         session.advance().await;
     }
     session.host().check()?;
     let run = session.host().run.borrow();
     let engine = run.engine.clone().context("no engine was opened")?;
-    let paces = run.speed.clone().context("nothing was measured")?.paces;
+    let speed = run.speed.clone().context("nothing was measured")?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let card = Card { engine, paces, program: program(), date: receipt::iso_day(since.map_or(0, |it| it.as_secs())) };
+    let date = receipt::iso_day(since.map_or(0, |it| it.as_secs()));
+    let card = Card { engine, paces: speed.paces, workers: speed.workers, program: program(), date };
     println!("{}", card.text());
     Ok(())
 }

@@ -47,7 +47,11 @@ impl Gathered {
         Self { pixels, labels: labels(split, indices), smoothing: recipe.label_smoothing }
     }
 
-    fn plain(split: &Split, indices: &[usize]) -> Self {
+    /// Images as they are.
+    ///
+    /// # Panics
+    /// When an index is not below `split.len()`.
+    pub fn plain(split: &Split, indices: &[usize]) -> Self {
         let pixels = indices.iter().flat_map(|&i| scaled(split.image(i))).collect();
         Self { pixels, labels: labels(split, indices), smoothing: 0.0 }
     }

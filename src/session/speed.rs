@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use super::Host;
 use super::course::device_failed;
-use crate::data::batch::{self, Batch};
-use crate::data::synthetic;
+use super::crew::Crew;
+use crate::data::batch::{self, Gathered};
+use crate::data::{Split, synthetic};
 use crate::engine::Engine;
 use crate::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
 use crate::spec::ModelId;
@@ -42,7 +43,7 @@ pub struct Measuring {
 /// One network that takes steps.
 struct Trial {
     trainer: Trainer,
-    batch: Batch,
+    digits: Split,
     first_step_secs: f64,
     /// Seconds a step, of each group of steps.
     groups: Vec<f64>,
@@ -60,22 +61,22 @@ impl Measuring {
     ///
     /// # Errors
     /// When the device has failed.
-    pub async fn advance(&mut self, host: &impl Host) -> Result<bool, Fault> {
+    pub async fn advance(&mut self, crew: &mut Crew, host: &impl Host) -> Result<bool, Fault> {
         match &mut self.trial {
-            Some(trial) => trial.take_group(host).await?,
-            None => self.begin(host).await?,
+            Some(trial) => trial.take_group(crew, host).await?,
+            None => self.begin(crew, host).await?,
         }
         self.tell_progress(host);
         if let Some(trial) = self.trial.take_if(|trial| trial.is_enough()) {
             self.paces.push(trial.pace());
-            host.emit(Event::Measured(self.report()));
+            host.emit(Event::Measured(self.report(crew)));
         }
         Ok(!self.is_over())
     }
 
     /// What was found so far.
-    pub fn report(&self) -> SpeedReport {
-        SpeedReport { paces: self.paces.clone(), over: self.is_over() }
+    pub fn report(&self, crew: &Crew) -> SpeedReport {
+        SpeedReport { paces: self.paces.clone(), workers: crew.n_shards(), over: self.is_over() }
     }
 
     fn is_over(&self) -> bool {
@@ -89,10 +90,10 @@ impl Measuring {
         self.paces.last().is_some_and(|pace| step_secs(pace) * (1 + MIN_GROUPS) as f64 > PATIENCE_SECS)
     }
 
-    async fn begin(&mut self, host: &impl Host) -> Result<(), Fault> {
+    async fn begin(&mut self, crew: &mut Crew, host: &impl Host) -> Result<(), Fault> {
         if let Some(model) = self.left.pop_front() {
             let n_images = if self.engine.report.software { SOFTWARE_BATCH } else { BATCH };
-            self.trial = Some(Trial::begin(model, n_images, &self.engine, host).await?);
+            self.trial = Some(Trial::begin(model, n_images, &self.engine, crew, host).await?);
         }
         Ok(())
     }
@@ -106,40 +107,46 @@ impl Measuring {
 }
 
 impl Trial {
-    async fn begin(model: ModelId, n_images: usize, engine: &Engine, host: &impl Host) -> Result<Self, Fault> {
-        let split = synthetic::split(synthetic::SEED, 0, n_images);
+    async fn begin(
+        model: ModelId,
+        n_images: usize,
+        engine: &Engine,
+        crew: &mut Crew,
+        host: &impl Host,
+    ) -> Result<Self, Fault> {
         let mut trial = Self {
             trainer: Trainer::new(model, 1, &engine.device),
-            batch: Batch::gather(&split, &(0..n_images).collect::<Vec<_>>(), &engine.device),
+            digits: synthetic::split(synthetic::SEED, 0, n_images),
             first_step_secs: 0.0,
             groups: vec![],
             n_steps: 0,
             spent_secs: 0.0,
         };
-        trial.first_step_secs = trial.take_steps(1, host).await?;
+        trial.first_step_secs = trial.take_steps(1, crew, host).await?;
         Ok(trial)
     }
 
     /// Takes some steps; gives the seconds they took together.
-    async fn take_steps(&mut self, n_steps: usize, host: &impl Host) -> Result<f64, Fault> {
+    async fn take_steps(&mut self, n_steps: usize, crew: &mut Crew, host: &impl Host) -> Result<f64, Fault> {
         const LEARNING_RATE: f64 = 1e-3;
         let began = host.now_secs();
-        let mut tallies = vec![];
+        let (mut tallies, all) = (vec![], (0..self.digits.len()).collect::<Vec<_>>());
         for _ in 0..n_steps {
             let mut random = batch::random(1, 1, self.n_steps + 1);
-            tallies.push(self.trainer.step(&self.batch, LEARNING_RATE, &mut random));
+            let images = Gathered::plain(&self.digits, &all);
+            tallies.push(crew.step(&mut self.trainer, images, LEARNING_RATE, &mut random, host).await);
             self.n_steps += 1;
         }
         read_metrics(tallies).await.map_err(device_failed)?;
         Ok(host.now_secs() - began)
     }
 
-    async fn take_group(&mut self, host: &impl Host) -> Result<(), Fault> {
+    async fn take_group(&mut self, crew: &mut Crew, host: &impl Host) -> Result<(), Fault> {
         let n_steps = match self.groups.last() {
             Some(step_secs) => ((GROUP_SECS / step_secs) as usize).clamp(1, MAX_GROUP),
             None => 1,
         };
-        let took = self.take_steps(n_steps, host).await?;
+        let took = self.take_steps(n_steps, crew, host).await?;
         self.spent_secs += took;
         self.groups.push(took / n_steps as f64);
         Ok(())
@@ -151,7 +158,7 @@ impl Trial {
     }
 
     fn pace(&self) -> Pace {
-        let (model, batch) = (self.trainer.network().model(), self.batch.len());
+        let (model, batch) = (self.trainer.network().model(), self.digits.len());
         let images_per_second = batch as f64 / median(&self.groups);
         // The first step is apart.
         Pace { model, batch, first_step_secs: self.first_step_secs, n_steps: self.n_steps - 1, images_per_second }

@@ -216,7 +216,7 @@ impl Address {
     /// Ordinary settings, which the others in the address may change.
     fn read_sprint(&mut self, value: &str) {
         match value {
-            "1" => self.spec = TrainSpec::sprint(),
+            "1" => self.spec = TrainSpec { workers: self.spec.workers, ..TrainSpec::sprint() },
             "0" | "" => {}
             _ => self.mistakes.push(format!("sprint={value} in the address: write sprint=1 for the way to 99 %.")),
         }

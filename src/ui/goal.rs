@@ -8,10 +8,11 @@ use crate::zoo;
 /// The share of MNIST's test images that a sprint is about.
 const GOAL: f64 = 0.99;
 
-/// What the button says: the seconds are known once an engine was tried out.
-pub fn label(run: &Run) -> String {
+/// What the button says, where so many workers share each step: the seconds are known once an engine was tried out.
+pub fn label(run: &Run, workers: usize) -> String {
     let work_per_sec = run.engine.as_ref().and_then(|engine| engine.work_per_sec);
-    let secs = zoo::run_work(&TrainSpec::sprint()).zip(work_per_sec).map(|(work, per_sec)| work / per_sec);
+    let secs =
+        zoo::run_work(&TrainSpec::sprint()).zip(work_per_sec).map(|(work, per_sec)| work / (per_sec * workers as f64));
     match secs {
         Some(secs) => format!("99 % in about {:.0} s", secs.max(1.0)),
         None => "Sprint to 99 %".into(),
@@ -28,10 +29,10 @@ pub fn told(run: &Run) -> Option<String> {
     Some(format!("{reached} in {:.0} s on this device{missed}.", summary.elapsed_secs.max(1.0)))
 }
 
-/// Whether these are the settings of a sprint, from whatever seed and on whatever engine.
+/// Whether these are the settings of a sprint, from whatever seed, on whatever engine and by how many workers.
 fn is_sprint(spec: &TrainSpec) -> bool {
-    let TrainSpec { engine, seed, .. } = *spec;
-    *spec == TrainSpec { engine, seed, ..TrainSpec::sprint() }
+    let TrainSpec { engine, seed, workers, .. } = *spec;
+    *spec == TrainSpec { engine, seed, workers, ..TrainSpec::sprint() }
 }
 
 #[cfg(test)]
@@ -59,10 +60,11 @@ mod tests {
 
     #[test]
     fn the_button_names_the_seconds_once_the_engine_is_known() {
-        assert_eq!(label(&Run::default()), "Sprint to 99 %");
-        assert_eq!(label(&Run::of(&[engine(None)])), "Sprint to 99 %");
+        assert_eq!(label(&Run::default(), 2), "Sprint to 99 %");
+        assert_eq!(label(&Run::of(&[engine(None)]), 2), "Sprint to 99 %");
         let work = zoo::run_work(&TrainSpec::sprint()).unwrap();
-        assert_eq!(label(&Run::of(&[engine(Some(work / 19.8))])), "99 % in about 20 s");
+        let tried = Run::of(&[engine(Some(work / 19.8))]);
+        assert_eq!((label(&tried, 1), label(&tried, 2)), ("99 % in about 20 s".into(), "99 % in about 10 s".into()));
     }
 
     #[test]

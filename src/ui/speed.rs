@@ -43,8 +43,9 @@ pub fn Speed(page: Page) -> impl IntoView {
 
 /// What there is to show once a network was measured.
 fn card_of(run: &Run) -> Option<Card> {
-    let paces = run.speed.as_ref().map(|speed| speed.paces.clone()).filter(|paces| !paces.is_empty())?;
-    Some(Card { engine: run.engine.clone()?, paces, program: browser::name(), date: browser::today() })
+    let speed = run.speed.as_ref().filter(|speed| !speed.paces.is_empty())?;
+    let (paces, workers) = (speed.paces.clone(), speed.workers);
+    Some(Card { engine: run.engine.clone()?, paces, workers, program: browser::name(), date: browser::today() })
 }
 
 fn row_digest(row: &Row) -> String {

@@ -10,7 +10,8 @@ use crate::run::State;
 
 #[component]
 pub fn Sprint(page: Page) -> impl IntoView {
-    let label = Memo::new(move |_| page.run.with(goal::label));
+    let workers = Memo::new(move |_| page.spec.with(|spec| spec.workers));
+    let label = Memo::new(move |_| page.run.with(|run| goal::label(run, workers.get())));
     let told = Memo::new(move |_| page.run.with(goal::told));
     let blocked =
         Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Loading | State::Training | State::Paused)));

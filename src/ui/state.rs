@@ -114,13 +114,13 @@ impl Page {
     pub fn measure(self) {
         // Until the session answers, so that a second press does not begin anew.
         self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Measure, done: 0, total: 0 })));
-        self.send(Command::Measure);
+        self.send(Command::Measure { workers: self.spec.with_untracked(|spec| spec.workers) });
     }
 
     /// Trains the quickest network that reads 99 % of the test images rightly, from the seed that is chosen.
     pub fn sprint(self) {
-        let TrainSpec { engine, seed, .. } = self.spec.get_untracked();
-        self.adopt(TrainSpec { engine, seed, ..TrainSpec::sprint() });
+        let TrainSpec { engine, seed, workers, .. } = self.spec.get_untracked();
+        self.adopt(TrainSpec { engine, seed, workers, ..TrainSpec::sprint() });
         // The fields that were wrong hold the sprint's values now.
         self.invalid.set(Vec::new());
         self.start();

@@ -40,7 +40,7 @@ impl Stage {
     fn pass(self) -> Result<()> {
         match self {
             Self::Lint => lint(),
-            Self::Unit => run(cargo().args(["test", "--workspace"]).args(CPU_ONLY)),
+            Self::Unit => run(cargo().args(["test", "--workspace", "--exclude", "inkling-shaders"]).args(CPU_ONLY)),
             Self::Browser => test_in_browser(),
         }
     }
