@@ -163,4 +163,38 @@ impl Grid {
             }
         }
     }
+
+    /// Sums over a channel: `add` takes the offset of a vector, its block's mask, and the sums so far of its row. Rows
+    /// are added up in double precision, which a sum over tens of thousands of numbers needs: with one of floats the
+    /// gradients of a network with six normalisations were four times as far from the truth.
+    ///
+    /// # Safety
+    /// As `add` needs.
+    #[inline(always)]
+    pub(crate) unsafe fn totals<S: Simd, const N: usize>(
+        &self,
+        channel: usize,
+        mut add: impl FnMut(usize, S::V, &mut [S::V; N]),
+    ) -> [f64; N] {
+        /// Pixels between two additions to the total: rounding stays that of a short sum, and the cost is small.
+        const ROW: usize = 32;
+        let mut totals = [0.0; N];
+        for block in 0..self.n_blocks() {
+            let start = block * self.block_stride + channel * self.channel_stride;
+            for first in (0..self.pixels).step_by(ROW) {
+                // SAFETY: the mask has room for the widest register; the rest is as the caller promises.
+                unsafe {
+                    let mask = S::load(self.mask(block).as_ptr());
+                    let mut sums = [S::zero(); N];
+                    for pixel in first..self.pixels.min(first + ROW) {
+                        add(start + pixel * S::LANES, mask, &mut sums);
+                    }
+                    for (total, sum) in totals.iter_mut().zip(sums) {
+                        *total += f64::from(S::sum(sum));
+                    }
+                }
+            }
+        }
+        totals
+    }
 }

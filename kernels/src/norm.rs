@@ -112,20 +112,15 @@ impl Kernel for Forward<'_> {
         let x = self.x.as_ptr();
         // SAFETY: the grid's offsets are within both slices; the channel is this task's.
         unsafe {
-            let mut sum = [S::zero(); 2];
-            let mut turn = 0;
-            grid.visit::<S>(channel, |at, mask| {
-                sum[turn] = S::mul_add(S::load(x.add(at)), mask, sum[turn]);
-                turn ^= 1;
-            });
-            let mean = (S::sum(sum[0]) + S::sum(sum[1])) / self.norm.count();
-            let (centre, mut squares) = (S::splat(mean), [S::zero(); 2]);
-            grid.visit::<S>(channel, |at, mask| {
+            let [sum] =
+                grid.totals::<S, 1>(channel, |at, mask, [sum]| *sum = S::mul_add(S::load(x.add(at)), mask, *sum));
+            let mean = (sum / f64::from(self.norm.count())) as f32;
+            let centre = S::splat(mean);
+            let [squares] = grid.totals::<S, 1>(channel, |at, mask, [squares]| {
                 let distance = S::mul(S::sub(S::load(x.add(at)), centre), mask);
-                squares[turn] = S::mul_add(distance, distance, squares[turn]);
-                turn ^= 1;
+                *squares = S::mul_add(distance, distance, *squares);
             });
-            let variance = (S::sum(squares[0]) + S::sum(squares[1])) / self.norm.count();
+            let variance = (squares / f64::from(self.norm.count())) as f32;
             *self.mean.at(channel, 1) = mean;
             *self.variance.at(channel, 1) = variance;
             let factor = self.gamma[channel] / (variance + self.norm.epsilon).sqrt();
@@ -194,13 +189,12 @@ impl Kernel for Backward<'_> {
                     _ => dy,
                 }
             };
-            let (mut sum, mut products) = (S::zero(), S::zero());
-            grid.visit::<S>(self.channel, |at, _| {
+            let [sum, products] = grid.totals::<S, 2>(self.channel, |at, _, [sum, products]| {
                 let dy = through(at);
-                sum = S::add(sum, dy);
-                products = S::mul_add(dy, S::mul(S::sub(S::load(x.add(at)), mean), scale), products);
+                *sum = S::add(*sum, dy);
+                *products = S::mul_add(dy, S::mul(S::sub(S::load(x.add(at)), mean), scale), *products);
             });
-            let (sum, products) = (S::sum(sum), S::sum(products));
+            let (sum, products) = (sum as f32, products as f32);
             *self.of_beta.at(self.channel, 1) = sum;
             *self.of_gamma.at(self.channel, 1) = products;
             let (mean_dy, mean_product) = (S::splat(sum / self.norm.count()), S::splat(products / self.norm.count()));

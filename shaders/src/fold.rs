@@ -4,6 +4,9 @@ use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
 
+/// Long sums are added up in pieces of so many numbers: the rounding stays that of short sums.
+pub(crate) const PIECE: usize = 32;
+
 /// `[rows, n]` to `[rows]`.
 pub(crate) fn rows(gpu: &Gpu, values: &Array, n: usize) -> Array {
     let sums = gpu.empty(values.len() / n);
@@ -23,8 +26,12 @@ fn fold_rows(values: &[f32], sums: &mut [f32], rows: usize, n: usize) {
     let row = ABSOLUTE_POS;
     if row < rows {
         let mut sum = f32::new(0.0);
-        for i in 0..n {
-            sum += values[row * n + i];
+        for piece in 0..n.div_ceil(PIECE) {
+            let mut part = f32::new(0.0);
+            for i in piece * PIECE..min((piece + 1) * PIECE, n) {
+                part += values[row * n + i];
+            }
+            sum += part;
         }
         sums[row] = sum;
     }
@@ -36,8 +43,12 @@ fn fold_pixels(values: &[f32], sums: &mut [f32], rows: usize, pixels: usize, n: 
     if row < rows {
         let first = row / n * pixels * n + row % n;
         let mut sum = f32::new(0.0);
-        for pixel in 0..pixels {
-            sum += values[first + pixel * n];
+        for piece in 0..pixels.div_ceil(PIECE) {
+            let mut part = f32::new(0.0);
+            for pixel in piece * PIECE..min((piece + 1) * PIECE, pixels) {
+                part += values[first + pixel * n];
+            }
+            sum += part;
         }
         sums[row] = sum;
     }

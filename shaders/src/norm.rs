@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use crate::fold;
+use crate::fold::{self, PIECE};
 use crate::gpu::{Array, Gpu, launch};
 
 /// A normalisation of the channels of arrays `[channels, pixels, n]`.
@@ -129,14 +129,22 @@ fn moments(x: &[f32], means: &mut [f32], squares: &mut [f32], n: usize, pixels: 
     if row < means.len() {
         let first = row / n * pixels * n + row % n;
         let mut sum = f32::new(0.0);
-        for pixel in 0..pixels {
-            sum += x[first + pixel * n];
+        for piece in 0..pixels.div_ceil(PIECE) {
+            let mut part = f32::new(0.0);
+            for pixel in piece * PIECE..min((piece + 1) * PIECE, pixels) {
+                part += x[first + pixel * n];
+            }
+            sum += part;
         }
         let mean = sum / f32::cast_from(pixels);
         let mut square = f32::new(0.0);
-        for pixel in 0..pixels {
-            let distance = x[first + pixel * n] - mean;
-            square += distance * distance;
+        for piece in 0..pixels.div_ceil(PIECE) {
+            let mut part = f32::new(0.0);
+            for pixel in piece * PIECE..min((piece + 1) * PIECE, pixels) {
+                let distance = x[first + pixel * n] - mean;
+                part += distance * distance;
+            }
+            square += part;
         }
         means[row] = mean;
         squares[row] = square;
@@ -157,14 +165,22 @@ fn combine(
     let channel = ABSOLUTE_POS;
     if channel < channels {
         let mut sum = f32::new(0.0);
-        for image in 0..n {
-            sum += means[channel * n + image];
+        for piece in 0..n.div_ceil(PIECE) {
+            let mut part = f32::new(0.0);
+            for image in piece * PIECE..min((piece + 1) * PIECE, n) {
+                part += means[channel * n + image];
+            }
+            sum += part;
         }
         let of_all = sum / f32::cast_from(n);
         let mut square = f32::new(0.0);
-        for image in 0..n {
-            let distance = means[channel * n + image] - of_all;
-            square += squares[channel * n + image] + f32::cast_from(pixels) * distance * distance;
+        for piece in 0..n.div_ceil(PIECE) {
+            let mut part = f32::new(0.0);
+            for image in piece * PIECE..min((piece + 1) * PIECE, n) {
+                let distance = means[channel * n + image] - of_all;
+                part += squares[channel * n + image] + f32::cast_from(pixels) * distance * distance;
+            }
+            square += part;
         }
         mean[channel] = of_all;
         variance[channel] = square / f32::cast_from(n * pixels);
@@ -217,11 +233,17 @@ fn slopes(
         let factor = 1.0 / (variance[channel] + epsilon).sqrt();
         let mut sum = f32::new(0.0);
         let mut products = f32::new(0.0);
-        for pixel in 0..pixels {
-            let at = first + pixel * n;
-            let g = gradient[at] * select(y[at] > 0.0, 1.0, slope);
-            sum += g;
-            products += g * (x[at] - middle) * factor;
+        for piece in 0..pixels.div_ceil(PIECE) {
+            let mut part = f32::new(0.0);
+            let mut part_of_products = f32::new(0.0);
+            for pixel in piece * PIECE..min((piece + 1) * PIECE, pixels) {
+                let at = first + pixel * n;
+                let g = gradient[at] * select(y[at] > 0.0, 1.0, slope);
+                part += g;
+                part_of_products += g * (x[at] - middle) * factor;
+            }
+            sum += part;
+            products += part_of_products;
         }
         plain[row] = sum;
         scaled[row] = products;

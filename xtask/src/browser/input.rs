@@ -22,17 +22,21 @@ impl Rect {
 }
 
 impl Page {
-    /// Scrolls the element with this `data-testid` into view and measures it.
+    /// Scrolls the element with this `data-testid` into view and measures it, once it rests there.
     ///
     /// # Errors
     /// When there is no such element.
     pub fn bounds(&mut self, testid: &str) -> Result<Rect> {
         let measured = self.evaluate(&format!(
-            "(() => {{
+            "(async () => {{
                 const element = {};
-                element.scrollIntoView({{ block: 'center', inline: 'center', behavior: 'instant' }});
-                const {{ x, y, width, height }} = element.getBoundingClientRect();
-                return [x, y, width, height];
+                for (let before = ''; ; await new Promise(requestAnimationFrame)) {{
+                    element.scrollIntoView({{ block: 'center', inline: 'center', behavior: 'instant' }});
+                    const {{ x, y, width, height }} = element.getBoundingClientRect();
+                    const now = [x, y, width, height];
+                    if (String(now) === before) return now;
+                    before = String(now);
+                }}
             }})()",
             element(testid)
         ))?;
