@@ -3,6 +3,10 @@
 //! Closed enums, encoded with postcard, which keeps a NaN loss a NaN. The worker speaks first, with
 //! [`Event::Ready`]; commands sent before it would be lost. It never holds a tensor or a browser type.
 
+mod wire;
+
+pub use wire::{DecodeError, decode, encode};
+
 use serde::{Deserialize, Serialize};
 
 use crate::judge::Judgement;
@@ -323,28 +327,6 @@ impl Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}. {}", self.what.trim_end_matches('.'), self.remedy)
-    }
-}
-
-/// A message that is not one of ours.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message between page and worker could not be read ({0}); reload the page")]
-pub struct DecodeError(String);
-
-/// One message as bytes.
-pub fn encode<M: Serialize>(message: &M) -> Vec<u8> {
-    postcard::to_stdvec(message).expect("our messages hold no type that postcard lacks")
-}
-
-/// One message from bytes.
-///
-/// # Errors
-/// When the bytes are not exactly one such message.
-pub fn decode<'a, M: Deserialize<'a>>(bytes: &'a [u8]) -> Result<M, DecodeError> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((message, [])) => Ok(message),
-        Ok((_, rest)) => Err(DecodeError(format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(DecodeError(error.to_string())),
     }
 }
 

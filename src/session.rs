@@ -5,27 +5,24 @@
 
 mod course;
 mod crew;
-mod judged;
+mod images;
+mod judging;
 mod readers;
 mod speed;
 
 pub use crew::{Answer, Mate};
 
-use std::rc::Rc;
-
-use crate::data::batch::{self, Batch};
-use crate::data::{Dataset, dropped, synthetic};
+use crate::data::Dataset;
 use crate::engine::{self, Engine};
 use crate::judge;
 use crate::network::Array;
-use crate::protocol::{
-    Command, DatasetReport, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport,
-};
-use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, SplitId, TrainSpec};
-use crate::train::{Checkpoint, Trainer, checkpoint, read_metrics};
+use crate::protocol::{Command, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport};
+use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, TrainSpec};
+use crate::train::{Checkpoint, Trainer, checkpoint};
 use crate::zoo;
 use course::{Course, Outcome};
 use crew::Crew;
+use images::Images;
 use readers::Readers;
 use speed::Measuring;
 
@@ -45,9 +42,6 @@ pub trait Host {
     }
 }
 
-/// Images shared by a run and the next one, and a sentence when they are not those that were asked for.
-type Images = (Rc<Dataset>, Option<String>);
-
 /// An engine, a network, and the run that trains it.
 pub struct Session<H: Host> {
     host: H,
@@ -62,10 +56,7 @@ pub struct Session<H: Host> {
     paused: bool,
     /// Hold again after the next step.
     single: bool,
-    /// The images of the last run, kept for the next one.
-    dataset: Option<Images>,
-    /// The images that somebody brought, kept for every run with them.
-    dropped: Option<Rc<Dataset>>,
+    images: Images,
     /// Who reads besides the network at hand.
     readers: Readers,
 }
@@ -81,8 +72,7 @@ impl<H: Host> Session<H> {
             measuring: None,
             paused: false,
             single: false,
-            dataset: None,
-            dropped: None,
+            images: Images::default(),
             readers: Readers::default(),
         }
     }
@@ -163,31 +153,13 @@ impl<H: Host> Session<H> {
         };
         let mut engine = engine;
         if engine.report.kind == EngineKind::Cpu {
-            engine.report.work_per_sec = self.try_out(&engine).await?;
+            engine.report.work_per_sec = speed::try_out(&engine, &self.host).await?;
         }
         self.host.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
         self.crew = Crew::default();
         self.readers.forget();
         self.take_up(ModelId::Compact).await
-    }
-
-    /// Multiply-adds a second of a few training steps of the smallest network: tells how long a run will take.
-    async fn try_out(&self, engine: &Engine) -> Result<Option<f64>, Fault> {
-        const N_IMAGES: usize = 32;
-        const N_STEPS: usize = 4;
-        let (model, split) = (ModelId::Compact, synthetic::split(synthetic::SEED, 0, N_IMAGES));
-        let batch = Batch::gather(&split, &(0..N_IMAGES).collect::<Vec<_>>(), &engine.device);
-        let mut trainer = Trainer::new(model, 1, &engine.device);
-        let mut random = batch::random(1, 1, 1);
-        // The first step finds its buffers; it is not the pace.
-        read_metrics(vec![trainer.step(&batch, 1e-3, &mut random)]).await.map_err(course::device_failed)?;
-        let began = self.host.now_secs();
-        let steps = (0..N_STEPS).map(|_| trainer.step(&batch, 1e-3, &mut random)).collect();
-        read_metrics(steps).await.map_err(course::device_failed)?;
-        let took = self.host.now_secs() - began;
-        let work = N_STEPS as f64 * zoo::step_work(&zoo::layers(model), N_IMAGES);
-        Ok((took > 0.0).then(|| work / took))
     }
 
     /// Puts a network that was not trained here in the place of the one at hand.
@@ -230,43 +202,42 @@ impl<H: Host> Session<H> {
     /// Keeps the images that somebody brought.
     async fn take_files(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
         self.stop().await?;
-        let dataset = dropped::dataset(files).map_err(bad_files)?;
-        let (id, n_train, n_test) = (dataset.id.clone(), dataset.train.len(), dataset.test.len());
-        self.dropped = Some(Rc::new(dataset));
-        self.host.emit(Event::Dataset(DatasetReport { id, n_train, n_validation: None, n_test, fallback: None }));
+        let report = self.images.keep(files)?;
+        self.host.emit(Event::Dataset(report));
         Ok(())
     }
 
     /// Judges the network at hand on the test images of these settings.
     async fn judge(&mut self, spec: TrainSpec) -> Result<(), Fault> {
-        let (dataset, fallback) = self.images(&spec).await?;
+        let (dataset, fallback) = self.images.of(&spec, &self.host).await?;
         self.host.emit(Event::Dataset(Course::new(spec.clone(), dataset.clone(), 0.0).dataset_report(fallback)));
         // A run in progress has its crew.
         if self.course.is_none() {
             let model = self.trainer.as_ref().map_or(spec.model, |trainer| trainer.network().model());
-            self.crew.muster(self.workers(model, &spec)?, &self.host);
+            self.crew.muster(self.workers(model, spec.workers)?, &self.host);
         }
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let judgement = course::judge(&dataset.test, spec.test_limit, trainer, &mut self.crew, &self.host).await?;
-        judged::tell(judgement, &dataset.test, &self.host);
+        let judgement = judging::judge(&dataset.test, spec.test_limit, trainer, &mut self.crew, &self.host).await?;
+        judging::tell(judgement, &dataset.test, &self.host);
         Ok(())
     }
 
-    /// How many workers are to share this work here; a graphics card is not shared.
-    fn workers(&self, model: ModelId, spec: &TrainSpec) -> Result<usize, Fault> {
+    /// How many of so many workers are to share a model's work here; a graphics card is not shared.
+    fn workers(&self, model: ModelId, asked_for: usize) -> Result<usize, Fault> {
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
-        Ok(if engine.report.kind == EngineKind::Cpu { zoo::workers(model, spec.workers) } else { 1 })
+        let at_most = asked_for.clamp(1, TrainSpec::MAX_WORKERS);
+        Ok(if engine.report.kind == EngineKind::Cpu { zoo::workers(model, at_most) } else { 1 })
     }
 
     async fn start(&mut self, spec: TrainSpec) -> Result<(), Fault> {
         self.stop().await?;
         spec.check().map_err(|error| Fault::new(error.to_string(), "Change the setting and start again."))?;
-        let spec = TrainSpec { workers: self.workers(spec.model, &spec)?, ..spec };
+        let spec = TrainSpec { workers: self.workers(spec.model, spec.workers)?, ..spec };
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
         let device = engine.device.clone();
         let needs = zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
         engine.limits.check(&needs, &spec)?;
-        let (dataset, fallback) = self.images(&spec).await?;
+        let (dataset, fallback) = self.images.of(&spec, &self.host).await?;
         let course = Course::new(spec.clone(), dataset, self.host.now_secs());
         let report = course.dataset_report(fallback);
         if report.n_train == 0 || report.n_test == 0 {
@@ -281,33 +252,6 @@ impl<H: Host> Session<H> {
         (self.trainer, self.course, self.paused, self.single) = (Some(trainer), Some(course), false, false);
         self.tell_readers();
         Ok(())
-    }
-
-    /// The images of a run, divided as its settings say.
-    async fn images(&mut self, spec: &TrainSpec) -> Result<Images, Fault> {
-        let (dataset, fallback) = match &spec.dataset {
-            DatasetId::Dropped => (self.dropped.clone().ok_or_else(nothing_dropped)?, None),
-            id => self.brought(id).await?,
-        };
-        let dataset = match spec.split {
-            SplitId::Published => dataset,
-            SplitId::Kaggle => Rc::new((*dataset).clone().dealt(spec.seed)),
-        };
-        Ok((dataset, fallback))
-    }
-
-    /// What the host brings; the images of the last run if they are the same.
-    async fn brought(&mut self, id: &DatasetId) -> Result<Images, Fault> {
-        let kept = self.dataset.take().filter(|(dataset, fallback)| dataset.id == *id && fallback.is_none());
-        let (dataset, fallback) = match kept {
-            Some(images) => images,
-            None => {
-                let (dataset, fallback) = self.host.dataset(id).await?;
-                (Rc::new(dataset), fallback)
-            }
-        };
-        self.dataset = Some((dataset.clone(), fallback.clone()));
-        Ok((dataset, fallback))
     }
 
     async fn pause(&mut self) -> Result<(), Fault> {
@@ -330,8 +274,8 @@ impl<H: Host> Session<H> {
     async fn measure(&mut self, workers: usize) -> Result<(), Fault> {
         self.stop().await?;
         let engine = self.engine.clone().ok_or_else(no_engine)?;
-        let workers = if engine.report.kind == EngineKind::Cpu { workers.clamp(1, TrainSpec::MAX_WORKERS) } else { 1 };
-        self.crew.muster(workers, &self.host);
+        // None of the networks that are measured is too large to be shared.
+        self.crew.muster(self.workers(ModelId::Compact, workers)?, &self.host);
         self.measuring = Some(Measuring::new(engine));
         Ok(())
     }
@@ -365,15 +309,6 @@ impl<H: Host> Session<H> {
 
 fn bad_weights(error: impl std::fmt::Display) -> Fault {
     Fault::new(format!("The weights that came with the program cannot be used ({error})"), "Reload the page.")
-}
-
-fn bad_files(error: dropped::DroppedError) -> Fault {
-    Fault::new(format!("These files cannot be learned from: {error}"), "What was there before is still there.")
-}
-
-fn nothing_dropped() -> Fault {
-    let remedy = "Drop the image and label files on the page and start again, or choose another data set.";
-    Fault::new("There are no images of your own yet", remedy)
 }
 
 fn no_engine() -> Fault {

@@ -4,17 +4,16 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::Host;
 use super::crew::Crew;
-use super::{Host, judged};
+use super::judging::{self, Judging};
 use crate::data::batch::{self, Gathered};
 use crate::data::{Dataset, Split};
-use crate::judge::{Judge, Judgement};
+use crate::judge::Judgement;
 use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
-use crate::spec::{IMAGE_PIXELS, Metrics, TrainSpec};
+use crate::spec::{Metrics, TrainSpec};
 use crate::train::{Mean, Tally, Trainer, read_metrics};
 
-/// Images that a worker judges at once: enough to keep a device busy, few enough to answer commands soon.
-const JUDGED_AT_ONCE: usize = 200;
 /// Steps whose metrics may wait on the device; it also bounds the work in flight, which nothing else does in a tab.
 const MAX_PENDING: usize = 16;
 /// Metrics are read at least this often, in seconds.
@@ -204,7 +203,7 @@ impl Course {
             return Ok(Outcome::Judging);
         }
         let validates = phase == Phase::Validate;
-        let (tests, judgement) = (judging.tests, judging.judge.finish());
+        let (tests, judgement) = (judging.tests, judging.finish());
         if validates {
             self.end_epoch(&judgement, host);
         }
@@ -247,7 +246,7 @@ impl Course {
     fn finish(&self, judgement: Judgement, host: &impl Host) {
         let (test_images, test_errors) = (judgement.n_images, judgement.n_errors);
         let test = Metrics { loss: judgement.loss, accuracy: judgement.accuracy };
-        judged::tell(judgement, &self.dataset.test, host);
+        judging::tell(judgement, &self.dataset.test, host);
         host.emit(Event::Finished(RunSummary {
             test_images,
             test_errors,
@@ -262,59 +261,6 @@ impl Course {
         let recipe = &self.spec.recipe;
         let done = (self.epoch - 1) as f64 + self.n_trained as f64 / self.n_train() as f64;
         recipe.learning_rate * recipe.schedule.factor(done, recipe.epochs)
-    }
-}
-
-/// Judges a network on the first images of a split, all at once.
-///
-/// # Errors
-/// When the device has failed.
-pub async fn judge(
-    split: &Split,
-    limit: Option<usize>,
-    trainer: &Trainer,
-    crew: &mut Crew,
-    host: &impl Host,
-) -> Result<Judgement, Fault> {
-    let n = split.len().min(limit.unwrap_or(usize::MAX));
-    let mut judging = Judging::new(true);
-    while judging.n_done < n {
-        judging.next(split, n, trainer, crew, host).await?;
-        host.emit(Event::Progress(Progress { phase: Phase::Test, done: judging.n_done as u64, total: n as u64 }));
-    }
-    Ok(judging.judge.finish())
-}
-
-/// Images that are being judged, batch by batch.
-struct Judging {
-    judge: Judge,
-    n_done: usize,
-    /// Whether these are the test images.
-    tests: bool,
-}
-
-impl Judging {
-    fn new(tests: bool) -> Self {
-        Self { judge: Judge::default(), n_done: 0, tests }
-    }
-
-    /// Judges the next batch of the first `n` images.
-    async fn next(
-        &mut self,
-        split: &Split,
-        n: usize,
-        trainer: &Trainer,
-        crew: &mut Crew,
-        host: &impl Host,
-    ) -> Result<(), Fault> {
-        let end = (self.n_done + JUDGED_AT_ONCE * crew.n_shards()).min(n);
-        let pixels = &split.images[self.n_done * IMAGE_PIXELS..end * IMAGE_PIXELS];
-        let predictions = crew.read(trainer, pixels, JUDGED_AT_ONCE, host).await?;
-        for (index, prediction) in (self.n_done..end).zip(&predictions) {
-            self.judge.add(index, split.labels[index], prediction);
-        }
-        self.n_done = end;
-        Ok(())
     }
 }
 

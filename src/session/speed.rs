@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::Host;
 use super::course::device_failed;
 use super::crew::Crew;
-use crate::data::batch::{self, Gathered};
+use crate::data::batch::{self, Batch, Gathered};
 use crate::data::{Split, synthetic};
 use crate::engine::Engine;
 use crate::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
@@ -163,6 +163,27 @@ impl Trial {
         // The first step is apart.
         Pace { model, batch, first_step_secs: self.first_step_secs, n_steps: self.n_steps - 1, images_per_second }
     }
+}
+
+/// Multiply-adds a second of a few training steps of the smallest network: tells how long a run will take.
+///
+/// # Errors
+/// When the device has failed.
+pub async fn try_out(engine: &Engine, host: &impl Host) -> Result<Option<f64>, Fault> {
+    const N_IMAGES: usize = 32;
+    const N_STEPS: usize = 4;
+    let (model, split) = (ModelId::Compact, synthetic::split(synthetic::SEED, 0, N_IMAGES));
+    let batch = Batch::gather(&split, &(0..N_IMAGES).collect::<Vec<_>>(), &engine.device);
+    let mut trainer = Trainer::new(model, 1, &engine.device);
+    let mut random = batch::random(1, 1, 1);
+    // The first step finds its buffers; it is not the pace.
+    read_metrics(vec![trainer.step(&batch, 1e-3, &mut random)]).await.map_err(device_failed)?;
+    let began = host.now_secs();
+    let steps = (0..N_STEPS).map(|_| trainer.step(&batch, 1e-3, &mut random)).collect();
+    read_metrics(steps).await.map_err(device_failed)?;
+    let took = host.now_secs() - began;
+    let work = N_STEPS as f64 * zoo::step_work(&zoo::layers(model), N_IMAGES);
+    Ok((took > 0.0).then(|| work / took))
 }
 
 /// The value in the middle; of an even number of values the mean of the two there.
