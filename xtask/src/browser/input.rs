@@ -1,9 +1,15 @@
 //! What a person does to a tab: presses, strokes with mouse, pen or finger, keys.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::page::{Page, element};
+
+/// How long an element may stay out of reach: a part of the page that opens or moves settles within it, on a busy machine.
+const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A box in CSS pixels, measured from the window's upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,25 +50,35 @@ impl Page {
         Ok(Rect { x: side(0)?, y: side(1)?, width: side(2)?, height: side(3)? })
     }
 
-    /// Presses the middle of the element with this `data-testid`, as a person would.
+    /// Presses the middle of the element with this `data-testid`, as a person would: once it can be reached.
     ///
     /// # Errors
-    /// When it is not there, disabled, or covered by something else.
+    /// When it is not there, or still disabled or covered by something else after [`REACHED_WITHIN`].
     pub fn click(&mut self, testid: &str) -> Result<()> {
-        let (x, y) = self.bounds(testid)?.at((0.5, 0.5));
-        let reached = self.evaluate(&format!(
+        let deadline = Instant::now() + REACHED_WITHIN;
+        let point = loop {
+            let point = self.bounds(testid)?.at((0.5, 0.5));
+            match self.hindrance(testid, point)? {
+                None => break point,
+                Some(why) if Instant::now() > deadline => bail!("{testid} cannot be pressed: it is {why}"),
+                Some(_) => sleep(Duration::from_millis(20)),
+            }
+        };
+        self.mouse("mouseMoved", point, 0, "mouse")?;
+        self.mouse("mousePressed", point, 1, "mouse")?;
+        self.mouse("mouseReleased", point, 0, "mouse")
+    }
+
+    /// What keeps a press at this point from the element, if anything does.
+    fn hindrance(&mut self, testid: &str, (x, y): (f64, f64)) -> Result<Option<String>> {
+        let why = self.evaluate(&format!(
             "(() => {{
                 const element = {}, hit = document.elementFromPoint({x}, {y});
                 return element.disabled ? 'disabled' : element.contains(hit) ? '' : 'covered';
             }})()",
             element(testid)
         ))?;
-        if let Some(why @ ("disabled" | "covered")) = reached.as_str() {
-            bail!("{testid} cannot be pressed: it is {why}");
-        }
-        self.mouse("mouseMoved", (x, y), 0, "mouse")?;
-        self.mouse("mousePressed", (x, y), 1, "mouse")?;
-        self.mouse("mouseReleased", (x, y), 0, "mouse")
+        Ok(why.as_str().filter(|why| !why.is_empty()).map(str::to_owned))
     }
 
     /// Draws one stroke on the element with this `data-testid`; the points are fractions of its size.
