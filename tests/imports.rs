@@ -46,7 +46,11 @@ const ROOMS: &[Room] = &[
         crates: &["burn", "inkling_kernels", "inkling_shaders"],
     },
     Room { name: "engine", rooms: &["spec", "protocol", "data", "zoo", "train"], crates: &["burn", "inkling_kernels"] },
-    Room { name: "engine/adapter", rooms: &["spec", "protocol"], crates: &["burn", "js_sys", "wasm_bindgen"] },
+    Room {
+        name: "engine/adapter",
+        rooms: &["spec", "protocol"],
+        crates: &["burn", "inkling_shaders", "js_sys", "wasm_bindgen"],
+    },
     Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },
     Room { name: "card", rooms: &["spec", "protocol", "zoo"], crates: &[] },
     Room { name: "run", rooms: &["spec", "judge", "protocol"], crates: &[] },

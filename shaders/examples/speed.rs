@@ -1,4 +1,5 @@
-//! How fast the kernels run on this machine's card: `cargo run --release -p inkling-shaders --example speed`.
+//! How fast the kernels run on this machine's card: `cargo run --release -p inkling-shaders --example speed -- 32`; with
+//! ` software` behind it, the kernels as they suit a program that imitates a card.
 
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use inkling_shaders::{Array, Dense, Gpu, Window, pool, pool_backward};
 fn main() {
     let client = cubecl::Device::wgpu(Default::default()).expect("this machine has a card").client();
     let gpu = Gpu::new(client);
+    inkling_shaders::suit_software(std::env::args().any(|argument| argument == "software"));
     let n = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(32);
     println!("{n} images");
     let window = |channels, filters, side, kernel| Window {
@@ -28,7 +30,7 @@ fn main() {
     let x = filled(&gpu, 64 * 24 * 24 * n);
     let g = filled(&gpu, 64 * 12 * 12 * n);
     timed(&gpu, "pool", 0.0, || pool(&gpu, &x, 64, 24, n));
-    timed(&gpu, "pool back", 0.0, || pool_backward(&gpu, &x, &g, 64, 24, n));
+    timed(&gpu, "pool back", 0.0, || pool_backward(&gpu, [&x, &g], 64, 24, n, 0.0));
 }
 
 fn convolution(gpu: &Gpu, name: &str, window: Window) {

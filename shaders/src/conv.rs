@@ -1,8 +1,8 @@
 //! Convolution: forward, the input's gradient and the weights' gradient.
 //!
-//! Forward and the input's gradient are one kernel, [`sums::sums`]: an invocation keeps the sums of a few filters at a few
-//! neighbouring pixels of one image in registers, while it walks over the channels and rows of the window. The weights'
-//! gradient is [`products::window_products`]: an invocation keeps whole windows of a few filters, and walks over pixels and images. Both
+//! Forward and the input's gradient are one kernel, [`sums::sums`]: an invocation keeps the sums of a few filters at a
+//! patch of pixels of one image in registers, while it walks over the channels. The weights' gradient is
+//! [`products::window_products`]: an invocation keeps whole windows of a few filters, and walks over pixels and images. Both
 //! read a source that has its zeros around it (and, for the gradient of strided windows, between its pixels), so nothing
 //! is asked in their loops.
 
@@ -12,22 +12,23 @@ mod sums;
 
 use cubecl::prelude::*;
 
-use crate::gpu::{Array, Gpu, launch};
+use crate::gpu::{Array, Gpu, launch, suited};
 use frame::Frame;
 use products::{fold_products, window_products};
 use sums::{Order, Sums};
 
 /// Numbers in one vector of weights.
 const LANES: usize = 4;
-/// Most neighbouring pixels of one invocation: 8 pixels of 8 filters fill the registers of a card well, and on a
-/// software adapter, where a read costs ten times a multiplication, they keep reads rare.
-const PIXELS: usize = 8;
-/// The same for the weights' gradient, which keeps whole windows.
+/// Most neighbouring pixels of one invocation of a weights' gradient.
 const WINDOW_PIXELS: usize = 4;
+/// Most vectors of sums that such an invocation keeps: the windows of one channel fill the registers of a card, and in
+/// software those of four with 3 × 3 taps gain most.
+const WINDOW_SUMS: [usize; 2] = [25, 72];
 /// Invocations that share the images of a weights' gradient: enough to read side by side, few enough to add up fast.
 const SHARES: usize = 32;
-/// Invocations that a weights' gradient is split into at least, where there are rows enough.
-const INVOCATIONS: usize = 8_192;
+/// Invocations that a weights' gradient is split into at least, where there are rows enough; and in software, where few
+/// cores are soon busy.
+const INVOCATIONS: [usize; 2] = [8_192, 1_024];
 
 type Four = Vector<f32, Const<4>>;
 
@@ -121,8 +122,12 @@ impl Window {
         // Larger windows fill the registers with a single vector of filters.
         let tile = if self.kernel <= 3 && vectors.is_multiple_of(2) { 2 } else { 1 };
         let groups = vectors / tile;
+        let sums = suited(WINDOW_SUMS[0], WINDOW_SUMS[1]) / (self.area() * tile);
+        let channel_tile =
+            [4, 2].into_iter().find(|&many| many <= sums && self.channels.is_multiple_of(many)).unwrap_or(1);
+        let parts = groups * (self.channels / channel_tile);
         let shares = self.n.min(SHARES);
-        let slices = INVOCATIONS.div_ceil(shares * groups * self.channels).clamp(1, self.output[0]);
+        let slices = suited(INVOCATIONS[0], INVOCATIONS[1]).div_ceil(shares * parts).clamp(1, self.output[0]);
         let taps = self.channels * self.area();
         let partial = gpu.empty(shares * slices * taps * vectors * LANES);
         let [_, width] = self.padded();
@@ -130,7 +135,7 @@ impl Window {
         launch!(
             window_products,
             gpu,
-            shares * slices * groups * self.channels,
+            shares * slices * parts,
             input.arg(),
             gradient.arg(),
             partial.vectors(LANES),
@@ -146,7 +151,8 @@ impl Window {
             self.kernel,
             self.stride,
             even_parts(self.output[1], WINDOW_PIXELS),
-            tile
+            tile,
+            channel_tile
         );
         let weights = gpu.empty(self.filters * taps);
         launch!(

@@ -4,12 +4,14 @@
 
 use cubecl::prelude::*;
 
-use crate::gpu::{Array, Gpu, launch};
+use crate::gpu::{Array, Gpu, launch, suited};
 
 /// Numbers in one vector of weights.
 const LANES: usize = 4;
-/// Units, or inputs, of one invocation.
-const TILE: usize = 8;
+/// Units of one invocation: on a card, and in software.
+const UNITS: [usize; 2] = [8, 16];
+/// Most vectors of inputs of one invocation, alike.
+const VECTORS: [usize; 2] = [2, 4];
 /// Images of one invocation, where there are as many.
 const IMAGES: usize = 8;
 /// Inputs that one invocation adds up at least, before another shares the work.
@@ -36,7 +38,7 @@ impl Dense {
         let per_slice = (self.inputs / LANES).div_ceil(slices);
         let (images, across) = self.images();
         let partial = gpu.empty(slices * self.units * self.n);
-        let n_invocations = across * self.units.div_ceil(TILE) * slices;
+        let n_invocations = across * self.units.div_ceil(units()) * slices;
         launch!(
             forward,
             gpu,
@@ -50,7 +52,7 @@ impl Dense {
             across,
             slices,
             per_slice,
-            TILE,
+            units(),
             images
         );
         let y = gpu.empty(self.units * self.n);
@@ -85,7 +87,7 @@ impl Dense {
     pub fn weights_gradient(&self, gpu: &Gpu, x: &Array, gradient: &Array) -> Array {
         let of_weights = gpu.empty(self.units * self.inputs);
         let tile = self.tile();
-        let n_invocations = self.units.div_ceil(TILE) * (self.inputs / LANES / tile);
+        let n_invocations = self.units.div_ceil(units()) * (self.inputs / LANES / tile);
         launch!(
             weights_gradient,
             gpu,
@@ -96,7 +98,7 @@ impl Dense {
             self.n,
             self.inputs / LANES,
             self.units,
-            TILE,
+            units(),
             tile
         );
         of_weights
@@ -104,7 +106,9 @@ impl Dense {
 
     /// Vectors of inputs of one invocation.
     fn tile(&self) -> usize {
-        if self.inputs.is_multiple_of(2 * LANES) { 2 } else { 1 }
+        let most = suited(VECTORS[0], VECTORS[1]);
+        let fits = |tile: &usize| *tile <= most && self.inputs.is_multiple_of(tile * LANES);
+        [4, 2].into_iter().find(fits).unwrap_or(1)
     }
 
     /// Images of one invocation, and how many invocations share all images.
@@ -112,6 +116,10 @@ impl Dense {
         let images = IMAGES.min(self.n);
         (images, self.n.div_ceil(images))
     }
+}
+
+fn units() -> usize {
+    suited(UNITS[0], UNITS[1])
 }
 
 #[cube(launch_unchecked)]

@@ -1,11 +1,45 @@
 //! A graphics card's queue and its arrays of numbers. Computes nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 /// Invocations in a workgroup: two warps of the largest cards.
 const WORKGROUP: u32 = 64;
+
+/// Numbers of one invocation where each is computed by itself: on a software adapter an invocation costs more than they do.
+pub(crate) const EACH: usize = 4;
+
+/// Whether the card is a program: see [`suit_software`].
+static SOFTWARE: AtomicBool = AtomicBool::new(false);
+
+/// Whether kernels are to suit a program that imitates a card: that has one or a few cores instead of thousands, memory in
+/// place of registers, and reads that cost ten times a multiplication, so an invocation does more at once. A card is
+/// suited unless this was said. Results are the same but for rounding.
+pub fn suit_software(software: bool) {
+    SOFTWARE.store(software, Ordering::Relaxed);
+}
+
+/// Runs the constructors that CubeCL's registries need; before any card is opened.
+///
+/// Elsewhere the system has done so before `main`. In a browser nobody does, and where a program does not ask for it the
+/// linker has every call from JavaScript run them all again: that took half of each training step.
+#[cfg(target_family = "wasm")]
+pub fn construct() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the linker writes this function; it takes and returns nothing, and runs once.
+    ONCE.call_once(|| unsafe { __wasm_call_ctors() });
+}
+
+/// What suits a card, or a program that imitates one.
+pub(crate) fn suited<T>(card: T, software: T) -> T {
+    if SOFTWARE.load(Ordering::Relaxed) { software } else { card }
+}
 
 /// The queue of a card.
 #[derive(Clone)]
@@ -76,6 +110,13 @@ impl Array {
 pub(crate) fn launch_size(gpu: &Gpu, n: usize) -> (CubeCount, CubeDim) {
     let dim = CubeDim::new_1d(WORKGROUP);
     (cubecl::calculate_cube_count_elemwise(&gpu.client, n, dim), dim)
+}
+
+/// Which number an invocation computes as its `i`-th of [`EACH`]: neighbours compute neighbouring ones.
+#[cube]
+pub(crate) fn place(#[comptime] i: usize) -> usize {
+    let workgroup = WORKGROUP as usize;
+    (ABSOLUTE_POS / workgroup * EACH + i) * workgroup + ABSOLUTE_POS % workgroup
 }
 
 /// Launches a kernel for at least so many invocations; it stops those that are too many.

@@ -23,7 +23,9 @@ pub use conv::Window;
 pub use cubecl::Device;
 pub use dense::Dense;
 pub use fold::channels as sum_channels;
-pub use gpu::{Array, Gpu};
+#[cfg(target_family = "wasm")]
+pub use gpu::construct;
+pub use gpu::{Array, Gpu, suit_software};
 pub use loss::cross_entropy;
 pub use norm::Norm;
 pub use optimize::{adadelta, adam, momentum, rms_prop};

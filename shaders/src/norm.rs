@@ -3,7 +3,7 @@
 use cubecl::prelude::*;
 
 use crate::fold::{self, PIECE};
-use crate::gpu::{Array, Gpu, launch};
+use crate::gpu::{Array, EACH, Gpu, launch, place};
 
 /// A normalisation of the channels of arrays `[channels, pixels, n]`.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ impl Norm {
         launch!(
             apply,
             gpu,
-            self.len(),
+            self.len().div_ceil(EACH),
             x.arg(),
             gamma.arg(),
             beta.arg(),
@@ -102,7 +102,7 @@ impl Norm {
         launch!(
             back,
             gpu,
-            self.len(),
+            self.len().div_ceil(EACH),
             x.arg(),
             y.arg(),
             gradient.arg(),
@@ -200,12 +200,15 @@ fn apply(
     epsilon: f32,
     slope: f32,
 ) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        let channel = at / per_channel;
-        let factor = gamma[channel] / (variance[channel] + epsilon).sqrt();
-        let value = (x[at] - mean[channel]) * factor + beta[channel];
-        y[at] = select(value > 0.0, value, value * slope);
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            let channel = at / per_channel;
+            let factor = gamma[channel] / (variance[channel] + epsilon).sqrt();
+            let value = (x[at] - mean[channel]) * factor + beta[channel];
+            y[at] = select(value > 0.0, value, value * slope);
+        }
     }
 }
 
@@ -267,15 +270,18 @@ fn back(
     slope_before: f32,
     slope_after: f32,
 ) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        let channel = at / per_channel;
-        let factor = 1.0 / (variance[channel] + epsilon).sqrt();
-        let g = gradient[at] * select(y[at] > 0.0, 1.0, slope_after);
-        let value = x[at];
-        let normal = (value - mean[channel]) * factor;
-        let mean_slope = (of_beta[channel] + normal * of_gamma[channel]) / f32::cast_from(per_channel);
-        let slope = gamma[channel] * factor * (g - mean_slope);
-        before[at] = slope * select(value > 0.0, 1.0, slope_before);
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            let channel = at / per_channel;
+            let factor = 1.0 / (variance[channel] + epsilon).sqrt();
+            let g = gradient[at] * select(y[at] > 0.0, 1.0, slope_after);
+            let value = x[at];
+            let normal = (value - mean[channel]) * factor;
+            let mean_slope = (of_beta[channel] + normal * of_gamma[channel]) / f32::cast_from(per_channel);
+            let slope = gamma[channel] * factor * (g - mean_slope);
+            before[at] = slope * select(value > 0.0, 1.0, slope_before);
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use cubecl::prelude::*;
 
-use crate::gpu::{Array, Gpu, launch};
+use crate::gpu::{Array, EACH, Gpu, launch, place};
 
 /// Adam as Keras computes it; the arrays are parameter, mean and mean square.
 pub fn adam(
@@ -23,7 +23,7 @@ pub fn adam(
     launch!(
         adam_step,
         gpu,
-        len,
+        len.div_ceil(EACH),
         gradient.arg(),
         p.arg(),
         m.arg(),
@@ -41,19 +41,32 @@ pub fn adam(
 /// Stochastic gradient descent with Nesterov momentum, as Keras computes it; the arrays are parameter and velocity.
 pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], kept: f32, rate: f32, penalty: f32) {
     let len = gradient.len();
-    launch!(momentum_step, gpu, len, gradient.arg(), p.arg(), v.arg(), len, kept, rate, penalty);
+    launch!(momentum_step, gpu, len.div_ceil(EACH), gradient.arg(), p.arg(), v.arg(), len, kept, rate, penalty);
 }
 
 /// RMSprop as Keras computes it; the arrays are parameter and mean square.
 pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], rho: f32, epsilon: f32, rate: f32, penalty: f32) {
     let len = gradient.len();
-    launch!(rms_prop_step, gpu, len, gradient.arg(), p.arg(), v.arg(), len, rho, epsilon, rate, penalty);
+    launch!(rms_prop_step, gpu, len.div_ceil(EACH), gradient.arg(), p.arg(), v.arg(), len, rho, epsilon, rate, penalty);
 }
 
 /// Adadelta as Keras computes it; the arrays are parameter, mean square and mean square of the changes.
 pub fn adadelta(gpu: &Gpu, gradient: &Array, [p, v, d]: [&Array; 3], rho: f32, epsilon: f32, rate: f32, penalty: f32) {
     let len = gradient.len();
-    launch!(adadelta_step, gpu, len, gradient.arg(), p.arg(), v.arg(), d.arg(), len, rho, epsilon, rate, penalty);
+    launch!(
+        adadelta_step,
+        gpu,
+        len.div_ceil(EACH),
+        gradient.arg(),
+        p.arg(),
+        v.arg(),
+        d.arg(),
+        len,
+        rho,
+        epsilon,
+        rate,
+        penalty
+    );
 }
 
 #[cube(launch_unchecked)]
@@ -70,26 +83,32 @@ fn adam_step(
     decay: f32,
     penalty: f32,
 ) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        let old = p[at];
-        let g = gradient[at] + penalty * old;
-        let mean = m[at] + (g - m[at]) * (1.0 - beta_1);
-        let square = v[at] + (g * g - v[at]) * (1.0 - beta_2);
-        m[at] = mean;
-        v[at] = square;
-        p[at] = old - old * decay - rate * mean / (square.sqrt() + epsilon);
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            let old = p[at];
+            let g = gradient[at] + penalty * old;
+            let mean = m[at] + (g - m[at]) * (1.0 - beta_1);
+            let square = v[at] + (g * g - v[at]) * (1.0 - beta_2);
+            m[at] = mean;
+            v[at] = square;
+            p[at] = old - old * decay - rate * mean / (square.sqrt() + epsilon);
+        }
     }
 }
 
 #[cube(launch_unchecked)]
 fn momentum_step(gradient: &[f32], p: &mut [f32], v: &mut [f32], len: usize, kept: f32, rate: f32, penalty: f32) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        let g = gradient[at] + penalty * p[at];
-        let velocity = kept * v[at] - rate * g;
-        v[at] = velocity;
-        p[at] = p[at] + kept * velocity - rate * g;
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            let g = gradient[at] + penalty * p[at];
+            let velocity = kept * v[at] - rate * g;
+            v[at] = velocity;
+            p[at] = p[at] + kept * velocity - rate * g;
+        }
     }
 }
 
@@ -104,12 +123,15 @@ fn rms_prop_step(
     rate: f32,
     penalty: f32,
 ) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        let g = gradient[at] + penalty * p[at];
-        let square = rho * v[at] + (1.0 - rho) * g * g;
-        v[at] = square;
-        p[at] = p[at] - rate * g / (square + epsilon).sqrt();
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            let g = gradient[at] + penalty * p[at];
+            let square = rho * v[at] + (1.0 - rho) * g * g;
+            v[at] = square;
+            p[at] = p[at] - rate * g / (square + epsilon).sqrt();
+        }
     }
 }
 
@@ -125,13 +147,16 @@ fn adadelta_step(
     rate: f32,
     penalty: f32,
 ) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        let g = gradient[at] + penalty * p[at];
-        let square = rho * v[at] + (1.0 - rho) * g * g;
-        let step = (d[at] + epsilon).sqrt() / (square + epsilon).sqrt() * g;
-        v[at] = square;
-        d[at] = rho * d[at] + (1.0 - rho) * step * step;
-        p[at] = p[at] - rate * step;
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            let g = gradient[at] + penalty * p[at];
+            let square = rho * v[at] + (1.0 - rho) * g * g;
+            let step = (d[at] + epsilon).sqrt() / (square + epsilon).sqrt() * g;
+            v[at] = square;
+            d[at] = rho * d[at] + (1.0 - rho) * step * step;
+            p[at] = p[at] - rate * step;
+        }
     }
 }

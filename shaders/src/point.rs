@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use crate::gpu::{Array, Gpu, launch};
+use crate::gpu::{Array, EACH, Gpu, launch, place};
 
 /// `[rows, columns]` to `[columns, rows]`, each number times `factor` plus `offset`.
 pub fn transpose(gpu: &Gpu, from: &Array, columns: usize, factor: f32, offset: f32) -> Array {
@@ -14,21 +14,21 @@ pub fn transpose(gpu: &Gpu, from: &Array, columns: usize, factor: f32, offset: f
 /// `[units, n]` times a mask that lies as `[n, units]`.
 pub fn mask(gpu: &Gpu, x: &Array, mask: &Array, n: usize) -> Array {
     let y = gpu.empty(x.len());
-    launch!(times_mask, gpu, y.len(), x.arg(), mask.arg(), y.arg(), y.len(), n);
+    launch!(times_mask, gpu, y.len().div_ceil(EACH), x.arg(), mask.arg(), y.arg(), y.len(), n);
     y
 }
 
 /// The way back through a rectifier with this slope, from its output and the output's gradient.
 pub fn rectify_backward(gpu: &Gpu, y: &Array, gradient: &Array, slope: f32) -> Array {
     let before = gpu.empty(y.len());
-    launch!(through_rectifier, gpu, y.len(), y.arg(), gradient.arg(), before.arg(), y.len(), slope);
+    launch!(through_rectifier, gpu, y.len().div_ceil(EACH), y.arg(), gradient.arg(), before.arg(), y.len(), slope);
     before
 }
 
 /// `a · x + b · y + c` of arrays of the same length.
 pub fn mix(gpu: &Gpu, [x, y]: [&Array; 2], [a, b, c]: [f32; 3]) -> Array {
     let to = gpu.empty(x.len());
-    launch!(mixed, gpu, x.len(), x.arg(), y.arg(), to.arg(), x.len(), a, b, c);
+    launch!(mixed, gpu, x.len().div_ceil(EACH), x.arg(), y.arg(), to.arg(), x.len(), a, b, c);
     to
 }
 
@@ -42,24 +42,33 @@ fn swap(from: &[f32], to: &mut [f32], len: usize, rows: usize, columns: usize, f
 
 #[cube(launch_unchecked)]
 fn times_mask(x: &[f32], mask: &[f32], y: &mut [f32], len: usize, n: usize) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        y[at] = x[at] * mask[at % n * (len / n) + at / n];
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            y[at] = x[at] * mask[at % n * (len / n) + at / n];
+        }
     }
 }
 
 #[cube(launch_unchecked)]
 fn through_rectifier(y: &[f32], gradient: &[f32], before: &mut [f32], len: usize, slope: f32) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        before[at] = gradient[at] * select(y[at] > 0.0, 1.0, slope);
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            before[at] = gradient[at] * select(y[at] > 0.0, 1.0, slope);
+        }
     }
 }
 
 #[cube(launch_unchecked)]
 fn mixed(x: &[f32], y: &[f32], to: &mut [f32], len: usize, a: f32, b: f32, c: f32) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        to[at] = a * x[at] + b * y[at] + c;
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            to[at] = a * x[at] + b * y[at] + c;
+        }
     }
 }

@@ -14,9 +14,10 @@ use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase
 use crate::spec::{Metrics, TrainSpec};
 use crate::train::{Mean, Tally, Trainer, read_metrics};
 
-/// Steps whose metrics may wait on the device; it also bounds the work in flight, which nothing else does in a tab.
+/// Most steps whose metrics wait on the device.
 const MAX_PENDING: usize = 16;
-/// Metrics are read at least this often, in seconds.
+/// Metrics are read about this often, in seconds. It bounds the work in flight, which nothing else does in a tab: a
+/// command waits for it.
 const REPORT_SECS: f64 = 0.1;
 /// Throughput is the mean over this many last seconds of training.
 const THROUGHPUT_SECS: f64 = 4.0;
@@ -46,7 +47,6 @@ pub struct Course {
     /// Steps of the whole run.
     n_steps: usize,
     pending: Vec<Tally>,
-    reported_secs: f64,
     /// Over the epoch, in training mode.
     training: Mean,
     /// Set while images are judged.
@@ -71,7 +71,6 @@ impl Course {
             n_trained: 0,
             n_steps: 0,
             pending: vec![],
-            reported_secs: now_secs,
             training: Mean::default(),
             judging: None,
             best: None,
@@ -131,7 +130,7 @@ impl Course {
         self.last_rate = self.learning_rate();
         self.pending.push(crew.step(trainer, images, self.last_rate, &mut random, host).await);
         self.n_steps += 1;
-        let due = self.pending.len() >= MAX_PENDING || host.now_secs() - self.reported_secs >= REPORT_SECS;
+        let due = self.pending.len() >= self.most_pending();
         let n_images = end - self.n_trained;
         self.n_trained = end;
         let ends_epoch = end == self.order.len();
@@ -159,6 +158,12 @@ impl Course {
         self.report(read, host)
     }
 
+    /// Steps that take as long as reports are apart.
+    fn most_pending(&self) -> usize {
+        let steps_per_second = self.pace.images_per_second() / self.spec.recipe.batch as f64;
+        ((REPORT_SECS * steps_per_second) as usize).clamp(1, MAX_PENDING)
+    }
+
     async fn take_metrics(&mut self) -> Result<Vec<(Metrics, usize)>, Fault> {
         read_metrics(std::mem::take(&mut self.pending)).await.map_err(device_failed)
     }
@@ -167,7 +172,6 @@ impl Course {
         if read.is_empty() {
             return Ok(());
         }
-        self.reported_secs = host.now_secs();
         let first = self.n_steps + 1 - read.len();
         let images_per_second = self.pace.images_per_second();
         let mut reports = Vec::with_capacity(read.len());

@@ -31,6 +31,7 @@ mod page {
     }
 
     async fn all() -> Result<(), String> {
+        inkling_shaders::construct();
         let card = Device::wgpu_options().init_async().await.map_err(|error| error.to_string())?;
         for (engine, device) in [("cpu", Device::flex()), ("webgpu", card)] {
             let way = Way { device, by_burn: false };

@@ -18,13 +18,14 @@ pub struct Frame {
 impl Frame {
     pub fn fill(&self, gpu: &Gpu, inner: &Array) -> Array {
         let outer = gpu.empty(self.planes * self.outer[0] * self.outer[1] * self.n);
+        let lines = self.planes * self.outer[0] * self.n;
         launch!(
             frame,
             gpu,
-            outer.len(),
+            lines,
             inner.arg(),
             outer.arg(),
-            outer.len(),
+            lines,
             self.n,
             self.inner[0],
             self.inner[1],
@@ -38,11 +39,12 @@ impl Frame {
     }
 }
 
+/// An invocation fills a row of an image.
 #[cube(launch_unchecked)]
 fn frame(
     inner: &[f32],
     outer: &mut [f32],
-    len: usize,
+    lines: usize,
     n: usize,
     rows: usize,
     columns: usize,
@@ -50,22 +52,22 @@ fn frame(
     outer_columns: usize,
     top: usize,
     left: usize,
-    gap: usize,
+    #[comptime] gap: usize,
 ) {
-    let at = ABSOLUTE_POS;
-    if at < len {
-        let place = at / n;
-        let column = place % outer_columns;
-        let row = place / outer_columns % outer_rows;
-        let mut value = f32::new(0.0);
-        if row >= top && column >= left {
-            let down = row - top;
-            let right = column - left;
-            if down % gap == 0 && right % gap == 0 && down / gap < rows && right / gap < columns {
-                let plane = place / outer_columns / outer_rows;
-                value = inner[((plane * rows + down / gap) * columns + right / gap) * n + at % n];
+    if ABSOLUTE_POS < lines {
+        let image = ABSOLUTE_POS % n;
+        let line = ABSOLUTE_POS / n;
+        let row = line % outer_rows;
+        let plane = line / outer_rows;
+        let first = line * outer_columns;
+        for column in 0..outer_columns {
+            outer[(first + column) * n + image] = 0.0;
+        }
+        if row >= top && (row - top) % gap == 0 && (row - top) / gap < rows {
+            let from = (plane * rows + (row - top) / gap) * columns;
+            for column in 0..columns {
+                outer[(first + left + column * gap) * n + image] = inner[(from + column) * n + image];
             }
         }
-        outer[at] = value;
     }
 }

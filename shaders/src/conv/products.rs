@@ -22,20 +22,28 @@ pub fn window_products(
     #[comptime] stride: usize,
     #[comptime] pixels: usize,
     #[comptime] tile: usize,
+    #[comptime] channel_tile: usize,
 ) {
     let share = ABSOLUTE_POS % shares;
     let rest = ABSOLUTE_POS / shares;
     let slice = rest % slices;
-    let channel = rest / slices % channels;
-    let group = rest / slices / channels;
+    let parts = channels / channel_tile;
+    let channel = rest / slices % parts * channel_tile;
+    let group = rest / slices / parts;
     let vectors = (filters + 3) / 4;
     if group * tile >= vectors {
         terminate!();
     }
     let mut totals = Sequence::<RuntimeCell<Four>>::new();
     #[unroll]
-    for _i in 0..comptime![kernel * kernel * tile] {
+    for _i in 0..comptime![channel_tile * kernel * kernel * tile] {
         totals.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+    }
+    // Where the gradients of the group's filters begin; beyond the last one, the last one again.
+    let mut planes = Sequence::<usize>::new();
+    #[unroll]
+    for i in 0..comptime![tile * 4] {
+        planes.push(min(group * tile * 4 + i, filters - 1) * rows * columns * n);
     }
     let line_len = comptime![(pixels - 1) * stride + kernel];
     let mut image = share;
@@ -49,21 +57,22 @@ pub fn window_products(
                 for vector in 0..tile {
                     #[unroll]
                     for pixel in 0..pixels {
+                        let at = (row * columns + min(column + pixel, columns - 1)) * n + image;
+                        let inside = column + pixel < columns;
                         let mut four = Four::new(0.0);
                         #[unroll]
                         for lane in 0..4usize {
-                            let filter = min((group * tile + vector) * 4 + lane, filters - 1);
-                            let at = (filter * rows + row) * columns + min(column + pixel, columns - 1);
-                            four.insert(lane, select(column + pixel < columns, gradient[at * n + image], 0.0));
+                            let plane = planes[comptime![vector * 4 + lane]];
+                            four.insert(lane, select(inside, gradient[plane + at], 0.0));
                         }
                         slopes.push(four);
                     }
                 }
                 #[unroll]
-                for window_row in 0..kernel {
+                for i in 0..comptime![channel_tile * kernel] {
                     let line = line(
                         input,
-                        (channel * height + row * stride + window_row) * width,
+                        ((channel + i / kernel) * height + row * stride + i % kernel) * width,
                         column * stride,
                         width,
                         n,
@@ -74,7 +83,7 @@ pub fn window_products(
                     for window_column in 0..kernel {
                         #[unroll]
                         for vector in 0..tile {
-                            let total = &totals[comptime![(window_row * kernel + window_column) * tile + vector]];
+                            let total = &totals[comptime![(i * kernel + window_column) * tile + vector]];
                             let mut sum = total.read();
                             #[unroll]
                             for pixel in 0..pixels {
@@ -92,7 +101,7 @@ pub fn window_products(
     }
     let start = ((slice * shares + share) * channels + channel) * kernel * kernel;
     #[unroll]
-    for tap in 0..comptime![kernel * kernel] {
+    for tap in 0..comptime![channel_tile * kernel * kernel] {
         #[unroll]
         for vector in 0..tile {
             let total = &totals[comptime![tap * tile + vector]];

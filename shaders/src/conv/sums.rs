@@ -1,10 +1,14 @@
-//! Sums over the taps of a window, a few filters at a few neighbouring pixels in registers: a convolution forward, and its
-//! input's gradient.
+//! Sums over the taps of a window, a few filters at a patch of pixels in registers: a convolution forward, and its input's
+//! gradient.
 
 use cubecl::prelude::*;
 
-use super::{Four, LANES, PIXELS, even_parts, line};
-use crate::gpu::{Array, Gpu, launch};
+use super::{Four, LANES};
+use crate::gpu::{Array, Gpu, launch, suited};
+
+/// Rows and columns of pixels of one invocation: sums of 8 filters there fill the registers of a card. In software, which
+/// has none to fill, more would gain a fifth, and take a second to compile.
+const PIXELS: [[usize; 2]; 2] = [[2, 4], [4, 4]];
 
 /// Where the weight of a result's filter and a source's channel lies.
 pub struct Order {
@@ -40,15 +44,15 @@ impl Sums {
         slope: f32,
     ) -> Array {
         let vectors = self.filters.div_ceil(LANES);
-        let tile = [2, 3].into_iter().find(|tile| vectors.is_multiple_of(*tile)).unwrap_or(1);
+        let tile = if vectors.is_multiple_of(2) { 2 } else { 1 };
         let packed = self.pack(gpu, weights, &order, vectors * LANES);
         let output = gpu.empty(self.filters * self.to[0] * self.to[1] * self.n);
-        let pixels = even_parts(self.to[1], PIXELS);
+        let [down, across] = self.pixels();
         let groups = vectors / tile;
         launch!(
             sums,
             gpu,
-            self.n * self.to[1].div_ceil(pixels) * self.to[0] * groups,
+            self.n * self.to[0].div_ceil(down) * self.to[1].div_ceil(across) * groups,
             input.arg(),
             packed.vectors(LANES),
             bias.unwrap_or(&packed).arg(),
@@ -64,11 +68,21 @@ impl Sums {
             slope,
             self.kernel,
             self.stride,
-            pixels,
+            down,
+            across,
             tile,
+            self.filters.is_multiple_of(tile * LANES),
             bias.is_some()
         );
         output
+    }
+
+    /// Rows and columns of pixels that one invocation computes. Few shapes, so that few kernels have to be compiled.
+    fn pixels(&self) -> [usize; 2] {
+        let [down, across] = suited(PIXELS[0], PIXELS[1]);
+        // Every sum is written out for every tap: larger windows leave room for fewer.
+        let down = if self.kernel > 3 { down / 2 } else { down };
+        [down.min(self.to[0]), across.min(self.to[1])]
     }
 
     /// The weights with all filters of a tap side by side, as many as `padded`.
@@ -137,72 +151,89 @@ fn sums(
     slope: f32,
     #[comptime] kernel: usize,
     #[comptime] stride: usize,
-    #[comptime] pixels: usize,
+    #[comptime] down: usize,
+    #[comptime] across: usize,
     #[comptime] tile: usize,
+    #[comptime] whole: bool,
     #[comptime] with_bias: bool,
 ) {
     let image = ABSOLUTE_POS % n;
     let place = ABSOLUTE_POS / n;
-    let across = (columns + pixels - 1) / pixels;
-    let column = place % across * pixels;
-    let row = place / across % rows;
-    let group = place / across / rows;
+    let parts = (columns + across - 1) / across;
+    let column = place % parts * across;
+    let bands = (rows + down - 1) / down;
+    let row = place / parts % bands * down;
+    let group = place / parts / bands;
     if group >= groups {
         terminate!();
     }
     let mut totals = Sequence::<RuntimeCell<Four>>::new();
     #[unroll]
-    for _i in 0..comptime![tile * pixels] {
+    for _i in 0..comptime![tile * down * across] {
         totals.push(RuntimeCell::<Four>::new(Four::new(0.0)));
     }
-    let line_len = comptime![(pixels - 1) * stride + kernel];
+    let wide = comptime![(across - 1) * stride + kernel];
     for channel in 0..channels {
-        for window_row in 0..kernel {
-            let line = line(
-                input,
-                (channel * height + row * stride + window_row) * width,
-                column * stride,
-                width,
-                n,
-                image,
-                line_len,
-            );
-            let tap = (channel * kernel + window_row) * kernel;
+        let mut patch = Sequence::<f32>::new();
+        #[unroll]
+        for i in 0..comptime![(down - 1) * stride + kernel] {
+            let start = (channel * height + min(row * stride + i, height - 1)) * width;
             #[unroll]
-            for window_column in 0..kernel {
-                let first = ((tap + window_column) * groups + group) * tile;
+            for j in 0..wide {
+                patch.push(input[(start + min(column * stride + j, width - 1)) * n + image]);
+            }
+        }
+        #[unroll]
+        for tap in 0..comptime![kernel * kernel] {
+            let first = ((channel * (kernel * kernel) + tap) * groups + group) * tile;
+            #[unroll]
+            for vector in 0..tile {
+                let weight = weights[first + vector];
                 #[unroll]
-                for vector in 0..tile {
-                    let weight = weights[first + vector];
+                for i in 0..down {
                     #[unroll]
-                    for pixel in 0..pixels {
-                        let total = &totals[comptime![vector * pixels + pixel]];
-                        let value = line[comptime![pixel * stride + window_column]];
-                        total.store(total.read() + weight * Four::new(value));
+                    for j in 0..across {
+                        let total = &totals[comptime![(vector * down + i) * across + j]];
+                        let at = comptime![(i * stride + tap / kernel) * wide + j * stride + tap % kernel];
+                        total.store(total.read() + weight * Four::new(patch[at]));
                     }
                 }
             }
         }
     }
     #[unroll]
-    for vector in 0..tile {
+    for i in 0..down {
         #[unroll]
-        for lane in 0..4usize {
-            let filter = (group * tile + vector) * 4 + lane;
-            if filter < filters {
-                let mut offset = f32::new(0.0);
-                if comptime![with_bias] {
-                    offset = bias[filter];
-                }
+        for j in 0..across {
+            if row + i < rows && column + j < columns {
+                let pixel = ((row + i) * columns + column + j) * n + image;
                 #[unroll]
-                for pixel in 0..pixels {
-                    if column + pixel < columns {
-                        let sum = totals[comptime![vector * pixels + pixel]].read().extract(lane) + offset;
-                        let to = ((filter * rows + row) * columns + column + pixel) * n + image;
-                        output[to] = select(sum > 0.0, sum, sum * slope);
+                for vector in 0..tile {
+                    let sums = totals[comptime![(vector * down + i) * across + j]].read();
+                    #[unroll]
+                    for lane in 0..4usize {
+                        let filter = (group * tile + vector) * 4 + lane;
+                        let to = filter * rows * columns * n + pixel;
+                        if comptime![whole] {
+                            output[to] = finished(sums.extract(lane), bias, filter, slope, with_bias);
+                        } else {
+                            if filter < filters {
+                                output[to] = finished(sums.extract(lane), bias, filter, slope, with_bias);
+                            }
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// A sum with its bias, rectified.
+#[cube]
+fn finished(sum: f32, bias: &[f32], filter: usize, slope: f32, #[comptime] with_bias: bool) -> f32 {
+    let mut value = sum;
+    if comptime![with_bias] {
+        value = sum + bias[filter];
+    }
+    select(value > 0.0, value, value * slope)
 }

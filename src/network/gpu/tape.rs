@@ -89,7 +89,10 @@ impl Tape {
                 let [of_gamma, of_beta, before] = norm.backward(gpu, around, array(0), [mean, variance]);
                 (vec![of_gamma, of_beta], Some(before))
             }
-            Op::Pool { input } => (vec![], Some(shaders::pool_backward(gpu, x, &g, input.channels, input.height, n))),
+            Op::Pool { input } => {
+                let slope = self.rectifier_before(at).map_or(LINEAR, |rectifier| rectifier.slope);
+                (vec![], Some(shaders::pool_backward(gpu, [x, &g], input.channels, input.height, n, slope)))
+            }
             Op::Dropout(_) => match &self.kept[at] {
                 Kept::Mask(mask) => (vec![], Some(shaders::mask(gpu, &g, mask, n))),
                 _ => (vec![], Some(g)),
@@ -98,10 +101,20 @@ impl Tape {
         }
     }
 
+    /// The way back through a rectifier, where what follows has not done it along.
     fn rectifier_back(&self, at: usize, rectifier: Rectifier, g: Array) -> Array {
-        if rectifier.slope == LINEAR || rectifier.back_in_norm {
+        let in_pool = matches!(self.machine.ops.get(at + 1), Some(Op::Pool { .. }));
+        if rectifier.slope == LINEAR || rectifier.back_in_norm || in_pool {
             return g;
         }
         shaders::rectify_backward(&self.card.gpu, &self.values[at + 1], &g, rectifier.slope)
+    }
+
+    /// The rectifier that the input of an op comes from.
+    fn rectifier_before(&self, at: usize) -> Option<Rectifier> {
+        match self.machine.ops[..at].last() {
+            Some(Op::Conv { rectifier, .. } | Op::Dense { rectifier, .. }) => Some(*rectifier),
+            _ => None,
+        }
     }
 }
