@@ -38,10 +38,10 @@ const RUNS: [Run; 4] = [
         n_epochs: 40,
     },
     Run {
-        what: "50 epochs of compact, WebGPU on a software adapter, 16 images",
+        what: "50 epochs of compact, WebGPU on a software adapter, 256 images",
         engine: "webgpu",
         model: ModelId::Compact,
-        more: "batch=8&limit=16&test_limit=8",
+        more: "batch=8&limit=256&test_limit=8",
         n_epochs: 50,
     },
     Run {
