@@ -146,7 +146,7 @@ async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<En
 #[cfg(feature = "gpu")]
 async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<Engine>, String> {
     let found = find(allow_software, on).await?;
-    let device = adapter::open(&found).await?;
+    let device = adapter::open().await?;
     on(Phase::SelfTest);
     selftest::compare(&device, &Device::flex()).await?;
     let report = EngineReport {

@@ -1,5 +1,4 @@
-//! How fast the kernels run on this machine's card: `cargo run --release -p inkling-shaders --example speed -- 32`; with
-//! ` software` behind it, the kernels as they suit a program that imitates a card.
+//! How fast the kernels run on this machine's card: `cargo run --release -p inkling-shaders --example speed -- 32`.
 
 use std::time::Instant;
 
@@ -9,7 +8,6 @@ use inkling_shaders::{Array, Dense, Gpu, Window, pool, pool_backward};
 fn main() {
     let client = cubecl::Device::wgpu(Default::default()).expect("this machine has a card").client();
     let gpu = Gpu::new(client);
-    inkling_shaders::suit_software(std::env::args().any(|argument| argument == "software"));
     let n = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(32);
     println!("{n} images");
     let window = |channels, filters, side, kernel| Window {

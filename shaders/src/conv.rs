@@ -12,7 +12,7 @@ mod sums;
 
 use cubecl::prelude::*;
 
-use crate::gpu::{Array, Gpu, launch, suited};
+use crate::gpu::{Array, Gpu, launch};
 use frame::Frame;
 use products::{fold_products, window_products};
 use sums::{Order, Sums};
@@ -21,14 +21,10 @@ use sums::{Order, Sums};
 const LANES: usize = 4;
 /// Most neighbouring pixels of one invocation of a weights' gradient.
 const WINDOW_PIXELS: usize = 4;
-/// Most vectors of sums that such an invocation keeps: the windows of one channel fill the registers of a card, and in
-/// software those of four with 3 × 3 taps gain most.
-const WINDOW_SUMS: [usize; 2] = [25, 72];
 /// Invocations that share the images of a weights' gradient: enough to read side by side, few enough to add up fast.
 const SHARES: usize = 32;
-/// Invocations that a weights' gradient is split into at least, where there are rows enough; and in software, where few
-/// cores are soon busy.
-const INVOCATIONS: [usize; 2] = [8_192, 1_024];
+/// Invocations that a weights' gradient is split into at least, where there are rows enough.
+const INVOCATIONS: usize = 8_192;
 
 type Four = Vector<f32, Const<4>>;
 
@@ -122,12 +118,8 @@ impl Window {
         // Larger windows fill the registers with a single vector of filters.
         let tile = if self.kernel <= 3 && vectors.is_multiple_of(2) { 2 } else { 1 };
         let groups = vectors / tile;
-        let sums = suited(WINDOW_SUMS[0], WINDOW_SUMS[1]) / (self.area() * tile);
-        let channel_tile =
-            [4, 2].into_iter().find(|&many| many <= sums && self.channels.is_multiple_of(many)).unwrap_or(1);
-        let parts = groups * (self.channels / channel_tile);
         let shares = self.n.min(SHARES);
-        let slices = suited(INVOCATIONS[0], INVOCATIONS[1]).div_ceil(shares * parts).clamp(1, self.output[0]);
+        let slices = INVOCATIONS.div_ceil(shares * groups * self.channels).clamp(1, self.output[0]);
         let taps = self.channels * self.area();
         let partial = gpu.empty(shares * slices * taps * vectors * LANES);
         let [_, width] = self.padded();
@@ -135,7 +127,7 @@ impl Window {
         launch!(
             window_products,
             gpu,
-            shares * slices * parts,
+            shares * slices * groups * self.channels,
             input.arg(),
             gradient.arg(),
             partial.vectors(LANES),
@@ -151,8 +143,7 @@ impl Window {
             self.kernel,
             self.stride,
             even_parts(self.output[1], WINDOW_PIXELS),
-            tile,
-            channel_tile
+            tile
         );
         let weights = gpu.empty(self.filters * taps);
         launch!(

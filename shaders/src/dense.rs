@@ -4,14 +4,12 @@
 
 use cubecl::prelude::*;
 
-use crate::gpu::{Array, Gpu, launch, suited};
+use crate::gpu::{Array, Gpu, launch};
 
 /// Numbers in one vector of weights.
 const LANES: usize = 4;
-/// Units of one invocation: on a card, and in software.
-const UNITS: [usize; 2] = [8, 16];
-/// Most vectors of inputs of one invocation, alike.
-const VECTORS: [usize; 2] = [2, 4];
+/// Units, or inputs, of one invocation.
+const TILE: usize = 8;
 /// Images of one invocation, where there are as many.
 const IMAGES: usize = 8;
 /// Inputs that one invocation adds up at least, before another shares the work.
@@ -38,7 +36,7 @@ impl Dense {
         let per_slice = (self.inputs / LANES).div_ceil(slices);
         let (images, across) = self.images();
         let partial = gpu.empty(slices * self.units * self.n);
-        let n_invocations = across * self.units.div_ceil(units()) * slices;
+        let n_invocations = across * self.units.div_ceil(TILE) * slices;
         launch!(
             forward,
             gpu,
@@ -52,7 +50,7 @@ impl Dense {
             across,
             slices,
             per_slice,
-            units(),
+            TILE,
             images
         );
         let y = gpu.empty(self.units * self.n);
@@ -87,7 +85,7 @@ impl Dense {
     pub fn weights_gradient(&self, gpu: &Gpu, x: &Array, gradient: &Array) -> Array {
         let of_weights = gpu.empty(self.units * self.inputs);
         let tile = self.tile();
-        let n_invocations = self.units.div_ceil(units()) * (self.inputs / LANES / tile);
+        let n_invocations = self.units.div_ceil(TILE) * (self.inputs / LANES / tile);
         launch!(
             weights_gradient,
             gpu,
@@ -98,7 +96,7 @@ impl Dense {
             self.n,
             self.inputs / LANES,
             self.units,
-            units(),
+            TILE,
             tile
         );
         of_weights
@@ -106,9 +104,7 @@ impl Dense {
 
     /// Vectors of inputs of one invocation.
     fn tile(&self) -> usize {
-        let most = suited(VECTORS[0], VECTORS[1]);
-        let fits = |tile: &usize| *tile <= most && self.inputs.is_multiple_of(tile * LANES);
-        [4, 2].into_iter().find(fits).unwrap_or(1)
+        if self.inputs.is_multiple_of(TILE) { TILE / LANES } else { 1 }
     }
 
     /// Images of one invocation, and how many invocations share all images.
@@ -116,10 +112,6 @@ impl Dense {
         let images = IMAGES.min(self.n);
         (images, self.n.div_ceil(images))
     }
-}
-
-fn units() -> usize {
-    suited(UNITS[0], UNITS[1])
 }
 
 #[cube(launch_unchecked)]

@@ -1,7 +1,5 @@
 //! A graphics card's queue and its arrays of numbers. Computes nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
@@ -11,16 +9,6 @@ const WORKGROUP: u32 = 64;
 
 /// Numbers of one invocation where each is computed by itself: on a software adapter an invocation costs more than they do.
 pub(crate) const EACH: usize = 4;
-
-/// Whether the card is a program: see [`suit_software`].
-static SOFTWARE: AtomicBool = AtomicBool::new(false);
-
-/// Whether kernels are to suit a program that imitates a card: that has one or a few cores instead of thousands, memory in
-/// place of registers, and reads that cost ten times a multiplication, so an invocation does more at once. A card is
-/// suited unless this was said. Results are the same but for rounding.
-pub fn suit_software(software: bool) {
-    SOFTWARE.store(software, Ordering::Relaxed);
-}
 
 /// Runs the constructors that CubeCL's registries need; before any card is opened.
 ///
@@ -34,11 +22,6 @@ pub fn construct() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     // SAFETY: the linker writes this function; it takes and returns nothing, and runs once.
     ONCE.call_once(|| unsafe { __wasm_call_ctors() });
-}
-
-/// What suits a card, or a program that imitates one.
-pub(crate) fn suited<T>(card: T, software: T) -> T {
-    if SOFTWARE.load(Ordering::Relaxed) { software } else { card }
 }
 
 /// The queue of a card.

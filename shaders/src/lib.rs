@@ -25,7 +25,7 @@ pub use dense::Dense;
 pub use fold::channels as sum_channels;
 #[cfg(target_family = "wasm")]
 pub use gpu::construct;
-pub use gpu::{Array, Gpu, suit_software};
+pub use gpu::{Array, Gpu};
 pub use loss::cross_entropy;
 pub use norm::Norm;
 pub use optimize::{adadelta, adam, momentum, rms_prop};

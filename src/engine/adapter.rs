@@ -31,15 +31,14 @@ pub struct Found {
     pub largest_buffer: u64,
 }
 
-/// Opens the adapter that [`find`] found, and suits the kernels to it.
+/// Opens the adapter that [`find`] found.
 ///
 /// # Errors
 /// Why it would not open.
 #[cfg(feature = "gpu")]
-pub async fn open(found: &Found) -> Result<Device, String> {
+pub async fn open() -> Result<Device, String> {
     #[cfg(target_family = "wasm")]
     inkling_shaders::construct();
-    inkling_shaders::suit_software(found.software);
     let opened = Device::wgpu_options().tasks_max(TASKS_MAX).init_async().await;
     opened.map_err(|error| format!("the graphics card would not open ({error})"))
 }

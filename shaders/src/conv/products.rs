@@ -22,21 +22,19 @@ pub fn window_products(
     #[comptime] stride: usize,
     #[comptime] pixels: usize,
     #[comptime] tile: usize,
-    #[comptime] channel_tile: usize,
 ) {
     let share = ABSOLUTE_POS % shares;
     let rest = ABSOLUTE_POS / shares;
     let slice = rest % slices;
-    let parts = channels / channel_tile;
-    let channel = rest / slices % parts * channel_tile;
-    let group = rest / slices / parts;
+    let channel = rest / slices % channels;
+    let group = rest / slices / channels;
     let vectors = (filters + 3) / 4;
     if group * tile >= vectors {
         terminate!();
     }
     let mut totals = Sequence::<RuntimeCell<Four>>::new();
     #[unroll]
-    for _i in 0..comptime![channel_tile * kernel * kernel * tile] {
+    for _i in 0..comptime![kernel * kernel * tile] {
         totals.push(RuntimeCell::<Four>::new(Four::new(0.0)));
     }
     // Where the gradients of the group's filters begin; beyond the last one, the last one again.
@@ -69,10 +67,10 @@ pub fn window_products(
                     }
                 }
                 #[unroll]
-                for i in 0..comptime![channel_tile * kernel] {
+                for window_row in 0..kernel {
                     let line = line(
                         input,
-                        ((channel + i / kernel) * height + row * stride + i % kernel) * width,
+                        (channel * height + row * stride + window_row) * width,
                         column * stride,
                         width,
                         n,
@@ -83,7 +81,7 @@ pub fn window_products(
                     for window_column in 0..kernel {
                         #[unroll]
                         for vector in 0..tile {
-                            let total = &totals[comptime![(i * kernel + window_column) * tile + vector]];
+                            let total = &totals[comptime![(window_row * kernel + window_column) * tile + vector]];
                             let mut sum = total.read();
                             #[unroll]
                             for pixel in 0..pixels {
@@ -101,7 +99,7 @@ pub fn window_products(
     }
     let start = ((slice * shares + share) * channels + channel) * kernel * kernel;
     #[unroll]
-    for tap in 0..comptime![channel_tile * kernel * kernel] {
+    for tap in 0..comptime![kernel * kernel] {
         #[unroll]
         for vector in 0..tile {
             let total = &totals[comptime![tap * tile + vector]];

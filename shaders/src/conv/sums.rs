@@ -4,11 +4,11 @@
 use cubecl::prelude::*;
 
 use super::{Four, LANES};
-use crate::gpu::{Array, Gpu, launch, suited};
+use crate::gpu::{Array, Gpu, launch};
 
-/// Rows and columns of pixels of one invocation: sums of 8 filters there fill the registers of a card. In software, which
-/// has none to fill, more would gain a fifth, and take a second to compile.
-const PIXELS: [[usize; 2]; 2] = [[2, 4], [4, 4]];
+/// Most rows and columns of pixels of one invocation: sums of 8 filters there fill the registers of a card. A software
+/// adapter has none to fill; there twice as many would gain a fifth, and take twice as long to compile.
+const PIXELS: [usize; 2] = [2, 4];
 
 /// Where the weight of a result's filter and a source's channel lies.
 pub struct Order {
@@ -47,7 +47,7 @@ impl Sums {
         let tile = if vectors.is_multiple_of(2) { 2 } else { 1 };
         let packed = self.pack(gpu, weights, &order, vectors * LANES);
         let output = gpu.empty(self.filters * self.to[0] * self.to[1] * self.n);
-        let [down, across] = self.pixels();
+        let [down, across] = [0, 1].map(|axis| PIXELS[axis].min(self.to[axis]));
         let groups = vectors / tile;
         launch!(
             sums,
@@ -75,14 +75,6 @@ impl Sums {
             bias.is_some()
         );
         output
-    }
-
-    /// Rows and columns of pixels that one invocation computes. Few shapes, so that few kernels have to be compiled.
-    fn pixels(&self) -> [usize; 2] {
-        let [down, across] = suited(PIXELS[0], PIXELS[1]);
-        // Every sum is written out for every tap: larger windows leave room for fewer.
-        let down = if self.kernel > 3 { down / 2 } else { down };
-        [down.min(self.to[0]), across.min(self.to[1])]
     }
 
     /// The weights with all filters of a tap side by side, as many as `padded`.
