@@ -153,6 +153,9 @@ struct EvaluateArgs {
     /// Judge on the first N test images only
     #[arg(long, value_name = "N")]
     test_limit: Option<usize>,
+    /// Read each image also a pixel to each side, and take the mean: five times the work
+    #[arg(long)]
+    shifts: bool,
     #[command(flatten)]
     engine: EngineArgs,
     /// Print JSON
@@ -186,6 +189,9 @@ struct SubmitArgs {
     /// Where the submission goes
     #[arg(long, value_name = "FILE", default_value = "submission.csv")]
     out: PathBuf,
+    /// Read each image also a pixel to each side, and take the mean: five times the work
+    #[arg(long)]
+    shifts: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }

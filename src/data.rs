@@ -8,6 +8,7 @@ pub mod deal;
 pub mod dropped;
 pub mod idx;
 pub mod mnist;
+pub mod shift;
 pub mod synthetic;
 
 use crate::spec::{DatasetId, IMAGE_PIXELS};

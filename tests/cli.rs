@@ -159,6 +159,11 @@ fn packed_weights_say_what_they_are_worth() {
     let together =
         "evaluate --weights small.safetensors kept/compact.safetensors --dataset ./digits --engine cpu --json";
     assert_eq!(json_lines(&run(folder.path(), together))[0]["model"], "compact+compact");
+    // At several places it is as many images, and another mean.
+    let around = json_lines(&run(folder.path(), &format!("{together} --shifts")))[0].clone();
+    let once = json_lines(&run(folder.path(), together))[0].clone();
+    assert_eq!(around["test_images"], once["test_images"]);
+    assert_ne!(around["test_loss"], once["test_loss"]);
 }
 
 /// Kaggle's files: labelled images to train on, unlabelled ones to read.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::train::load;
 use super::{EngineArgs, EvaluateArgs, PackArgs, PredictArgs, SubmitArgs, ledger, picture};
-use crate::data::{Split, csv};
+use crate::data::{Split, csv, shift};
 use crate::engine;
 use crate::judge::{self, Judge, Judgement};
 use crate::receipt;
@@ -30,7 +30,7 @@ pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
         dataset = dataset.dealt(args.seed);
     }
     dataset.test.limit(args.test_limit);
-    let judgement = judge(&trainers, &dataset.test).await?;
+    let judgement = judge(&trainers, &dataset.test, args.shifts).await?;
     if args.json {
         let models: Vec<_> = trainers.iter().map(|trainer| trainer.network().model().id()).collect();
         let Judgement { n_images, n_errors, accuracy, loss, .. } = &judgement;
@@ -45,10 +45,10 @@ pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
 }
 
 /// The judgement of the mean of what each network makes of an image.
-async fn judge(trainers: &[Trainer], test: &Split) -> Result<Judgement> {
+async fn judge(trainers: &[Trainer], test: &Split, shifts: bool) -> Result<Judgement> {
     let mut judge = Judge::default();
     for (batch, pixels) in test.images.chunks(BATCH * IMAGE_PIXELS).enumerate() {
-        for (at, prediction) in read_together(trainers, pixels).await?.iter().enumerate() {
+        for (at, prediction) in read_together(trainers, pixels, shifts).await?.iter().enumerate() {
             let index = batch * BATCH + at;
             judge.add(index, test.labels[index], prediction);
         }
@@ -91,7 +91,8 @@ pub async fn submit(args: SubmitArgs) -> Result<()> {
     let pixels = csv::images(io::BufReader::new(file)).with_context(named)?;
     let mut digits = vec![];
     for pixels in pixels.chunks(BATCH * IMAGE_PIXELS) {
-        digits.extend(read_together(&trainers, pixels).await?.iter().map(|prediction| prediction.digit() as u8));
+        let read = read_together(&trainers, pixels, args.shifts).await?;
+        digits.extend(read.iter().map(|prediction| prediction.digit() as u8));
     }
     fs::write(&args.out, csv::submission(&digits))
         .with_context(|| format!("cannot write {}; choose another --out", args.out.display()))?;
@@ -117,7 +118,7 @@ pub async fn pack(args: PackArgs) -> Result<()> {
     if recorded.spec.split == SplitId::Kaggle {
         dataset = dataset.dealt(recorded.seed);
     }
-    let judgement = judge(&[trainer], &dataset.test).await?;
+    let judgement = judge(&[trainer], &dataset.test, false).await?;
     (worth.test_accuracy, worth.test_images) = (judgement.accuracy, judgement.n_images);
     let packed = checkpoint::pack(model, &arrays, &worth);
     fs::write(&args.out, &packed).with_context(|| format!("cannot write {}", args.out.display()))?;
@@ -125,11 +126,15 @@ pub async fn pack(args: PackArgs) -> Result<()> {
     Ok(())
 }
 
-/// What several networks together make of each image.
-async fn read_together(trainers: &[Trainer], pixels: &[u8]) -> Result<Vec<Prediction>> {
+/// What several networks together make of each image; with `shifts`, of each also moved a pixel to each side.
+async fn read_together(trainers: &[Trainer], pixels: &[u8], shifts: bool) -> Result<Vec<Prediction>> {
+    let n_places = if shifts { shift::AROUND.len() } else { 1 };
     let mut read = vec![];
-    for trainer in trainers {
-        read.push(trainer.predict(pixels).await?);
+    for by in &shift::AROUND[..n_places] {
+        let pixels = shift::shifted(pixels, *by);
+        for trainer in trainers {
+            read.push(trainer.predict(&pixels).await?);
+        }
     }
     let together = |at: usize| read.iter().map(|predictions| predictions[at].clone()).collect::<Vec<_>>();
     Ok((0..pixels.len() / IMAGE_PIXELS).map(|at| judge::ensemble(&together(at))).collect())
