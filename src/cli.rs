@@ -1,5 +1,13 @@
 //! The command line: `inkling train | summary | evaluate | predict`, over the same session as the worker.
 
+/// Prints a line. A reader that has gone, as `head` does, is no reason to stop: weights are still to be saved.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        drop(writeln!(std::io::stdout(), $($line)*));
+    }};
+}
+
 mod ledger;
 mod picture;
 mod report;
@@ -256,9 +264,9 @@ pub fn run(cli: Cli) -> Result<()> {
 fn summary(args: &SummaryArgs) -> Result<()> {
     let summary = zoo::summary(args.model);
     if args.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        say!("{}", serde_json::to_string(&summary)?);
     } else {
-        println!("{summary}");
+        say!("{summary}");
     }
     Ok(())
 }

@@ -71,6 +71,17 @@ fn speed_prints_a_card() {
 
 const TRAIN: &str = "train --model compact --dataset ./digits --engine cpu --epochs 2 --batch 32";
 
+/// `inkling summary | head -1`: the reader goes, and nobody panics.
+#[test]
+fn a_reader_may_go() {
+    let folder = workplace();
+    let mut command = inkling(folder.path(), "summary --model leaky");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
+}
+
 #[test]
 fn train_evaluate_and_predict_agree() {
     let folder = workplace();

@@ -98,7 +98,7 @@ pub async fn verify(args: VerifyArgs) -> Result<()> {
     let again = train(recorded.spec.clone(), &args.out, Reporter::new(args.json, args.out.clone())).await?;
     let Some(again) = again else { bail!("interrupted: nothing was compared") };
     let verdict = receipt::compare(&recorded, &again);
-    println!("{verdict}");
+    say!("{verdict}");
     if verdict.likeness == Likeness::Different {
         bail!("the run came out different from {}", args.receipt.display());
     }
@@ -111,7 +111,7 @@ pub async fn verify(args: VerifyArgs) -> Result<()> {
 /// When a receipt cannot be read.
 pub fn scoreboard(args: &ScoreboardArgs) -> Result<()> {
     let receipts = args.receipts.iter().map(|path: &PathBuf| read(path)).collect::<Result<Vec<_>>>()?;
-    print!("{}", receipt::scoreboard(&receipts));
+    say!("{}", receipt::scoreboard(&receipts).trim_end());
     Ok(())
 }
 

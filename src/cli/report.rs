@@ -70,7 +70,7 @@ impl Reporter {
         let how = if interrupted { "stopped; the weights so far are in" } else { "the weights are in" };
         eprintln!("{how} {}", path.display());
         if let (false, false, Some(judgement)) = (self.json, interrupted, &self.run.borrow().judgement) {
-            println!("{judgement}");
+            say!("{judgement}");
         }
     }
 
@@ -101,7 +101,7 @@ impl Reporter {
 
     fn epoch(&self, epoch: &EpochReport) {
         let line = if self.json { epoch_json(epoch) } else { epoch.to_string() };
-        self.bar.suspend(|| println!("{line}"));
+        self.bar.suspend(|| say!("{line}"));
     }
 
     fn finished(&self, summary: &RunSummary) {
@@ -114,7 +114,7 @@ impl Reporter {
             let percent = test.accuracy * 100.0;
             format!("{percent:.2} % right, {test_errors} errors on {test_images} test images, {elapsed_secs:.1} s")
         };
-        self.bar.suspend(|| println!("{line}"));
+        self.bar.suspend(|| say!("{line}"));
     }
 }
 

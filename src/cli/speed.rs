@@ -33,7 +33,7 @@ pub async fn run(args: SpeedArgs) -> Result<()> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let date = receipt::iso_day(since.map_or(0, |it| it.as_secs()));
     let card = Card { engine, paces: speed.paces, workers: speed.workers, program: program(), date };
-    println!("{}", card.text());
+    say!("{}", card.text());
     Ok(())
 }
 

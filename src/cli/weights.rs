@@ -37,9 +37,9 @@ pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
         let mut line = json!({"event": "evaluated", "model": models.join("+"), "dataset": args.dataset.to_string(),
             "test_images": n_images, "test_errors": n_errors, "test_accuracy": accuracy, "test_loss": loss});
         line["judgement"] = serde_json::to_value(&judgement)?;
-        println!("{line}");
+        say!("{line}");
     } else {
-        println!("{judgement}");
+        say!("{judgement}");
     }
     Ok(())
 }
@@ -69,12 +69,12 @@ pub async fn predict(args: PredictArgs) -> Result<()> {
         let path = path.display().to_string();
         if args.json {
             let probabilities = prediction.probabilities;
-            println!(
+            say!(
                 "{}",
                 json!({"event": "predicted", "image": path, "digit": digit, "confidence": confidence, "probabilities": probabilities})
             );
         } else {
-            println!("{path}: {digit} ({:.1} %)", confidence * 100.0);
+            say!("{path}: {digit} ({:.1} %)", confidence * 100.0);
         }
     }
     Ok(())
@@ -122,7 +122,7 @@ pub async fn pack(args: PackArgs) -> Result<()> {
     (worth.test_accuracy, worth.test_images) = (judgement.accuracy, judgement.n_images);
     let packed = checkpoint::pack(model, &arrays, &worth);
     fs::write(&args.out, &packed).with_context(|| format!("cannot write {}", args.out.display()))?;
-    println!("{}: {} bytes, {}", args.out.display(), packed.len(), judgement.headline());
+    say!("{}: {} bytes, {}", args.out.display(), packed.len(), judgement.headline());
     Ok(())
 }
 
