@@ -148,7 +148,7 @@ async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<En
     let found = find(allow_software, on).await?;
     let device = adapter::open().await?;
     on(Phase::SelfTest);
-    selftest::compare(&device, &Device::flex()).await?;
+    selftest::compare(&device, found.software, &Device::flex()).await?;
     let report = EngineReport {
         kind: adapter::KIND,
         adapter: found.name,
