@@ -11,6 +11,8 @@ const PAGE: &str = r#"<!doctype html><meta name="viewport" content="width=device
     <style>body { height: 3000px; margin: 20px } canvas { touch-action: none; background: silver }</style>
     <button data-testid="count" onclick="this.dataset.n = 1 + Number(this.dataset.n ?? 0)">press</button>
     <button data-testid="off" disabled>off</button>
+    <button data-testid="shy" onpointermove="this.style.position = 'fixed'; this.style.top = '60%'"
+        onclick="this.dataset.clicked = true">press if you can</button>
     <input data-testid="field">
     <canvas data-testid="pad" width="200" height="200"></canvas>
     <script>
@@ -71,6 +73,17 @@ fn a_person_can_press_type_and_draw() {
     page.press("Control+z").unwrap();
     page.press("Enter").unwrap();
     assert!(page.evaluate("events.join()").unwrap().as_str().unwrap().ends_with("Control+z,Enter"));
+}
+
+/// What moves away under the pointer is pressed where it comes to rest, and nothing else is pressed meanwhile.
+#[test]
+fn a_press_follows_what_it_is_for() {
+    let mut visit = Visit::begin();
+    let page = &mut visit.page;
+    page.evaluate("document.body.onclick = ({ target }) => events.push(target.dataset.testid)").unwrap();
+    page.click("shy").unwrap();
+    assert_eq!(page.attribute("shy", "data-clicked").unwrap().as_deref(), Some("true"));
+    assert_eq!(page.evaluate("events.join()").unwrap(), "shy");
 }
 
 #[test]

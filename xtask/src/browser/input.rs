@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::page::{Page, element};
+use super::page::{Page, document_changed, element};
 
 /// How long an element may stay out of reach: a part of the page that opens or moves settles within it, on a busy machine.
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
@@ -50,31 +50,62 @@ impl Page {
         Ok(Rect { x: side(0)?, y: side(1)?, width: side(2)?, height: side(3)? })
     }
 
-    /// Presses the middle of the element with this `data-testid`, as a person would: once it can be reached.
+    /// Presses the middle of the element with this `data-testid`, as a person would: once it can be reached, and again if
+    /// the page moved under the press.
     ///
     /// # Errors
     /// When it is not there, or still disabled or covered by something else after [`REACHED_WITHIN`].
     pub fn click(&mut self, testid: &str) -> Result<()> {
         let deadline = Instant::now() + REACHED_WITHIN;
-        let point = loop {
+        loop {
             let point = self.bounds(testid)?.at((0.5, 0.5));
-            match self.hindrance(testid, point)? {
-                None => break point,
-                Some(why) if Instant::now() > deadline => bail!("{testid} cannot be pressed: it is {why}"),
-                Some(_) => sleep(Duration::from_millis(20)),
+            let Some(why) = self.press_at(testid, point)? else { return Ok(()) };
+            if Instant::now() > deadline {
+                bail!("{testid} cannot be pressed: it is {why}");
             }
-        };
-        self.mouse("mouseMoved", point, 0, "mouse")?;
-        self.mouse("mousePressed", point, 1, "mouse")?;
-        self.mouse("mouseReleased", point, 0, "mouse")
+            sleep(Duration::from_millis(20));
+        }
     }
 
-    /// What keeps a press at this point from the element, if anything does.
-    fn hindrance(&mut self, testid: &str, (x, y): (f64, f64)) -> Result<Option<String>> {
+    /// Presses at this point unless something keeps a press there from the element; says what did.
+    fn press_at(&mut self, testid: &str, point: (f64, f64)) -> Result<Option<String>> {
+        let hindrance = self.aim(testid, point)?;
+        if hindrance.is_some() {
+            return Ok(hindrance);
+        }
+        self.mouse("mouseMoved", point, 0, "mouse")?;
+        self.mouse("mousePressed", point, 1, "mouse")?;
+        self.mouse("mouseReleased", point, 0, "mouse")?;
+        match self.evaluate("window.endPress?.() === false") {
+            Ok(missed) => Ok((missed == true).then(|| "moving away".to_owned())),
+            Err(error) if document_changed(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What keeps a press at this point from the element, if anything does; if nothing, the page is made to let no part of
+    /// the press reach anything else, and `endPress` to tell whether the element was clicked. A press that loads another
+    /// document takes both along.
+    fn aim(&mut self, testid: &str, (x, y): (f64, f64)) -> Result<Option<String>> {
         let why = self.evaluate(&format!(
             "(() => {{
                 const element = {}, hit = document.elementFromPoint({x}, {y});
-                return element.disabled ? 'disabled' : element.contains(hit) ? '' : 'covered';
+                if (element.disabled) return 'disabled';
+                if (!element.contains(hit)) return 'covered';
+                let clicked = false;
+                const watch = (event) => {{
+                    if (element.contains(event.target)) return clicked ||= event.type === 'click';
+                    event.stopImmediatePropagation();
+                    event.preventDefault();
+                }};
+                const kinds = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click'];
+                for (const kind of kinds) window.addEventListener(kind, watch, true);
+                window.endPress = () => {{
+                    for (const kind of kinds) window.removeEventListener(kind, watch, true);
+                    delete window.endPress;
+                    return clicked;
+                }};
+                return '';
             }})()",
             element(testid)
         ))?;

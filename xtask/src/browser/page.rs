@@ -276,7 +276,7 @@ pub(super) fn element(testid: &str) -> String {
     format!("document.querySelector({})", json!(format!("[data-testid='{testid}']")))
 }
 
-fn document_changed(error: &anyhow::Error) -> bool {
+pub(super) fn document_changed(error: &anyhow::Error) -> bool {
     let told = format!("{error:#}");
     ["navigated", "context was destroyed", "Cannot find context", "Promise was collected"]
         .iter()
