@@ -1,12 +1,14 @@
 //! The trainer: one optimizer step, an evaluation, a prediction. Metrics stay on the device until somebody reads them.
 
 pub mod checkpoint;
+mod feed;
 mod loss;
 mod metrics;
 mod optimizer;
 mod share;
 
 pub use checkpoint::Checkpoint;
+pub use feed::{Feed, Resident};
 pub use metrics::{Mean, Tally, read_metrics};
 pub use share::{Brief, Replica, Share, Task};
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use burn::tensor::{Device, Tensor};
-use inkling::data::batch::{self, Batch, Gathered};
+use inkling::data::batch::{self, Batch, Gathered, Picks};
 use inkling::data::{Dataset, Split, synthetic};
 use inkling::protocol::{Command, CrewReport, Event, Fault};
 use inkling::run::{Run, State};
@@ -225,7 +225,8 @@ fn distance(ours: &[f64], truth: &[f64]) -> f64 {
 fn shards_are_the_whole_batch_again() {
     let recipe = Recipe { label_smoothing: 0.1, augment: Augment::default(), ..Recipe::of(ModelId::Classic) };
     let split = digits(0, 50);
-    let images = Gathered::bent(&split, &(0..50).collect::<Vec<_>>(), &recipe, &mut batch::random(1, 1, 1));
+    let images =
+        Gathered::of(&split, &Picks::drawn(&(0..50).collect::<Vec<_>>(), &recipe, &mut batch::random(1, 1, 1)));
     let mut whole_loss = 0.0;
     let whole = moved(descending(ModelId::Classic, 1.0), |trainer| {
         let batch = images.clone().upload(&Device::flex());
@@ -258,7 +259,7 @@ fn shards_are_normalised_each_by_itself() {
         let split = digits(0, 40);
         let recipe = Recipe { augment: Augment::default(), ..Recipe::of(model) };
         let all: Vec<usize> = (0..40).collect();
-        let images = Gathered::bent(&split, &all, &recipe, &mut batch::random(1, 1, 1));
+        let images = Gathered::of(&split, &Picks::drawn(&all, &recipe, &mut batch::random(1, 1, 1)));
         let shared = moved(descending(model, 0.0), |trainer| {
             step_in_shards(trainer, &images, 1, 3);
         });

@@ -2,6 +2,9 @@
 //! and burn's operations both answer; in a browser `tests/golden/page.rs` asks the same of both engines.
 #![cfg(feature = "native")]
 
+#[cfg(feature = "gpu")]
+#[path = "golden/bending.rs"]
+mod bending;
 #[path = "golden/compare.rs"]
 mod compare;
 
@@ -79,6 +82,7 @@ fn sprint_computes_alike_both_ways() {
 #[ignore = "needs a graphics card"]
 fn all_are_keras_s_on_a_graphics_card() {
     let device = block_on(Device::wgpu_options().init_async()).expect("this machine has a graphics card");
+    assert_eq!(block_on(bending::check(&device)), Ok(()));
     for model in PUBLISHED {
         let way = Way { device: device.clone(), by_burn: false };
         assert_eq!(block_on(check(model, &way)), Ok(()), "{model}");

@@ -40,6 +40,7 @@ const ROOMS: &[Room] = &[
     Room { name: "network", rooms: &["spec", "zoo"], crates: &["burn", "inkling_kernels", "inkling_shaders"] },
     Room { name: "train", rooms: &["spec", "data", "zoo", "network"], crates: &["burn"] },
     Room { name: "train/loss", rooms: &["spec", "data", "network"], crates: &["burn", "inkling_shaders"] },
+    Room { name: "train/feed", rooms: &["spec", "data", "network"], crates: &["burn", "inkling_shaders"] },
     Room {
         name: "train/optimizer",
         rooms: &["spec", "network"],

@@ -8,6 +8,7 @@
 // A kernel's arguments are what it reads and its sizes, one by one, and its language has few of Rust's own methods.
 #![allow(clippy::assign_op_pattern, clippy::manual_div_ceil, clippy::manual_is_multiple_of, clippy::too_many_arguments)]
 
+mod bend;
 mod conv;
 mod dense;
 mod fold;
@@ -18,6 +19,7 @@ mod optimize;
 mod point;
 mod pool;
 
+pub use bend::{AFFINE, Images};
 pub use conv::Window;
 /// Which card, as burn's tensors on it say.
 pub use cubecl::Device;

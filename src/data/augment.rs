@@ -10,42 +10,49 @@ use crate::spec::{Augment, IMAGE_PIXELS, IMAGE_SIDE};
 /// The centre of an image, in pixels from the middle of its first.
 const CENTRE: f32 = (IMAGE_SIDE - 1) as f32 / 2.0;
 
-/// Bends one image after another.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bender {
-    strengths: Augment,
+/// One way to bend an image, drawn by chance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bend {
+    map: Map,
+    field: Option<Box<Field>>,
 }
 
-impl Bender {
-    /// Bends as strongly as told; see [`Augment`] for what each strength means.
-    pub fn new(strengths: &Augment) -> Self {
-        Self { strengths: *strengths }
+impl Bend {
+    /// Draws one of these strengths; see [`Augment`] for what each means.
+    pub fn draw(strengths: &Augment, random: &mut impl Rng) -> Self {
+        let map = Map::draw(strengths, random);
+        let field = (strengths.elastic > 0.0).then(|| Box::new(Field::draw(strengths.elastic, random)));
+        Self { map, field }
     }
 
-    /// Writes an image of 784 bytes, bent in a way of its own, as 784 values from 0 to 1.
-    ///
-    /// Without any strength it is the image itself, and `random` is left alone.
+    /// Leaves an image as it is.
+    pub const fn none() -> Self {
+        Self { map: Map { shift: [0.0; 2], matrix: [[1.0, 0.0], [0.0, 1.0]] }, field: None }
+    }
+
+    /// Writes an image of 784 bytes, bent, as 784 values from 0 to 1.
     ///
     /// # Panics
     /// When `image` or `bent` is not 784 long.
-    pub fn bend(&self, image: &[u8], random: &mut impl Rng, bent: &mut [f32]) {
+    pub fn apply(&self, image: &[u8], bent: &mut [f32]) {
         assert_eq!((image.len(), bent.len()), (IMAGE_PIXELS, IMAGE_PIXELS), "an image has 784 pixels");
-        if self.strengths.is_none() {
-            for (value, &pixel) in bent.iter_mut().zip(image) {
-                *value = f32::from(pixel) / 255.0;
-            }
-            return;
-        }
-        let map = Map::draw(&self.strengths, random);
-        let field = (self.strengths.elastic > 0.0).then(|| Field::draw(self.strengths.elastic, random));
         let sheet = Sheet::new(image);
         for (y, row) in bent.as_chunks_mut().0.iter_mut().enumerate() {
-            let mut from = map.row(y);
-            if let Some(field) = &field {
+            let mut from = self.map.row(y);
+            if let Some(field) = &self.field {
                 field.displace(y, &mut from);
             }
             sheet.sample(&from, row);
         }
+    }
+
+    /// The bend as a row of numbers, for others who bend: the shift to the right and down in pixels, the matrix from the
+    /// bent image back to the one it was, row by row, and with elastic bending the displacements of the
+    /// [`N_CONTROLS`]² control points, those to the right and then those down.
+    pub fn numbers(&self) -> impl Iterator<Item = f32> {
+        let Map { shift, matrix } = &self.map;
+        let field = self.field.iter().flat_map(|field| field.controls.as_flattened().as_flattened());
+        shift.iter().chain(matrix.as_flattened()).chain(field).copied()
     }
 }
 
@@ -62,6 +69,7 @@ struct Row {
 }
 
 /// An affine map about the centre, from the bent image back to the one it was.
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Map {
     /// Pixels to the right and down by which the bent image moved.
     shift: [f32; 2],
@@ -102,13 +110,14 @@ fn sin_cos(angle: f32) -> (f32, f32) {
 /// Pixels between two control points of the elastic field.
 const CELL: usize = 7;
 /// Control points along a side: the four cells of a row of 28, and one point before and two behind them.
-const N_CONTROLS: usize = IMAGE_SIDE / CELL + 3;
+pub const N_CONTROLS: usize = IMAGE_SIDE / CELL + 3;
 /// Control points that a pixel feels, along one side.
 const REACH: usize = 4;
 
 /// An elastic field like that of Simard, Steinkraus and Platt (2003), who smooth even noise for each pixel by a
 /// Gaussian of 4 pixels. Here the noise is on control points 7 pixels apart, and cubic B-splines smooth it: their
 /// shape is nearly a Gaussian of 7 · √⅓ = 4.04 pixels, and the work a tenth.
+#[derive(Clone, Debug, PartialEq)]
 struct Field {
     /// Displacements in pixels, to the right and down.
     controls: [[[f32; N_CONTROLS]; N_CONTROLS]; 2],

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::Split;
-use super::augment::Bender;
+use super::augment::Bend;
 use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES, Recipe};
 
 /// Images with their labels on a device.
@@ -30,45 +30,72 @@ pub struct Gathered {
     pub smoothing: f64,
 }
 
-impl Gathered {
+/// Which images of a split a step takes, and how it bends each: decided here, done wherever the images lie.
+#[derive(Clone, Debug)]
+pub struct Picks<'a> {
+    pub indices: &'a [usize],
+    /// One an image; none where images stay as they are.
+    pub bends: Vec<Bend>,
+    /// This share of each target is spread evenly over the ten classes.
+    pub smoothing: f64,
+}
+
+impl<'a> Picks<'a> {
     /// Images for training: bent and with softened targets, as the recipe says.
-    ///
-    /// # Panics
-    /// When an index is not below `split.len()`.
-    pub fn bent(split: &Split, indices: &[usize], recipe: &Recipe, random: &mut Pcg64Mcg) -> Self {
-        if recipe.augment.is_none() && recipe.label_smoothing == 0.0 {
-            return Self::plain(split, indices);
-        }
-        let bender = Bender::new(&recipe.augment);
-        let mut pixels = vec![0.0; indices.len() * IMAGE_PIXELS];
-        for (&index, to) in indices.iter().zip(pixels.chunks_exact_mut(IMAGE_PIXELS)) {
-            bender.bend(split.image(index), random, to);
-        }
-        Self { pixels, labels: labels(split, indices), smoothing: recipe.label_smoothing }
+    pub fn drawn(indices: &'a [usize], recipe: &Recipe, random: &mut Pcg64Mcg) -> Self {
+        let n_bends = if recipe.augment.is_none() { 0 } else { indices.len() };
+        let bends = (0..n_bends).map(|_| Bend::draw(&recipe.augment, random)).collect();
+        Self { indices, bends, smoothing: recipe.label_smoothing }
     }
 
     /// Images as they are.
+    pub fn plain(indices: &'a [usize]) -> Self {
+        Self { indices, bends: vec![], smoothing: 0.0 }
+    }
+
+    /// What their labels ask for: `[n, 10]`.
     ///
     /// # Panics
     /// When an index is not below `split.len()`.
-    pub fn plain(split: &Split, indices: &[usize]) -> Self {
-        let pixels = indices.iter().flat_map(|&i| scaled(split.image(i))).collect();
-        Self { pixels, labels: labels(split, indices), smoothing: 0.0 }
+    pub fn targets(&self, split: &Split, device: &Device) -> Tensor<2> {
+        targets(&labels(split, self.indices), self.smoothing, device)
+    }
+}
+
+impl Gathered {
+    /// Takes images out of their split.
+    ///
+    /// # Panics
+    /// When an index is not below `split.len()`.
+    pub fn of(split: &Split, picks: &Picks) -> Self {
+        let pixels = if picks.bends.is_empty() {
+            picks.indices.iter().flat_map(|&i| scaled(split.image(i))).collect()
+        } else {
+            let mut pixels = vec![0.0; picks.indices.len() * IMAGE_PIXELS];
+            let images = picks.indices.iter().zip(&picks.bends);
+            for ((&index, bend), to) in images.zip(pixels.chunks_exact_mut(IMAGE_PIXELS)) {
+                bend.apply(split.image(index), to);
+            }
+            pixels
+        };
+        Self { pixels, labels: labels(split, picks.indices), smoothing: picks.smoothing }
     }
 
     /// Puts them on a device.
     pub fn upload(self, device: &Device) -> Batch {
-        let n = self.labels.len();
-        let spread = self.smoothing / N_CLASSES as f64;
-        let mut targets = vec![spread as f32; n * N_CLASSES];
-        for (row, &label) in self.labels.iter().enumerate() {
-            targets[row * N_CLASSES + usize::from(label)] = (1.0 - self.smoothing + spread) as f32;
-        }
-        Batch {
-            images: images(self.pixels, device),
-            targets: Tensor::from_data(TensorData::new(targets, [n, N_CLASSES]), device),
-        }
+        let targets = targets(&self.labels, self.smoothing, device);
+        Batch { images: images(self.pixels, device), targets }
     }
+}
+
+/// Targets `[n, 10]`: 1 at the label, but for a share that is spread evenly over the ten classes.
+fn targets(labels: &[u8], smoothing: f64, device: &Device) -> Tensor<2> {
+    let spread = smoothing / N_CLASSES as f64;
+    let mut targets = vec![spread as f32; labels.len() * N_CLASSES];
+    for (row, &label) in labels.iter().enumerate() {
+        targets[row * N_CLASSES + usize::from(label)] = (1.0 - smoothing + spread) as f32;
+    }
+    Tensor::from_data(TensorData::new(targets, [labels.len(), N_CLASSES]), device)
 }
 
 fn labels(split: &Split, indices: &[usize]) -> Vec<u8> {
@@ -81,7 +108,7 @@ impl Batch {
     /// # Panics
     /// When an index is not below `split.len()`.
     pub fn gather(split: &Split, indices: &[usize], device: &Device) -> Self {
-        Gathered::plain(split, indices).upload(device)
+        Gathered::of(split, &Picks::plain(indices)).upload(device)
     }
 
     /// Images in the batch.
@@ -134,6 +161,7 @@ pub fn random(seed: u64, epoch: usize, step: usize) -> Pcg64Mcg {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::ModelId;
 
     #[test]
     fn an_epoch_visits_every_image_once_in_an_order_of_its_own() {
@@ -144,6 +172,16 @@ mod tests {
         assert_eq!(first, order(7, 1, 1000));
         assert_ne!(first, order(7, 2, 1000));
         assert_ne!(first, order(8, 1, 1000));
+    }
+
+    #[test]
+    fn images_that_no_recipe_bends_stay_exact_and_draw_nothing() {
+        let split = Split { images: (0..2 * IMAGE_PIXELS).map(|at| (at % 256) as u8).collect(), labels: vec![3, 9] };
+        let recipe = Recipe { augment: "none".parse().unwrap(), ..Recipe::of(ModelId::Compact) };
+        let (mut drawn, untouched) = (random(1, 1, 1), random(1, 1, 1));
+        let gathered = Gathered::of(&split, &Picks::drawn(&[1, 0], &recipe, &mut drawn));
+        assert_eq!(gathered.pixels[..IMAGE_PIXELS], scaled(split.image(1)));
+        assert_eq!((gathered.labels, drawn), (vec![9, 3], untouched));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use burn::tensor::ExecutionError;
 use burn::tensor::{Device, Tensor, Transaction};
 
-use crate::data::batch::{self, Batch};
+use crate::data::batch::{self, Picks};
 use crate::data::{Split, synthetic};
-use crate::spec::ModelId;
-use crate::train::{Trainer, read_metrics};
+use crate::spec::{Augment, ModelId, Recipe};
+use crate::train::{Feed, Resident, Trainer, read_metrics};
 
 /// Images in the step: as few as dense layers compute at once, so that their kernels are those of training.
 const N_IMAGES: usize = 8;
@@ -15,6 +15,8 @@ const MODELS: [ModelId; 4] = [ModelId::Classic, ModelId::Sprint, ModelId::Compac
 /// The first so many are enough on a software adapter, which needs up to a second to compile each kernel: these have few
 /// kernels that other networks lack, and its arithmetic is the processor's.
 const N_IN_SOFTWARE: usize = 2;
+/// Bent in every way there is.
+const BENT: Augment = Augment { shift: 2.0, rotate: 10.0, scale: 0.1, shear: 0.1, elastic: 1.0 };
 /// Any seed shows the same faults.
 const SEED: u64 = 1;
 /// Relative. WebGPU allows each operation a few units in the last place; a wrong kernel is off by far more.
@@ -44,7 +46,10 @@ pub async fn compare(device: &Device, software: bool, reference: &Device) -> Res
 
 /// The loss and every gradient of one step, as plain numbers.
 async fn outcome(model: ModelId, split: &Split, device: &Device) -> Result<Vec<Vec<f32>>, ExecutionError> {
-    let batch = Batch::gather(split, &(0..split.len()).collect::<Vec<_>>(), device);
+    let all: Vec<usize> = (0..split.len()).collect();
+    let picks = Picks::drawn(&all, &Recipe { augment: BENT, ..Recipe::of(model) }, &mut batch::random(SEED, 1, 0));
+    let resident = Resident::of(split, split.len(), device);
+    let batch = Feed { split, resident: resident.as_ref() }.batch(&picks, device);
     let backward = Trainer::new(model, SEED, device).backward(&batch, &mut batch::random(SEED, 1, 1));
     let loss = read_metrics(vec![backward.tally]).await?[0].0.loss as f32;
     let register = |t: Transaction, gradient: Tensor<1>| t.register(gradient);

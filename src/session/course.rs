@@ -1,18 +1,19 @@
 //! The course of one run: epochs of steps, each followed by a validation, and a test at the end where the test images
 //! are others than those for validation; in pieces small enough to interrupt.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::Host;
 use super::crew::Crew;
 use super::judging::{self, Judging};
-use crate::data::batch::{self, Gathered};
+use crate::data::batch::{self, Picks};
 use crate::data::{Dataset, Split};
 use crate::judge::Judgement;
 use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
 use crate::spec::{Metrics, TrainSpec};
-use crate::train::{Mean, Tally, Trainer, read_metrics};
+use crate::train::{Feed, Mean, Resident, Tally, Trainer, read_metrics};
 
 /// Most steps whose metrics wait on the device.
 const MAX_PENDING: usize = 16;
@@ -37,6 +38,8 @@ pub enum Outcome {
 pub struct Course {
     spec: TrainSpec,
     dataset: Rc<Dataset>,
+    /// From the first step on: the training images where the network lies, if not here.
+    resident: OnceCell<Option<Resident>>,
     started_secs: f64,
     /// From 1.
     epoch: usize,
@@ -65,6 +68,7 @@ impl Course {
             order: batch::order(spec.seed, 1, n_train),
             spec,
             dataset,
+            resident: OnceCell::new(),
             started_secs: now_secs,
             epoch: 1,
             epoch_started_secs: now_secs,
@@ -126,8 +130,11 @@ impl Course {
         let end = (self.n_trained + self.spec.recipe.batch).min(self.order.len());
         let mut random = batch::random(self.spec.seed, self.epoch, self.n_steps + 1);
         let indices = &self.order[self.n_trained..end];
-        let images = Gathered::bent(&self.dataset.train, indices, &self.spec.recipe, &mut random);
+        let picks = Picks::drawn(indices, &self.spec.recipe, &mut random);
         self.last_rate = self.learning_rate();
+        let (split, n) = (&self.dataset.train, self.order.len());
+        let resident = self.resident.get_or_init(|| Resident::of(split, n, trainer.device())).as_ref();
+        let images = (Feed { split, resident }, &picks);
         self.pending.push(crew.step(trainer, images, self.last_rate, &mut random, host).await);
         self.n_steps += 1;
         let due = self.pending.len() >= self.most_pending();

@@ -6,11 +6,11 @@
 use std::pin::Pin;
 
 use super::Host;
-use crate::data::batch::Gathered;
+use crate::data::batch::Picks;
 use crate::network::Dropouts;
 use crate::protocol::{CrewReport, Event, Fault};
 use crate::spec::Prediction;
-use crate::train::{Share, Tally, Task, Trainer};
+use crate::train::{Feed, Share, Tally, Task, Trainer};
 
 /// The answer to a task on its way; `None` when it does not come, or not in time.
 pub type Answer = Pin<Box<dyn Future<Output = Option<Vec<f32>>>>>;
@@ -66,16 +66,16 @@ impl Crew {
     pub async fn step(
         &mut self,
         trainer: &mut Trainer,
-        images: Gathered,
+        (feed, picks): (Feed<'_>, &Picks<'_>),
         learning_rate: f64,
         random: &mut Dropouts,
         host: &impl Host,
     ) -> Tally {
         if self.n_shards == 1 {
-            let batch = images.upload(trainer.device());
+            let batch = feed.batch(picks, trainer.device());
             return trainer.step(&batch, learning_rate, random);
         }
-        let tasks = trainer.shards(&images, random, self.n_shards);
+        let tasks = trainer.shards(&feed.gather(picks), random, self.n_shards);
         let answers = self.answers(trainer, &tasks, host).await;
         let share = |(task, numbers): (&Task, _)| Share { n_images: task.brief.n_images, numbers };
         let shares = tasks.iter().zip(answers).map(share).collect();

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use super::Host;
 use super::course::device_failed;
 use super::crew::Crew;
-use crate::data::batch::{self, Batch, Gathered};
+use crate::data::batch::{self, Batch, Picks};
 use crate::data::{Split, synthetic};
 use crate::engine::Engine;
 use crate::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
 use crate::spec::ModelId;
-use crate::train::{Trainer, read_metrics};
+use crate::train::{Feed, Resident, Trainer, read_metrics};
 use crate::zoo;
 
 /// The networks, the one that takes least first.
@@ -44,6 +44,7 @@ pub struct Measuring {
 struct Trial {
     trainer: Trainer,
     digits: Split,
+    resident: Option<Resident>,
     first_step_secs: f64,
     /// Seconds a step, of each group of steps.
     groups: Vec<f64>,
@@ -114,9 +115,11 @@ impl Trial {
         crew: &mut Crew,
         host: &impl Host,
     ) -> Result<Self, Fault> {
+        let digits = synthetic::split(synthetic::SEED, 0, n_images);
         let mut trial = Self {
             trainer: Trainer::new(model, 1, &engine.device),
-            digits: synthetic::split(synthetic::SEED, 0, n_images),
+            resident: Resident::of(&digits, n_images, &engine.device),
+            digits,
             first_step_secs: 0.0,
             groups: vec![],
             n_steps: 0,
@@ -133,7 +136,7 @@ impl Trial {
         let (mut tallies, all) = (vec![], (0..self.digits.len()).collect::<Vec<_>>());
         for _ in 0..n_steps {
             let mut random = batch::random(1, 1, self.n_steps + 1);
-            let images = Gathered::plain(&self.digits, &all);
+            let images = (Feed { split: &self.digits, resident: self.resident.as_ref() }, &Picks::plain(&all));
             tallies.push(crew.step(&mut self.trainer, images, LEARNING_RATE, &mut random, host).await);
             self.n_steps += 1;
         }

@@ -7,6 +7,9 @@ fn main() {
 }
 
 #[cfg(target_family = "wasm")]
+#[path = "bending.rs"]
+mod bending;
+#[cfg(target_family = "wasm")]
 #[path = "compare.rs"]
 mod compare;
 
@@ -18,6 +21,7 @@ mod page {
     use inkling::spec::ModelId;
     use wasm_bindgen_futures::spawn_local;
 
+    use super::bending;
     use super::compare::{Way, check};
 
     /// Those that a software adapter does in seconds.
@@ -34,6 +38,7 @@ mod page {
         inkling_shaders::construct();
         let card = Device::wgpu_options().init_async().await.map_err(|error| error.to_string())?;
         for (engine, device) in [("cpu", Device::flex()), ("webgpu", card)] {
+            bending::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
             let way = Way { device, by_burn: false };
             for model in MODELS {
                 check(model, &way).await.map_err(|what| format!("{model} on {engine}: {what}"))?;

@@ -14,6 +14,7 @@ mod process;
 mod size;
 mod soak;
 mod start;
+mod strokes;
 mod tab;
 mod table;
 mod visit;
@@ -32,7 +33,7 @@ use machine::Machine;
 /// What to measure, and how often.
 #[derive(Args)]
 pub struct Bench {
-    /// Measure these parts only [default: all but soak and accuracy].
+    /// Measure these parts only [default: all but soak, accuracy and strokes].
     parts: Vec<Part>,
     /// Rounds; the table shows their median.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -55,6 +56,9 @@ pub struct Bench {
     /// A Python that has TensorFlow and Keras.
     #[arg(long, value_name = "PYTHON")]
     keras: Option<PathBuf>,
+    /// Pen strokes of digits, as the UJI Pen Characters database has them (ujipenchars2.txt).
+    #[arg(long, value_name = "FILE")]
+    strokes: Option<PathBuf>,
     /// The run whose time to 97, 98 and 99 % is taken, as an address of the page.
     #[arg(long, value_name = "QUERY", default_value = accuracy::SPRINT)]
     sprint: String,
@@ -86,6 +90,8 @@ enum Part {
     Soak,
     /// Time to 97, 98 and 99 % in a tab.
     Accuracy,
+    /// How many digits that others drew with a pen are read rightly on the pad.
+    Strokes,
 }
 
 impl Part {
@@ -95,7 +101,7 @@ impl Part {
 
     /// Done when no part was asked for.
     fn is_quick(self) -> bool {
-        !matches!(self, Self::Soak | Self::Accuracy)
+        !matches!(self, Self::Soak | Self::Accuracy | Self::Strokes)
     }
 }
 
@@ -172,6 +178,7 @@ impl Bench {
             Part::Memory => memory::measure(site),
             Part::Soak => soak::measure(site, &self.model, |engine| self.wants(engine)),
             Part::Accuracy => accuracy::measure(site, &self.sprint, n_rounds),
+            Part::Strokes => strokes::measure(site, self.strokes.as_deref()),
         }
     }
 }

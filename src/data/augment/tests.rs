@@ -7,7 +7,7 @@ use super::*;
 
 fn bend(strengths: &str, seed: u64, image: &[u8]) -> Vec<f32> {
     let mut bent = vec![f32::NAN; IMAGE_PIXELS];
-    Bender::new(&strengths.parse().unwrap()).bend(image, &mut Pcg64Mcg::seed_from_u64(seed), &mut bent);
+    Bend::draw(&strengths.parse().unwrap(), &mut Pcg64Mcg::seed_from_u64(seed)).apply(image, &mut bent);
     bent
 }
 
@@ -40,7 +40,7 @@ impl rand::TryRng for Most {
 /// Bent by the strengths in full.
 fn most(strengths: &str, image: &[u8]) -> Vec<f32> {
     let mut bent = vec![f32::NAN; IMAGE_PIXELS];
-    Bender::new(&strengths.parse().unwrap()).bend(image, &mut Most, &mut bent);
+    Bend::draw(&strengths.parse().unwrap(), &mut Most).apply(image, &mut bent);
     bent
 }
 
@@ -76,10 +76,11 @@ const IDENTITY: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 fn no_strength_is_the_image_itself() {
     let image = scribble();
     let itself: Vec<f32> = image.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
-    assert_eq!(bend("none", 1, &image), itself);
-    // The long way round comes to the same, to the last digit.
-    let long = mapped([0.0; 2], IDENTITY, &image);
-    assert!(long.iter().zip(&itself).all(|(long, itself)| (long - itself).abs() < 1e-6));
+    let mut none = vec![f32::NAN; IMAGE_PIXELS];
+    Bend::none().apply(&image, &mut none);
+    for bent in [bend("none", 1, &image), none] {
+        assert!(bent.iter().zip(&itself).all(|(bent, itself)| (bent - itself).abs() < 1e-6));
+    }
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn ink_stays_within_black_and_white() {
 fn strengths_beyond_all_bounds_leave_paper_not_panic() {
     let wild = Augment { shift: f32::MAX, scale: 1.0, elastic: f32::INFINITY, ..Augment::default() };
     let mut bent = vec![f32::NAN; IMAGE_PIXELS];
-    Bender::new(&wild).bend(&[255; IMAGE_PIXELS], &mut Pcg64Mcg::seed_from_u64(1), &mut bent);
+    Bend::draw(&wild, &mut Pcg64Mcg::seed_from_u64(1)).apply(&[255; IMAGE_PIXELS], &mut bent);
     assert!(bent.iter().all(|&value| value == 0.0));
 }
 

@@ -12,6 +12,14 @@ pub struct Card {
 }
 
 impl Card {
+    /// The card behind a device.
+    ///
+    /// # Panics
+    /// When the device is of another kind.
+    pub fn on(device: &burn::tensor::Device) -> Self {
+        Self::of(Tensor::<1>::from_data([0.0], device)).0
+    }
+
     /// The card of this tensor, and the tensor itself as an array.
     ///
     /// # Panics

@@ -1,0 +1,78 @@
+//! Where the images of a run lie, and how a step gets its batch: a graphics card keeps them all and bends them itself, so
+//! that a step sends it a few numbers an image; on the CPU they are gathered from their split.
+
+use burn::tensor::Device;
+
+use crate::data::Split;
+use crate::data::batch::{Batch, Gathered, Picks};
+
+/// The images of a split on a graphics card.
+pub struct Resident {
+    #[cfg(feature = "gpu")]
+    card: crate::network::Card,
+    #[cfg(feature = "gpu")]
+    images: inkling_shaders::Images,
+}
+
+/// A split, and its images on the device where they are needed there.
+#[derive(Clone, Copy)]
+pub struct Feed<'a> {
+    pub split: &'a Split,
+    pub resident: Option<&'a Resident>,
+}
+
+impl Resident {
+    /// Puts the first `n` images of a split on a card, a byte a pixel; nothing where the device is the CPU.
+    pub fn of(split: &Split, n: usize, device: &Device) -> Option<Self> {
+        #[cfg(feature = "gpu")]
+        if *device != Device::flex() {
+            use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE};
+            let card = crate::network::Card::on(device);
+            let bytes = &split.images[..n.min(split.len()) * IMAGE_PIXELS];
+            let images = inkling_shaders::Images::upload(&card.gpu, bytes, IMAGE_SIDE);
+            return Some(Self { card, images });
+        }
+        let _ = (split, n, device);
+        None
+    }
+
+    /// Bent images `[n, 1, 28, 28]`.
+    ///
+    /// # Panics
+    /// When an index is not below the number of images there.
+    #[cfg(feature = "gpu")]
+    fn bent(&self, picks: &Picks) -> burn::tensor::Tensor<4> {
+        use crate::data::augment::Bend;
+        use crate::spec::IMAGE_SIDE;
+        assert!(picks.indices.iter().all(|index| *index < self.images.len()), "the card holds these images");
+        let bends = picks.bends.iter().chain(std::iter::repeat(const { &Bend::none() }));
+        // Below 2²⁴ a number names its image as exactly as an integer.
+        let images = picks.indices.iter().map(|index| *index as f32).zip(bends);
+        let rows: Vec<f32> = images.flat_map(|(index, bend)| std::iter::once(index).chain(bend.numbers())).collect();
+        let n = picks.indices.len();
+        let bent = self.images.bent(&self.card.gpu, &self.card.gpu.upload(&rows), n);
+        self.card.tensor(bent).reshape([n, 1, IMAGE_SIDE, IMAGE_SIDE])
+    }
+}
+
+impl Feed<'_> {
+    /// The images of a step, on the device.
+    ///
+    /// # Panics
+    /// When an index is not below the number of images.
+    pub fn batch(&self, picks: &Picks, device: &Device) -> Batch {
+        #[cfg(feature = "gpu")]
+        if let Some(resident) = self.resident {
+            return Batch { images: resident.bent(picks), targets: picks.targets(self.split, device) };
+        }
+        self.gather(picks).upload(device)
+    }
+
+    /// The images of a step, on the host.
+    ///
+    /// # Panics
+    /// When an index is not below the number of images.
+    pub fn gather(&self, picks: &Picks) -> Gathered {
+        Gathered::of(self.split, picks)
+    }
+}
