@@ -5,14 +5,16 @@
 
 #[cfg(any(feature = "gpu", target_family = "wasm"))]
 mod adapter;
+#[cfg(all(feature = "gpu", target_family = "wasm"))]
+mod rehearsal;
 #[cfg(feature = "gpu")]
 mod selftest;
 
 use burn::tensor::Device;
 use inkling_kernels::Isa;
 
-use crate::protocol::{EngineKind, EngineReport, Fault, Phase};
-use crate::spec::{EngineChoice, TrainSpec};
+use crate::protocol::{EngineKind, EngineReport, Fault, Phase, Progress};
+use crate::spec::{EngineChoice, ModelId, Recipe, TrainSpec};
 use crate::zoo::Memory;
 
 /// A device with what is known of it.
@@ -22,6 +24,21 @@ pub struct Engine {
     pub device: Device,
     pub report: EngineReport,
     pub limits: Limits,
+}
+
+impl Engine {
+    /// Gets ready to train a network by a recipe; `on` hears what is going on. Training works without it too.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn prepare(&self, model: ModelId, recipe: &Recipe, on: impl Fn(Progress)) -> Result<(), String> {
+        #[cfg(feature = "gpu")]
+        if self.report.kind != EngineKind::Cpu {
+            return compile(&self.device, &[(model, recipe.clone())], &on).await;
+        }
+        let _ = (model, recipe, on);
+        Ok(())
+    }
 }
 
 /// What an engine can hold, in bytes; `None` where nothing is known to be in the way.
@@ -72,7 +89,7 @@ impl Limits {
 ///
 /// # Errors
 /// When the choice cannot be had here. `auto` always can: it falls back to the CPU and says why.
-pub async fn open(choice: EngineChoice, on: impl Fn(Phase)) -> Result<Option<Engine>, Fault> {
+pub async fn open(choice: EngineChoice, on: impl Fn(Progress)) -> Result<Option<Engine>, Fault> {
     match choice {
         EngineChoice::Cpu => Ok(Some(cpu(None))),
         EngineChoice::Auto => Ok(match graphics(false, &on).await {
@@ -132,22 +149,24 @@ fn brand() -> Option<String> {
 
 /// A command line without the `gpu` feature, as the tests use it, knows no graphics card.
 #[cfg(not(any(feature = "gpu", target_family = "wasm")))]
-async fn graphics(_: bool, _: &impl Fn(Phase)) -> Result<Option<Engine>, String> {
+async fn graphics(_: bool, _: &impl Fn(Progress)) -> Result<Option<Engine>, String> {
     Err("this program was built without graphics cards (feature \"gpu\")".into())
 }
 
 /// In a browser the worker without graphics cards only looks whether there is one.
 #[cfg(all(not(feature = "gpu"), target_family = "wasm"))]
-async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<Engine>, String> {
+async fn graphics(allow_software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, String> {
     find(allow_software, on).await.map(|_| None)
 }
 
 /// The graphics card, tested. `Err` says in words why not.
 #[cfg(feature = "gpu")]
-async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<Engine>, String> {
+async fn graphics(allow_software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, String> {
     let found = find(allow_software, on).await?;
     let device = adapter::open().await?;
-    on(Phase::SelfTest);
+    let plays: Vec<_> = selftest::models(found.software).iter().map(|model| (*model, Recipe::of(*model))).collect();
+    compile(&device, &plays, on).await?;
+    on(begun(Phase::SelfTest));
     selftest::compare(&device, found.software, &Device::flex()).await?;
     let report = EngineReport {
         kind: adapter::KIND,
@@ -160,9 +179,24 @@ async fn graphics(allow_software: bool, on: &impl Fn(Phase)) -> Result<Option<En
     Ok(Some(Engine { device, report, limits }))
 }
 
+/// Compiles what training and reading need, where that goes faster ahead of them.
+#[cfg(feature = "gpu")]
+async fn compile(device: &Device, plays: &[(ModelId, Recipe)], on: &impl Fn(Progress)) -> Result<(), String> {
+    #[cfg(target_family = "wasm")]
+    rehearsal::rehearse(device, plays, |done, total| on(Progress { phase: Phase::Compile, done, total })).await?;
+    let _ = (device, plays, on);
+    Ok(())
+}
+
+/// Something whose end is not known.
 #[cfg(any(feature = "gpu", target_family = "wasm"))]
-async fn find(allow_software: bool, on: &impl Fn(Phase)) -> Result<adapter::Found, String> {
-    on(Phase::Engine);
+fn begun(phase: Phase) -> Progress {
+    Progress { phase, done: 0, total: 0 }
+}
+
+#[cfg(any(feature = "gpu", target_family = "wasm"))]
+async fn find(allow_software: bool, on: &impl Fn(Progress)) -> Result<adapter::Found, String> {
+    on(begun(Phase::Engine));
     let found = adapter::find().await?;
     if found.software && !allow_software {
         return Err(format!("the only adapter, {}, is a program and not a graphics card", found.name));

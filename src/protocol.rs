@@ -165,7 +165,7 @@ pub enum Phase {
     Unpack,
     /// Drawing digits, or reading them from disk. Counted in images.
     Data,
-    /// The first step of a run, in which WebGPU compiles its shaders.
+    /// Shaders being compiled, counted; where they are not, the first step of a run.
     Compile,
     /// Optimizer steps of the current epoch.
     Train,

@@ -52,6 +52,11 @@ const ROOMS: &[Room] = &[
         rooms: &["spec", "protocol"],
         crates: &["burn", "inkling_shaders", "js_sys", "wasm_bindgen"],
     },
+    Room {
+        name: "engine/rehearsal",
+        rooms: &["spec", "data", "network", "train"],
+        crates: &["burn", "js_sys", "wasm_bindgen", "wasm_bindgen_futures"],
+    },
     Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },
     Room { name: "card", rooms: &["spec", "protocol", "zoo"], crates: &[] },
     Room { name: "run", rooms: &["spec", "judge", "protocol"], crates: &[] },

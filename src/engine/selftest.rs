@@ -22,6 +22,11 @@ const SEED: u64 = 1;
 /// Relative. WebGPU allows each operation a few units in the last place; a wrong kernel is off by far more.
 const TOLERANCE: f64 = 1e-2;
 
+/// The networks that are compared.
+pub fn models(software: bool) -> &'static [ModelId] {
+    if software { &MODELS[..N_IN_SOFTWARE] } else { &MODELS }
+}
+
 /// Checks that one step of each model on `device`, which may be a `software` adapter, does what it does on `reference`.
 ///
 /// # Errors
@@ -29,8 +34,7 @@ const TOLERANCE: f64 = 1e-2;
 pub async fn compare(device: &Device, software: bool, reference: &Device) -> Result<(), String> {
     let split = synthetic::split(SEED, 0, N_IMAGES);
     let failed = |error| format!("it failed its self-test ({error})");
-    let n_models = if software { N_IN_SOFTWARE } else { MODELS.len() };
-    for &model in &MODELS[..n_models] {
+    for &model in models(software) {
         let ours = outcome(model, &split, device).await.map_err(failed)?;
         let theirs = outcome(model, &split, reference).await.map_err(failed)?;
         for (index, (a, b)) in ours.iter().zip(&theirs).enumerate() {

@@ -26,6 +26,7 @@ pub fn status(run: &Run) -> String {
 fn loading(run: &Run) -> &'static str {
     match run.progress.map(|progress| progress.phase) {
         Some(Phase::Engine) => "Looking for the fastest engine…",
+        Some(Phase::Compile) => "Compiling shaders…",
         Some(Phase::SelfTest) => "Testing the engine…",
         Some(Phase::Fetch | Phase::Unpack | Phase::Data) => "Getting the images ready…",
         _ => "Loading the engine…",
@@ -35,7 +36,7 @@ fn loading(run: &Run) -> &'static str {
 fn training(run: &Run) -> String {
     match run.progress.map(|progress| progress.phase) {
         Some(Phase::Compile) if run.engine.as_ref().is_some_and(|engine| engine.kind != EngineKind::Cpu) => {
-            "Compiling shaders, once: up to half a minute…".into()
+            "Compiling shaders…".into()
         }
         Some(Phase::Compile) => "Taking the first step…".into(),
         Some(Phase::Validate) => format!("Validating {}", epoch(run)),
@@ -64,6 +65,7 @@ fn epoch(run: &Run) -> String {
 pub fn progress(run: &Run) -> String {
     match (run.state, run.progress) {
         (State::Loading, Some(progress)) => counted(progress),
+        (State::Training, Some(progress)) if progress.phase == Phase::Compile => counted(progress),
         (_, Some(progress)) if matches!(progress.phase, Phase::Validate | Phase::Test) => counted(progress),
         (State::Training | State::Paused | State::Finished, _) => steps(run),
         _ => String::new(),
@@ -81,6 +83,7 @@ fn counted(progress: Progress) -> String {
     match phase {
         Phase::Fetch if total > 0 => format!("Fetching MNIST: {} of {} MB", done / MEGA, total / MEGA),
         Phase::Unpack => format!("Unpacking MNIST: {} of {} MB", done / MEGA, total / MEGA),
+        Phase::Compile if total > 0 => format!("Shader {} of {}", count(done + 1), count(total)),
         Phase::Data | Phase::Validate | Phase::Test if total > 0 => {
             format!("{} of {} images", count(done), count(total))
         }
@@ -93,7 +96,9 @@ pub fn fraction(run: &Run) -> Option<f64> {
     match (run.state, run.progress) {
         (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
         (State::Loading, _) => None,
-        (State::Training, Some(Progress { phase: Phase::Compile, .. })) => None,
+        (State::Training, Some(Progress { phase: Phase::Compile, done, total })) => {
+            (total > 0).then(|| done as f64 / total as f64)
+        }
         (_, Some(Progress { done, total, .. })) if worth::is_judging(run) || worth::is_measuring(run) => {
             (total > 0).then(|| done as f64 / total as f64)
         }
