@@ -157,10 +157,7 @@ fn Needs(page: Page) -> impl IntoView {
     // Of one worker, as only the CPU engine has them.
     let work_per_sec =
         Memo::new(move |_| page.run.with(|run| run.engine.as_ref().and_then(|engine| engine.work_per_sec)));
-    let workers = Memo::new(move |_| page.spec.with(|spec| zoo::workers(spec.model, spec.workers)));
-    let work = Memo::new(move |_| page.spec.with(zoo::run_work));
-    let secs =
-        move || work.get().zip(work_per_sec.get()).map(|(work, per_sec)| work / (per_sec * workers.get() as f64));
+    let secs = move || work_per_sec.get().and_then(|per_sec| page.spec.with(|spec| zoo::run_secs(spec, per_sec)));
     let told = move || memory.with(|memory| phrase::needs(memory, secs()));
     let much = Memo::new(move |_| memory.with(phrase::much_memory));
     view! {

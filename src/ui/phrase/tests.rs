@@ -38,6 +38,8 @@ fn a_run_is_told_from_start_to_end() {
 fn progress_is_counted_in_its_own_unit() {
     let told = |events: &[Event]| progress(&Run::of(events));
     assert_eq!(told(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
+    assert_eq!(told(&[progressed(Phase::Compile, 0, 36)]), "Shader 1 of 36");
+    assert_eq!(told(&[started(), progressed(Phase::Compile, 35, 36)]), "Shader 36 of 36");
     assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
     assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 9,380");
     assert_eq!(told(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");

@@ -1,0 +1,176 @@
+//! Compiles shaders side by side, before anything is computed.
+//!
+//! A browser compiles pipelines in parallel when they are asked for by `createComputePipelineAsync`, but wgpu only knows
+//! the call that has them compiled one after another. So a training step is rehearsed: everything is launched as always,
+//! but nothing is dispatched, and whatever pipeline wgpu asks for is asked of the browser by the other call, while wgpu
+//! gets a stand-in that does nothing. From then on the real one takes its place wherever the stand-in is set.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use burn::tensor::Device;
+use js_sys::{Array, Function, Object, Promise, Proxy, Reflect};
+use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::data::batch::{self, Picks};
+use crate::data::synthetic;
+use crate::spec::{ModelId, Recipe};
+use crate::train::{Feed, Resident, Trainer};
+
+/// As few images as dense layers compute at once, so that their kernels are those of training.
+const N_IMAGES: usize = 8;
+/// A property of a stand-in: the pipeline whose place it holds.
+const REAL: &str = "inklingReal";
+/// The shader of a stand-in.
+const NOTHING: &str = "@compute @workgroup_size(1) fn nothing() {}";
+
+/// What a trap does with the method, the object it is called on, and its arguments.
+type Trap = Closure<dyn FnMut(Function, JsValue, Array) -> Result<JsValue, JsValue>>;
+
+/// Compiles the shaders that training and reading need; `on` hears how many of how many are ready.
+///
+/// # Errors
+/// What the browser says of the first shader that it refuses.
+pub async fn rehearse(device: &Device, plays: &[(ModelId, Recipe)], on: impl Fn(u64, u64)) -> Result<(), String> {
+    let Some(stage) = Stage::set() else { return Ok(()) };
+    for (model, recipe) in plays {
+        play(*model, recipe, device);
+    }
+    crate::network::Card::on(device).gpu.flush();
+    let asked = stage.clear();
+    for (done, (stand_in, promise)) in asked.iter().enumerate() {
+        on(done as u64, asked.len() as u64);
+        let real = JsFuture::from(promise.clone()).await.map_err(|error| words(&error))?;
+        Reflect::set(stand_in, &REAL.into(), &real).map_err(|error| words(&error))?;
+    }
+    Ok(())
+}
+
+/// Launches everything that a step of training and a validation launch.
+fn play(model: ModelId, recipe: &Recipe, device: &Device) {
+    let split = synthetic::split(synthetic::SEED, 0, N_IMAGES);
+    let all: Vec<usize> = (0..N_IMAGES).collect();
+    let mut random = batch::random(1, 1, 1);
+    let resident = Resident::of(&split, N_IMAGES, device);
+    let feed = Feed { split: &split, resident: resident.as_ref() };
+    let images = feed.batch(&Picks::drawn(&all, recipe, &mut random), device);
+    let mut trainer = Trainer::new(model, 1, device).by(recipe);
+    trainer.step(&images, recipe.learning_rate, &mut random);
+    trainer.evaluate(&images);
+}
+
+/// A pipeline that wgpu took for the real one, and the promise of that.
+type Asked = (JsValue, Promise);
+
+/// While it is set, nothing is dispatched, and pipelines are asked for by the call that compiles them in parallel.
+struct Stage {
+    asked: Rc<RefCell<Vec<Asked>>>,
+    pipelines: Method,
+    dispatches: Method,
+    /// Live as long as the methods call them.
+    _traps: [Trap; 2],
+}
+
+impl Stage {
+    /// `None` where the browser lacks what it takes: pipelines are then compiled as wgpu asks for them.
+    fn set() -> Option<Self> {
+        let pipelines = Method::of("GPUDevice", "createComputePipeline")?;
+        let dispatches = Method::of("GPUComputePassEncoder", "dispatchWorkgroups")?;
+        Method::of("GPUDevice", "createComputePipelineAsync")?;
+        replace_stand_ins()?;
+        let asked: Rc<RefCell<Vec<Asked>>> = Rc::default();
+        let list = asked.clone();
+        let ask = Trap::new(move |create: Function, device: JsValue, arguments: Array| {
+            let descriptor = arguments.get(0);
+            let promise = call(&device, "createComputePipelineAsync", &descriptor)?.dyn_into()?;
+            let stand_in = stand_in(&create, &device, &descriptor)?;
+            list.borrow_mut().push((stand_in.clone(), promise));
+            Ok(stand_in)
+        });
+        let idle = Trap::new(|_, _, _| Ok(JsValue::UNDEFINED));
+        pipelines.trap(&ask)?;
+        dispatches.trap(&idle)?;
+        Some(Self { asked, pipelines, dispatches, _traps: [ask, idle] })
+    }
+
+    /// Puts the methods back.
+    fn clear(self) -> Vec<Asked> {
+        self.pipelines.restore();
+        self.dispatches.restore();
+        self.asked.take()
+    }
+}
+
+/// From now on, whoever sets a stand-in sets the real pipeline.
+fn replace_stand_ins() -> Option<()> {
+    thread_local! {
+        static DONE: RefCell<bool> = const { RefCell::new(false) };
+    }
+    if DONE.replace(true) {
+        return Some(());
+    }
+    let set = Method::of("GPUComputePassEncoder", "setPipeline")?;
+    let replace = Trap::new(|set: Function, pass: JsValue, arguments: Array| {
+        let asked = arguments.get(0);
+        let real = Reflect::get(&asked, &REAL.into())?;
+        set.call1(&pass, if real.is_undefined() { &asked } else { &real })
+    });
+    set.trap(&replace)?;
+    // For as long as the worker lives.
+    replace.forget();
+    Some(())
+}
+
+/// A pipeline of the same layout that does nothing.
+fn stand_in(create: &Function, device: &JsValue, descriptor: &JsValue) -> Result<JsValue, JsValue> {
+    let object = |pairs: &[(&str, &JsValue)]| {
+        let object = Object::new();
+        pairs.iter().try_for_each(|(key, value)| Reflect::set(&object, &(*key).into(), value).map(|_| ()))?;
+        Ok::<JsValue, JsValue>(object.into())
+    };
+    let module = call(device, "createShaderModule", &object(&[("code", &NOTHING.into())])?)?;
+    let compute = object(&[("module", &module), ("entryPoint", &"nothing".into())])?;
+    let layout = Reflect::get(descriptor, &"layout".into())?;
+    create.call1(device, &object(&[("layout", &layout), ("compute", &compute)])?)
+}
+
+fn call(object: &JsValue, method: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
+    Reflect::get(object, &method.into())?.dyn_into::<Function>()?.call1(object, argument)
+}
+
+/// A method of all objects of a class.
+struct Method {
+    class: Object,
+    name: &'static str,
+    original: Function,
+}
+
+impl Method {
+    /// `None` where there is no such class or method.
+    fn of(class: &str, name: &'static str) -> Option<Self> {
+        let class = Reflect::get(&js_sys::global(), &class.into()).ok()?;
+        let class: Object = Reflect::get(&class, &"prototype".into()).ok()?.dyn_into().ok()?;
+        let original = Reflect::get(&class, &name.into()).ok()?.dyn_into().ok()?;
+        Some(Self { class, name, original })
+    }
+
+    /// Has a trap called in its place.
+    fn trap(&self, trap: &Trap) -> Option<()> {
+        let handler = Object::new();
+        Reflect::set(&handler, &"apply".into(), trap.as_ref()).ok()?;
+        let proxy = Proxy::new(&self.original, &handler.unchecked_into());
+        Reflect::set(&self.class, &self.name.into(), &proxy).ok().filter(|done| *done).map(|_| ())
+    }
+
+    fn restore(&self) {
+        // It could be set before, so it can be now.
+        let _ = Reflect::set(&self.class, &self.name.into(), &self.original);
+    }
+}
+
+/// What an error says.
+fn words(error: &JsValue) -> String {
+    error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
+}
