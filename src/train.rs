@@ -8,7 +8,7 @@ mod optimizer;
 mod share;
 
 pub use checkpoint::Checkpoint;
-pub use feed::{Feed, Resident};
+pub use feed::{Feed, Shelf};
 pub use metrics::{Mean, Tally, read_metrics};
 pub use share::{Brief, Replica, Share, Task};
 
@@ -119,7 +119,15 @@ impl Trainer {
     /// When the device has failed.
     pub async fn predict(&self, pixels: &[u8]) -> Result<Vec<Prediction>, ExecutionError> {
         debug_assert_eq!(pixels.len() % IMAGE_PIXELS, 0);
-        let logits = self.network.forward(batch::images(batch::scaled(pixels), &self.device));
+        self.read(batch::images(batch::scaled(pixels), &self.device)).await
+    }
+
+    /// Reads images `[n, 1, 28, 28]`, 0 to 1, on the trainer's own device.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn read(&self, images: Tensor<4>) -> Result<Vec<Prediction>, ExecutionError> {
+        let logits = self.network.forward(images);
         Ok(predictions(&logits.into_data_async().await?.iter().collect::<Vec<f32>>()))
     }
 }

@@ -17,7 +17,7 @@ use wasm_bindgen_futures::JsFuture;
 use crate::data::batch::{self, Picks};
 use crate::data::synthetic;
 use crate::spec::{ModelId, Recipe};
-use crate::train::{Feed, Resident, Trainer};
+use crate::train::{Feed, Shelf, Trainer};
 
 /// As few images as dense layers compute at once, so that their kernels are those of training.
 const N_IMAGES: usize = 8;
@@ -53,9 +53,8 @@ fn play(model: ModelId, recipe: &Recipe, device: &Device) {
     let split = synthetic::split(synthetic::SEED, 0, N_IMAGES);
     let all: Vec<usize> = (0..N_IMAGES).collect();
     let mut random = batch::random(1, 1, 1);
-    let resident = Resident::of(&split, N_IMAGES, device);
-    let feed = Feed { split: &split, resident: resident.as_ref() };
-    let images = feed.batch(&Picks::drawn(&all, recipe, &mut random), device);
+    let shelf = Shelf::new();
+    let images = Feed::of(&shelf, &split, N_IMAGES, device).batch(&Picks::drawn(&all, recipe, &mut random), device);
     let mut trainer = Trainer::new(model, 1, device).by(recipe);
     trainer.step(&images, recipe.learning_rate, &mut random);
     trainer.evaluate(&images);

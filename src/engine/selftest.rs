@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, Transaction};
 use crate::data::batch::{self, Picks};
 use crate::data::{Split, synthetic};
 use crate::spec::{Augment, ModelId, Recipe};
-use crate::train::{Feed, Resident, Trainer, read_metrics};
+use crate::train::{Feed, Shelf, Trainer, read_metrics};
 
 /// Images in the step: as few as dense layers compute at once, so that their kernels are those of training.
 const N_IMAGES: usize = 8;
@@ -52,8 +52,7 @@ pub async fn compare(device: &Device, software: bool, reference: &Device) -> Res
 async fn outcome(model: ModelId, split: &Split, device: &Device) -> Result<Vec<Vec<f32>>, ExecutionError> {
     let all: Vec<usize> = (0..split.len()).collect();
     let picks = Picks::drawn(&all, &Recipe { augment: BENT, ..Recipe::of(model) }, &mut batch::random(SEED, 1, 0));
-    let resident = Resident::of(split, split.len(), device);
-    let batch = Feed { split, resident: resident.as_ref() }.batch(&picks, device);
+    let batch = Feed::of(&Shelf::new(), split, all.len(), device).batch(&picks, device);
     let backward = Trainer::new(model, SEED, device).backward(&batch, &mut batch::random(SEED, 1, 1));
     let loss = read_metrics(vec![backward.tally]).await?[0].0.loss as f32;
     let register = |t: Transaction, gradient: Tensor<1>| t.register(gradient);

@@ -1,7 +1,6 @@
 //! The course of one run: epochs of steps, each followed by a validation, and a test at the end where the test images
 //! are others than those for validation; in pieces small enough to interrupt.
 
-use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -13,7 +12,7 @@ use crate::data::{Dataset, Split};
 use crate::judge::Judgement;
 use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
 use crate::spec::{Metrics, TrainSpec};
-use crate::train::{Feed, Mean, Resident, Tally, Trainer, read_metrics};
+use crate::train::{Feed, Mean, Shelf, Tally, Trainer, read_metrics};
 
 /// Most steps whose metrics wait on the device.
 const MAX_PENDING: usize = 16;
@@ -38,8 +37,7 @@ pub enum Outcome {
 pub struct Course {
     spec: TrainSpec,
     dataset: Rc<Dataset>,
-    /// From the first step on: the training images where the network lies, if not here.
-    resident: OnceCell<Option<Resident>>,
+    shelves: Shelves,
     started_secs: f64,
     /// From 1.
     epoch: usize,
@@ -61,6 +59,14 @@ pub struct Course {
     epoch_pace: Pace,
 }
 
+/// The images of the run where its network lies.
+#[derive(Default)]
+struct Shelves {
+    train: Shelf,
+    validation: Shelf,
+    test: Shelf,
+}
+
 impl Course {
     pub fn new(spec: TrainSpec, dataset: Rc<Dataset>, now_secs: f64) -> Self {
         let n_train = dataset.train.len().min(spec.train_limit.unwrap_or(usize::MAX));
@@ -68,7 +74,7 @@ impl Course {
             order: batch::order(spec.seed, 1, n_train),
             spec,
             dataset,
-            resident: OnceCell::new(),
+            shelves: Shelves::default(),
             started_secs: now_secs,
             epoch: 1,
             epoch_started_secs: now_secs,
@@ -132,10 +138,8 @@ impl Course {
         let indices = &self.order[self.n_trained..end];
         let picks = Picks::drawn(indices, &self.spec.recipe, &mut random);
         self.last_rate = self.learning_rate();
-        let (split, n) = (&self.dataset.train, self.order.len());
-        let resident = self.resident.get_or_init(|| Resident::of(split, n, trainer.device())).as_ref();
-        let images = (Feed { split, resident }, &picks);
-        self.pending.push(crew.step(trainer, images, self.last_rate, &mut random, host).await);
+        let feed = Feed::of(&self.shelves.train, &self.dataset.train, self.order.len(), trainer.device());
+        self.pending.push(crew.step(trainer, (feed, &picks), self.last_rate, &mut random, host).await);
         self.n_steps += 1;
         let due = self.pending.len() >= self.most_pending();
         let n_images = end - self.n_trained;
@@ -203,9 +207,13 @@ impl Course {
     ) -> Result<Outcome, Fault> {
         let mut judging = judging;
         let dataset = self.dataset.clone();
-        let split = if judging.tests { &dataset.test } else { dataset.validation.as_ref().unwrap_or(&dataset.test) };
+        let validation = dataset.validation.as_ref().filter(|_| !judging.tests);
+        let (split, shelf) = match validation {
+            Some(split) => (split, &self.shelves.validation),
+            None => (&dataset.test, &self.shelves.test),
+        };
         let n = self.limited(split);
-        judging.next(split, n, trainer, crew, host).await?;
+        judging.next(Feed::of(shelf, split, n, trainer.device()), n, trainer, crew, host).await?;
         let (done, total) = (judging.n_done as u64, n as u64);
         let phase = if judging.tests && dataset.validation.is_some() { Phase::Test } else { Phase::Validate };
         host.emit(Event::Progress(Progress { phase, done, total }));

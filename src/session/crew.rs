@@ -3,13 +3,14 @@
 //! A mate keeps nothing between two tasks, and whoever answers one answers the same: a mate that is not there yet, that is
 //! slow or gone changes how fast a run goes, never what comes out of it. What it owes, this worker computes.
 
+use std::ops::Range;
 use std::pin::Pin;
 
 use super::Host;
 use crate::data::batch::Picks;
 use crate::network::Dropouts;
 use crate::protocol::{CrewReport, Event, Fault};
-use crate::spec::Prediction;
+use crate::spec::{IMAGE_PIXELS, Prediction};
 use crate::train::{Feed, Share, Tally, Task, Trainer};
 
 /// The answer to a task on its way; `None` when it does not come, or not in time.
@@ -82,22 +83,25 @@ impl Crew {
         trainer.step_by(shares, learning_rate)
     }
 
-    /// Reads images of 784 bytes each, at most so many in one piece.
+    /// Reads a range of the feed's images as they are, at most so many in one piece.
     ///
     /// # Errors
     /// When the device has failed.
     pub async fn read(
         &mut self,
         trainer: &Trainer,
-        pixels: &[u8],
+        (feed, range): (Feed<'_>, Range<usize>),
         at_once: usize,
         host: &impl Host,
     ) -> Result<Vec<Prediction>, Fault> {
         if self.n_shards == 1 {
-            return trainer.predict(pixels).await.map_err(super::course::device_failed);
+            let indices: Vec<usize> = range.collect();
+            let images = feed.batch(&Picks::plain(&indices), trainer.device()).images;
+            return trainer.read(images).await.map_err(super::course::device_failed);
         }
+        let pixels = &feed.split.images[range.start * IMAGE_PIXELS..range.end * IMAGE_PIXELS];
         let tasks = trainer.readings(pixels, at_once);
-        Ok(Trainer::read(&self.answers(trainer, &tasks, host).await))
+        Ok(Trainer::heard(&self.answers(trainer, &tasks, host).await))
     }
 
     /// The answers to tasks of this trainer, in their order.

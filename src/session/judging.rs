@@ -6,8 +6,7 @@ use super::crew::Crew;
 use crate::data::Split;
 use crate::judge::{Judge, Judgement, Mistake};
 use crate::protocol::{Event, Fault, Phase, Picture, Progress};
-use crate::spec::IMAGE_PIXELS;
-use crate::train::Trainer;
+use crate::train::{Feed, Shelf, Trainer};
 
 /// Images judged at once: enough to keep a device busy, few enough to answer commands soon.
 const JUDGED_AT_ONCE: usize = 200;
@@ -24,9 +23,10 @@ pub async fn judge(
     host: &impl Host,
 ) -> Result<Judgement, Fault> {
     let n = split.len().min(limit.unwrap_or(usize::MAX));
+    let shelf = Shelf::new();
     let mut judging = Judging::new(true);
     while judging.n_done < n {
-        judging.next(split, n, trainer, crew, host).await?;
+        judging.next(Feed::of(&shelf, split, n, trainer.device()), n, trainer, crew, host).await?;
         host.emit(Event::Progress(Progress { phase: Phase::Test, done: judging.n_done as u64, total: n as u64 }));
     }
     Ok(judging.finish())
@@ -51,17 +51,16 @@ impl Judging {
     /// When the device has failed.
     pub async fn next(
         &mut self,
-        split: &Split,
+        feed: Feed<'_>,
         n: usize,
         trainer: &Trainer,
         crew: &mut Crew,
         host: &impl Host,
     ) -> Result<(), Fault> {
         let end = (self.n_done + JUDGED_AT_ONCE * crew.n_shards()).min(n);
-        let pixels = &split.images[self.n_done * IMAGE_PIXELS..end * IMAGE_PIXELS];
-        let predictions = crew.read(trainer, pixels, JUDGED_AT_ONCE, host).await?;
+        let predictions = crew.read(trainer, (feed, self.n_done..end), JUDGED_AT_ONCE, host).await?;
         for (index, prediction) in (self.n_done..end).zip(&predictions) {
-            self.judge.add(index, split.labels[index], prediction);
+            self.judge.add(index, feed.split.labels[index], prediction);
         }
         self.n_done = end;
         Ok(())

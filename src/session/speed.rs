@@ -11,7 +11,7 @@ use crate::data::{Split, synthetic};
 use crate::engine::Engine;
 use crate::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
 use crate::spec::ModelId;
-use crate::train::{Feed, Resident, Trainer, read_metrics};
+use crate::train::{Feed, Shelf, Trainer, read_metrics};
 use crate::zoo;
 
 /// The networks, the one that takes least first.
@@ -44,7 +44,7 @@ pub struct Measuring {
 struct Trial {
     trainer: Trainer,
     digits: Split,
-    resident: Option<Resident>,
+    shelf: Shelf,
     first_step_secs: f64,
     /// Seconds a step, of each group of steps.
     groups: Vec<f64>,
@@ -115,11 +115,10 @@ impl Trial {
         crew: &mut Crew,
         host: &impl Host,
     ) -> Result<Self, Fault> {
-        let digits = synthetic::split(synthetic::SEED, 0, n_images);
         let mut trial = Self {
             trainer: Trainer::new(model, 1, &engine.device),
-            resident: Resident::of(&digits, n_images, &engine.device),
-            digits,
+            digits: synthetic::split(synthetic::SEED, 0, n_images),
+            shelf: Shelf::new(),
             first_step_secs: 0.0,
             groups: vec![],
             n_steps: 0,
@@ -136,8 +135,10 @@ impl Trial {
         let (mut tallies, all) = (vec![], (0..self.digits.len()).collect::<Vec<_>>());
         for _ in 0..n_steps {
             let mut random = batch::random(1, 1, self.n_steps + 1);
-            let images = (Feed { split: &self.digits, resident: self.resident.as_ref() }, &Picks::plain(&all));
-            tallies.push(crew.step(&mut self.trainer, images, LEARNING_RATE, &mut random, host).await);
+            let feed = Feed::of(&self.shelf, &self.digits, all.len(), self.trainer.device());
+            tallies.push(
+                crew.step(&mut self.trainer, (feed, &Picks::plain(&all)), LEARNING_RATE, &mut random, host).await,
+            );
             self.n_steps += 1;
         }
         read_metrics(tallies).await.map_err(device_failed)?;

@@ -1,6 +1,8 @@
 //! Where the images of a run lie, and how a step gets its batch: a graphics card keeps them all and bends them itself, so
 //! that a step sends it a few numbers an image; on the CPU they are gathered from their split.
 
+use std::cell::OnceCell;
+
 use burn::tensor::Device;
 
 use crate::data::Split;
@@ -14,16 +16,19 @@ pub struct Resident {
     images: inkling_shaders::Images,
 }
 
+/// Keeps what is on the card, from the first time on that it is asked for.
+pub type Shelf = OnceCell<Option<Resident>>;
+
 /// A split, and its images on the device where they are needed there.
 #[derive(Clone, Copy)]
 pub struct Feed<'a> {
     pub split: &'a Split,
-    pub resident: Option<&'a Resident>,
+    resident: Option<&'a Resident>,
 }
 
 impl Resident {
     /// Puts the first `n` images of a split on a card, a byte a pixel; nothing where the device is the CPU.
-    pub fn of(split: &Split, n: usize, device: &Device) -> Option<Self> {
+    fn of(split: &Split, n: usize, device: &Device) -> Option<Self> {
         #[cfg(feature = "gpu")]
         if *device != Device::flex() {
             use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE};
@@ -55,7 +60,12 @@ impl Resident {
     }
 }
 
-impl Feed<'_> {
+impl<'a> Feed<'a> {
+    /// The first `n` images of a split for this device; a shelf belongs to one split and one device.
+    pub fn of(shelf: &'a Shelf, split: &'a Split, n: usize, device: &Device) -> Self {
+        Self { split, resident: shelf.get_or_init(|| Resident::of(split, n, device)).as_ref() }
+    }
+
     /// The images of a step, on the device.
     ///
     /// # Panics

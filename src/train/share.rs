@@ -168,7 +168,7 @@ impl Trainer {
     }
 
     /// What the answers to [`Trainer::readings`] say.
-    pub fn read(answers: &[Vec<f32>]) -> Vec<Prediction> {
+    pub fn heard(answers: &[Vec<f32>]) -> Vec<Prediction> {
         answers.iter().flat_map(|logits| predictions(logits)).collect()
     }
 }

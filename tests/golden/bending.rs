@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use inkling::data::batch::{self, Picks};
 use inkling::data::synthetic;
 use inkling::spec::{ModelId, Recipe};
-use inkling::train::{Feed, Resident};
+use inkling::train::{Feed, Shelf};
 
 /// Of values from 0 to 1: some steps of rounding, at coordinates up to 29 with sixteen binary places behind them.
 const TOLERANCE: f32 = 1e-4;
@@ -17,8 +17,8 @@ const PICKED: [usize; 9] = [3, 0, 11, 7, 3, 5, 1, 10, 2];
 /// What is not as it is on the host.
 pub async fn check(device: &Device) -> Result<(), String> {
     let split = synthetic::split(synthetic::SEED, 0, 12);
-    let resident = Resident::of(&split, split.len(), device);
-    let feed = Feed { split: &split, resident: resident.as_ref() };
+    let shelf = Shelf::new();
+    let feed = Feed::of(&shelf, &split, split.len(), device);
     for strengths in ["none", "shift=3,rotate=20,scale=0.2,shear=0.2", "shift=2,rotate=10,elastic=2"] {
         let augment = strengths.parse().map_err(|error| format!("{strengths}: {error}"))?;
         let recipe = Recipe { augment, label_smoothing: 0.1, ..Recipe::of(ModelId::Compact) };
