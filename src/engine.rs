@@ -13,7 +13,9 @@ mod selftest;
 use burn::tensor::Device;
 use inkling_kernels::Isa;
 
-use crate::protocol::{EngineKind, EngineReport, Fault, Phase, Progress};
+#[cfg(any(feature = "gpu", target_family = "wasm"))]
+use crate::protocol::Phase;
+use crate::protocol::{EngineKind, EngineReport, Fault, Progress};
 use crate::spec::{EngineChoice, ModelId, Recipe, TrainSpec};
 use crate::zoo::Memory;
 

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::data::Split;
 use crate::data::batch::{Batch, Gathered, Picks};
@@ -41,12 +41,12 @@ impl Resident {
         None
     }
 
-    /// Bent images `[n, 1, 28, 28]`.
+    /// Bent images `[n, 1, 28, 28]`; nothing in a program that knows no cards.
     ///
     /// # Panics
     /// When an index is not below the number of images there.
     #[cfg(feature = "gpu")]
-    fn bent(&self, picks: &Picks) -> burn::tensor::Tensor<4> {
+    fn bent(&self, picks: &Picks) -> Option<Tensor<4>> {
         use crate::data::augment::Bend;
         use crate::spec::IMAGE_SIDE;
         assert!(picks.indices.iter().all(|index| *index < self.images.len()), "the card holds these images");
@@ -56,7 +56,12 @@ impl Resident {
         let rows: Vec<f32> = images.flat_map(|(index, bend)| std::iter::once(index).chain(bend.numbers())).collect();
         let n = picks.indices.len();
         let bent = self.images.bent(&self.card.gpu, &self.card.gpu.upload(&rows), n);
-        self.card.tensor(bent).reshape([n, 1, IMAGE_SIDE, IMAGE_SIDE])
+        Some(self.card.tensor(bent).reshape([n, 1, IMAGE_SIDE, IMAGE_SIDE]))
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn bent(&self, _: &Picks) -> Option<Tensor<4>> {
+        None
     }
 }
 
@@ -71,11 +76,10 @@ impl<'a> Feed<'a> {
     /// # Panics
     /// When an index is not below the number of images.
     pub fn batch(&self, picks: &Picks, device: &Device) -> Batch {
-        #[cfg(feature = "gpu")]
-        if let Some(resident) = self.resident {
-            return Batch { images: resident.bent(picks), targets: picks.targets(self.split, device) };
+        match self.resident.and_then(|resident| resident.bent(picks)) {
+            Some(images) => Batch { images, targets: picks.targets(self.split, device) },
+            None => self.gather(picks).upload(device),
         }
-        self.gather(picks).upload(device)
     }
 
     /// The images of a step, on the host.
