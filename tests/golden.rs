@@ -58,7 +58,7 @@ fn wide_is_keras_s() {
 #[test]
 fn sprint_computes_alike_both_ways() {
     let device = Device::flex();
-    let batch = compare::batch(&device);
+    let batch = compare::batch(ModelId::Sprint, &device);
     let [ours, burns] = [false, true].map(|by_burn| {
         let trainer = Trainer::new(ModelId::Sprint, 3, &device);
         let trainer = if by_burn { trainer.by_burn() } else { trainer };
