@@ -28,7 +28,7 @@ pub struct Row {
     pub images_per_second: f64,
     /// Floating-point operations a second, in billions: a multiply-add counts as two.
     pub gigaflops: f64,
-    /// Of the very first step, which compiles shaders on WebGPU and finds its buffers on the CPU.
+    /// Until the very first step was done: with compiling shaders on a graphics card, with finding buffers on the CPU.
     pub first_step_secs: f64,
 }
 

@@ -10,6 +10,9 @@ mod rehearsal;
 #[cfg(feature = "gpu")]
 mod selftest;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use burn::tensor::Device;
 use inkling_kernels::Isa;
 
@@ -26,7 +29,11 @@ pub struct Engine {
     pub device: Device,
     pub report: EngineReport,
     pub limits: Limits,
+    /// What its shaders were compiled for.
+    prepared: Prepared,
 }
+
+type Prepared = Rc<RefCell<Vec<(ModelId, Recipe)>>>;
 
 impl Engine {
     /// Gets ready to train a network by a recipe; `on` hears what is going on. Training works without it too.
@@ -34,11 +41,12 @@ impl Engine {
     /// # Errors
     /// When the device has failed.
     pub async fn prepare(&self, model: ModelId, recipe: &Recipe, on: impl Fn(Progress)) -> Result<(), String> {
-        #[cfg(feature = "gpu")]
-        if self.report.kind != EngineKind::Cpu {
-            return compile(&self.device, &[(model, recipe.clone())], &on).await;
+        let play = (model, recipe.clone());
+        if self.report.kind == EngineKind::Cpu || self.prepared.borrow().contains(&play) {
+            return Ok(());
         }
-        let _ = (model, recipe, on);
+        compile(&self.device, std::slice::from_ref(&play), &on).await?;
+        self.prepared.borrow_mut().push(play);
         Ok(())
     }
 }
@@ -115,7 +123,7 @@ const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::W
 fn cpu(passed_over: Option<String>) -> Engine {
     let report =
         EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over, work_per_sec: None };
-    Engine { device: Device::flex(), report, limits: Limits::cpu() }
+    Engine { device: Device::flex(), report, limits: Limits::cpu(), prepared: Prepared::default() }
 }
 
 /// The instructions and threads that the kernels use, and natively the processor's own name. In a browser a worker is one
@@ -178,15 +186,18 @@ async fn graphics(allow_software: bool, on: &impl Fn(Progress)) -> Result<Option
         work_per_sec: None,
     };
     let limits = Limits { total: None, tensor: Some(found.largest_buffer) };
-    Ok(Some(Engine { device, report, limits }))
+    Ok(Some(Engine { device, report, limits, prepared: Rc::new(RefCell::new(plays)) }))
 }
 
-/// Compiles what training and reading need, where that goes faster ahead of them.
-#[cfg(feature = "gpu")]
+/// Compiles what training and reading need, where that goes faster ahead of them: in a browser.
+#[cfg(all(feature = "gpu", target_family = "wasm"))]
 async fn compile(device: &Device, plays: &[(ModelId, Recipe)], on: &impl Fn(Progress)) -> Result<(), String> {
-    #[cfg(target_family = "wasm")]
-    rehearsal::rehearse(device, plays, |done, total| on(Progress { phase: Phase::Compile, done, total })).await?;
-    let _ = (device, plays, on);
+    on(begun(Phase::Compile));
+    rehearsal::rehearse(device, plays, |done, total| on(Progress { phase: Phase::Compile, done, total })).await
+}
+
+#[cfg(not(all(feature = "gpu", target_family = "wasm")))]
+async fn compile(_: &Device, _: &[(ModelId, Recipe)], _: &impl Fn(Progress)) -> Result<(), String> {
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::judge::Judgement;
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Prediction, Pretrained, TrainSpec};
 
 /// Grows whenever a message changes its meaning or its shape.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
 pub const BUILD: &str = env!("INKLING_BUILD");
@@ -165,8 +165,10 @@ pub enum Phase {
     Unpack,
     /// Drawing digits, or reading them from disk. Counted in images.
     Data,
-    /// Shaders being compiled, counted; where they are not, the first step of a run.
+    /// Shaders that a graphics card needs. Counted.
     Compile,
+    /// The first step of a run, which finds its buffers.
+    FirstStep,
     /// Optimizer steps of the current epoch.
     Train,
     /// Images read so far, of those that are read after every epoch.
@@ -284,7 +286,7 @@ pub struct Pace {
     pub model: ModelId,
     /// Images in one step.
     pub batch: usize,
-    /// Of the first step, which is not part of the pace: WebGPU compiles its shaders in it.
+    /// Until the first step was done, which is not part of the pace; on a graphics card with compiling its shaders.
     pub first_step_secs: f64,
     /// Steps that the pace was taken from.
     pub n_steps: usize,

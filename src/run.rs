@@ -188,7 +188,7 @@ impl Run {
     fn step(&mut self, steps: &[StepReport]) {
         self.steps.extend_from_slice(steps);
         self.learned |= !steps.is_empty();
-        if self.progress.is_some_and(|progress| progress.phase == Phase::Compile) {
+        if self.progress.is_some_and(|progress| progress.phase == Phase::FirstStep) {
             self.progress = None;
         }
     }
@@ -202,7 +202,10 @@ impl Run {
 
     fn advance(&mut self, progress: Progress) {
         self.progress = Some(progress);
-        if matches!(progress.phase, Phase::Engine | Phase::SelfTest | Phase::Fetch | Phase::Unpack | Phase::Data) {
+        if matches!(
+            progress.phase,
+            Phase::Engine | Phase::Compile | Phase::SelfTest | Phase::Fetch | Phase::Unpack | Phase::Data
+        ) {
             self.state = State::Loading;
         }
     }
@@ -293,9 +296,9 @@ mod tests {
     }
 
     #[test]
-    fn the_first_step_ends_the_compiling() {
-        let compiling = Event::Progress(Progress { phase: Phase::Compile, done: 0, total: 0 });
-        assert!(Run::of(&[started(), compiling.clone()]).progress.is_some());
-        assert!(Run::of(&[started(), compiling, stepped(1)]).progress.is_none());
+    fn the_first_step_is_waited_for_until_it_is_done() {
+        let first = Event::Progress(Progress { phase: Phase::FirstStep, done: 0, total: 0 });
+        assert!(Run::of(&[started(), first.clone()]).progress.is_some());
+        assert!(Run::of(&[started(), first, stepped(1)]).progress.is_none());
     }
 }

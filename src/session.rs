@@ -7,6 +7,7 @@ mod course;
 mod crew;
 mod images;
 mod judging;
+mod pace;
 mod readers;
 mod speed;
 
@@ -244,13 +245,13 @@ impl<H: Host> Session<H> {
             return Err(Fault::new("The data set holds no images", "Choose another data set."));
         }
         self.host.emit(Event::Dataset(report));
-        self.crew.muster(spec.workers, &self.host);
-        let (parameters, steps_per_epoch) = (zoo::summary(spec.model).total, course.steps_per_epoch());
-        self.host.emit(Event::Started(RunPlan { spec: spec.clone(), parameters, steps_per_epoch }));
-        self.host.emit(Event::Progress(Progress { phase: Phase::Compile, done: 0, total: 0 }));
         let on = |progress| self.host.emit(Event::Progress(progress));
         engine.prepare(spec.model, &spec.recipe, on).await.map_err(course::device_failed)?;
         let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
+        self.crew.muster(spec.workers, &self.host);
+        let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), course.steps_per_epoch());
+        self.host.emit(Event::Started(RunPlan { spec, parameters, steps_per_epoch }));
+        self.host.emit(Event::Progress(Progress { phase: Phase::FirstStep, done: 0, total: 0 }));
         (self.trainer, self.course, self.paused, self.single) = (Some(trainer), Some(course), false, false);
         self.tell_readers();
         Ok(())

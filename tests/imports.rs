@@ -55,7 +55,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "engine/rehearsal",
         rooms: &["spec", "data", "network", "train"],
-        crates: &["burn", "js_sys", "wasm_bindgen", "wasm_bindgen_futures"],
+        crates: &["burn", "inkling_shaders", "js_sys", "wasm_bindgen", "wasm_bindgen_futures"],
     },
     Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },
     Room { name: "card", rooms: &["spec", "protocol", "zoo"], crates: &[] },

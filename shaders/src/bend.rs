@@ -8,11 +8,10 @@ use crate::gpu::{Array, EACH, Gpu, launch, place};
 
 /// Pixels of an image that lie in one word.
 const IN_WORD: usize = 4;
-/// Numbers of an affine bend: which image, the shift to the right and down in pixels, and the rows of the matrix that
-/// leads from the bent image, around its centre, back to the one it was.
-pub const AFFINE: usize = 7;
+/// Numbers of a bend without a field.
+const AFFINE: usize = 7;
 /// Pixels between two control points of a field.
-pub const CELL: usize = 7;
+const CELL: usize = 7;
 /// Control points that a pixel feels, along one side.
 const REACH: usize = 4;
 
@@ -42,22 +41,24 @@ impl Images {
         self.n == 0
     }
 
-    /// Numbers of a bend with a field: the control points' displacements to the right, then those down, row by row.
-    pub fn crumpled(side: usize) -> usize {
-        let controls = controls(side);
-        AFFINE + 2 * controls * controls
-    }
-
-    /// Bent images `[n, side, side]` of values from 0 to 1; `bends` are `[n, AFFINE]`, or `[n, crumpled]` with fields.
+    /// Bent images `[n, side, side]` of values from 0 to 1. A row of `bends` is the number of an image, its shift to the right
+    /// and down in pixels, and the matrix that leads from the bent image, around its centre, back to the one it was, row by
+    /// row; with a field then the displacements of the control points, those to the right and those down, row by row.
     ///
     /// What an image's number names must be there; nothing on the card looks.
+    ///
+    /// # Panics
+    /// When there are no rows, or rows of another length.
     pub fn bent(&self, gpu: &Gpu, bends: &Array, n: usize) -> Array {
-        let (side, stride) = (self.side, bends.len() / n);
+        let (side, controls) = (self.side, controls(self.side));
+        let stride = bends.len().checked_div(n).unwrap_or_default();
+        let rows = [AFFINE, AFFINE + 2 * controls * controls].contains(&stride) && bends.len() == n * stride;
+        assert!(rows, "{} numbers do not bend {n} images", bends.len());
         let to = gpu.empty(n * side * side);
         // SAFETY: `upload` made the words of these images.
         let words = unsafe { BufferArg::from_raw_parts(self.words.clone(), self.n * side * side / IN_WORD) };
         let size = to.len().div_ceil(EACH);
-        launch!(bend, gpu, size, words, bends.arg(), to.arg(), to.len(), stride, side, controls(side));
+        launch!(bend, gpu, size, words, bends.arg(), to.arg(), to.len(), stride, side, controls);
         to
     }
 }

@@ -39,12 +39,6 @@ impl Gpu {
         &self.client
     }
 
-    /// Sends what was launched on its way.
-    pub fn flush(&self) {
-        // What cannot be sent fails again, and is told, when its results are read.
-        let _ = self.client.flush();
-    }
-
     /// An array of so many numbers, which holds anything.
     pub fn empty(&self, len: usize) -> Array {
         Array { handle: self.client.empty(len * size_of::<f32>()), len }

@@ -19,10 +19,12 @@ mod optimize;
 mod point;
 mod pool;
 
-pub use bend::{AFFINE, Images};
+pub use bend::Images;
 pub use conv::Window;
 /// Which card, as burn's tensors on it say.
 pub use cubecl::Device;
+/// While one lives, kernels are compiled and not run.
+pub use cubecl::dry_run::DryRun;
 pub use dense::Dense;
 pub use fold::channels as sum_channels;
 #[cfg(target_family = "wasm")]

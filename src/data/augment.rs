@@ -47,8 +47,8 @@ impl Bend {
     }
 
     /// The bend as a row of numbers, for others who bend: the shift to the right and down in pixels, the matrix from the
-    /// bent image back to the one it was, row by row, and with elastic bending the displacements of the
-    /// [`N_CONTROLS`]² control points, those to the right and then those down.
+    /// bent image back to the one it was, row by row, and with elastic bending the displacements of the 7² control points,
+    /// those to the right and then those down.
     pub fn numbers(&self) -> impl Iterator<Item = f32> {
         let Map { shift, matrix } = &self.map;
         let field = self.field.iter().flat_map(|field| field.controls.as_flattened().as_flattened());
@@ -110,7 +110,7 @@ fn sin_cos(angle: f32) -> (f32, f32) {
 /// Pixels between two control points of the elastic field.
 const CELL: usize = 7;
 /// Control points along a side: the four cells of a row of 28, and one point before and two behind them.
-pub const N_CONTROLS: usize = IMAGE_SIDE / CELL + 3;
+const N_CONTROLS: usize = IMAGE_SIDE / CELL + 3;
 /// Control points that a pixel feels, along one side.
 const REACH: usize = 4;
 

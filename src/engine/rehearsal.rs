@@ -1,14 +1,16 @@
 //! Compiles shaders side by side, before anything is computed.
 //!
 //! A browser compiles pipelines in parallel when they are asked for by `createComputePipelineAsync`, but wgpu only knows
-//! the call that has them compiled one after another. So a training step is rehearsed: everything is launched as always,
-//! but nothing is dispatched, and whatever pipeline wgpu asks for is asked of the browser by the other call, while wgpu
-//! gets a stand-in that does nothing. From then on the real one takes its place wherever the stand-in is set.
+//! the call that has them compiled one after another. So a training step is rehearsed: CubeCL expands and compiles every
+//! kernel of it and drops the launches, and whatever pipeline wgpu asks for meanwhile is asked of the browser by the other
+//! call, while wgpu gets a stand-in that does nothing. From then on the real one takes its place wherever the stand-in is
+//! set.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use burn::tensor::Device;
+use inkling_shaders::DryRun;
 use js_sys::{Array, Function, Object, Promise, Proxy, Reflect};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -32,23 +34,32 @@ type Trap = Closure<dyn FnMut(Function, JsValue, Array) -> Result<JsValue, JsVal
 /// Compiles the shaders that training and reading need; `on` hears how many of how many are ready.
 ///
 /// # Errors
-/// What the browser says of the first shader that it refuses.
+/// What the browser says of the first shader that it refuses. Whatever needs that one then fails as it does without a
+/// rehearsal.
 pub async fn rehearse(device: &Device, plays: &[(ModelId, Recipe)], on: impl Fn(u64, u64)) -> Result<(), String> {
     let Some(stage) = Stage::set() else { return Ok(()) };
-    for (model, recipe) in plays {
-        play(*model, recipe, device);
-    }
-    crate::network::Card::on(device).gpu.flush();
+    let dry_run = DryRun::new();
+    plays.iter().for_each(|(model, recipe)| play(*model, recipe, device));
+    drop(dry_run);
     let asked = stage.clear();
-    for (done, (stand_in, promise)) in asked.iter().enumerate() {
+    let mut refused = None;
+    for (done, Asked { stand_in, promise, again }) in asked.iter().enumerate() {
         on(done as u64, asked.len() as u64);
-        let real = JsFuture::from(promise.clone()).await.map_err(|error| words(&error))?;
-        Reflect::set(stand_in, &REAL.into(), &real).map_err(|error| words(&error))?;
+        // No stand-in may be left without a real pipeline: nobody would notice what is not computed.
+        let real = match JsFuture::from(promise.clone()).await {
+            Ok(real) => Ok(real),
+            Err(error) => {
+                refused = refused.or_else(|| Some(words(&error)));
+                again()
+            }
+        };
+        let placed = real.and_then(|real| Reflect::set(stand_in, &REAL.into(), &real));
+        refused = refused.or_else(|| placed.err().map(|error| words(&error)));
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
 }
 
-/// Launches everything that a step of training and a validation launch.
+/// Launches everything that a step of training and reading images launch.
 fn play(model: ModelId, recipe: &Recipe, device: &Device) {
     let split = synthetic::split(synthetic::SEED, 0, N_IMAGES);
     let all: Vec<usize> = (0..N_IMAGES).collect();
@@ -60,54 +71,66 @@ fn play(model: ModelId, recipe: &Recipe, device: &Device) {
     trainer.evaluate(&images);
 }
 
-/// A pipeline that wgpu took for the real one, and the promise of that.
-type Asked = (JsValue, Promise);
+/// A pipeline that the browser is compiling.
+struct Asked {
+    /// What wgpu has in its place.
+    stand_in: JsValue,
+    promise: Promise,
+    /// Asks for it as wgpu does.
+    again: Box<dyn Fn() -> Result<JsValue, JsValue>>,
+}
 
-/// While it is set, nothing is dispatched, and pipelines are asked for by the call that compiles them in parallel.
+/// While it is set, pipelines are asked for by the call that compiles them in parallel.
 struct Stage {
     asked: Rc<RefCell<Vec<Asked>>>,
-    pipelines: Method,
-    dispatches: Method,
-    /// Live as long as the methods call them.
-    _traps: [Trap; 2],
+    create: Method,
+    /// Lives as long as the method calls it.
+    _trap: Trap,
 }
 
 impl Stage {
     /// `None` where the browser lacks what it takes: pipelines are then compiled as wgpu asks for them.
     fn set() -> Option<Self> {
-        let pipelines = Method::of("GPUDevice", "createComputePipeline")?;
-        let dispatches = Method::of("GPUComputePassEncoder", "dispatchWorkgroups")?;
+        let create = Method::of("GPUDevice", "createComputePipeline")?;
         Method::of("GPUDevice", "createComputePipelineAsync")?;
         replace_stand_ins()?;
         let asked: Rc<RefCell<Vec<Asked>>> = Rc::default();
         let list = asked.clone();
-        let ask = Trap::new(move |create: Function, device: JsValue, arguments: Array| {
+        let trap = Trap::new(move |create: Function, device: JsValue, arguments: Array| {
             let descriptor = arguments.get(0);
-            let promise = call(&device, "createComputePipelineAsync", &descriptor)?.dyn_into()?;
-            let stand_in = stand_in(&create, &device, &descriptor)?;
-            list.borrow_mut().push((stand_in.clone(), promise));
-            Ok(stand_in)
+            match ask(&create, &device, &descriptor) {
+                Ok(asked) => {
+                    let stand_in = asked.stand_in.clone();
+                    list.borrow_mut().push(asked);
+                    Ok(stand_in)
+                }
+                Err(_) => create.call1(&device, &descriptor),
+            }
         });
-        let idle = Trap::new(|_, _, _| Ok(JsValue::UNDEFINED));
-        pipelines.trap(&ask)?;
-        dispatches.trap(&idle)?;
-        Some(Self { asked, pipelines, dispatches, _traps: [ask, idle] })
+        create.trap(&trap)?;
+        Some(Self { asked, create, _trap: trap })
     }
 
-    /// Puts the methods back.
+    /// Puts the method back.
     fn clear(self) -> Vec<Asked> {
-        self.pipelines.restore();
-        self.dispatches.restore();
+        self.create.restore();
         self.asked.take()
     }
+}
+
+fn ask(create: &Function, device: &JsValue, descriptor: &JsValue) -> Result<Asked, JsValue> {
+    let stand_in = stand_in(create, device, descriptor)?;
+    let promise = call(device, "createComputePipelineAsync", descriptor)?.dyn_into()?;
+    let (create, device, descriptor) = (create.clone(), device.clone(), descriptor.clone());
+    Ok(Asked { stand_in, promise, again: Box::new(move || create.call1(&device, &descriptor)) })
 }
 
 /// From now on, whoever sets a stand-in sets the real pipeline.
 fn replace_stand_ins() -> Option<()> {
     thread_local! {
-        static DONE: RefCell<bool> = const { RefCell::new(false) };
+        static DONE: Cell<bool> = const { Cell::new(false) };
     }
-    if DONE.replace(true) {
+    if DONE.get() {
         return Some(());
     }
     let set = Method::of("GPUComputePassEncoder", "setPipeline")?;
@@ -119,6 +142,7 @@ fn replace_stand_ins() -> Option<()> {
     set.trap(&replace)?;
     // For as long as the worker lives.
     replace.forget();
+    DONE.set(true);
     Some(())
 }
 

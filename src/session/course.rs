@@ -1,15 +1,16 @@
 //! The course of one run: epochs of steps, each followed by a validation, and a test at the end where the test images
 //! are others than those for validation; in pieces small enough to interrupt.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::Host;
 use super::crew::Crew;
 use super::judging::{self, Judging};
-use crate::data::batch::{self, Picks};
+use super::pace::Pace;
+use crate::data::batch::{self, Gathered, Picks};
 use crate::data::{Dataset, Split};
 use crate::judge::Judgement;
+use crate::network::Dropouts;
 use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
 use crate::spec::{Metrics, TrainSpec};
 use crate::train::{Feed, Mean, Shelf, Tally, Trainer, read_metrics};
@@ -43,6 +44,8 @@ pub struct Course {
     epoch: usize,
     epoch_started_secs: f64,
     order: Vec<usize>,
+    /// Of the next step, where several workers share it.
+    ahead: Option<(Gathered, Dropouts)>,
     /// Images of `order` already trained on.
     n_trained: usize,
     /// Steps of the whole run.
@@ -78,6 +81,7 @@ impl Course {
             started_secs: now_secs,
             epoch: 1,
             epoch_started_secs: now_secs,
+            ahead: None,
             n_trained: 0,
             n_steps: 0,
             pending: vec![],
@@ -133,19 +137,26 @@ impl Course {
 
     async fn step(&mut self, trainer: &mut Trainer, crew: &mut Crew, host: &impl Host) -> Result<Outcome, Fault> {
         let began = host.now_secs();
-        let end = (self.n_trained + self.spec.recipe.batch).min(self.order.len());
-        let mut random = batch::random(self.spec.seed, self.epoch, self.n_steps + 1);
-        let indices = &self.order[self.n_trained..end];
-        let picks = Picks::drawn(indices, &self.spec.recipe, &mut random);
+        let end = self.end_of_step(self.n_trained);
         self.last_rate = self.learning_rate();
-        let feed = Feed::of(&self.shelves.train, &self.dataset.train, self.order.len(), trainer.device());
-        self.pending.push(crew.step(trainer, (feed, &picks), self.last_rate, &mut random, host).await);
+        let tally = if crew.n_shards() == 1 {
+            let mut random = self.random(1);
+            let picks = Picks::drawn(&self.order[self.n_trained..end], &self.spec.recipe, &mut random);
+            crew.step(trainer, (self.feed(trainer), &picks), self.last_rate, &mut random, host).await
+        } else {
+            let (images, random) = self.ahead.take().unwrap_or_else(|| self.gather(self.n_trained, 1, trainer));
+            let shared = crew.share(trainer, &images, &random, host);
+            // The images of the next step are bent while mates are still at this one.
+            self.ahead = (end < self.order.len()).then(|| self.gather(end, 2, trainer));
+            crew.finish(shared, trainer, self.last_rate, host).await
+        };
+        self.pending.push(tally);
         self.n_steps += 1;
         let due = self.pending.len() >= self.most_pending();
         let n_images = end - self.n_trained;
         self.n_trained = end;
         let ends_epoch = end == self.order.len();
-        // The first step compiles shaders on WebGPU: its metrics are read at once, and its time is not the pace.
+        // The first step finds its buffers: its metrics are read at once, and its time is not the pace.
         let read = if due || ends_epoch || self.n_steps == 1 { self.take_metrics().await? } else { vec![] };
         if self.n_steps > 1 {
             let took = host.now_secs() - began;
@@ -158,6 +169,27 @@ impl Course {
         }
         self.judging = Some(Judging::new(self.dataset.validation.is_none()));
         Ok(Outcome::Judging)
+    }
+
+    /// Where a step ends that begins with this image.
+    fn end_of_step(&self, begin: usize) -> usize {
+        (begin + self.spec.recipe.batch).min(self.order.len())
+    }
+
+    /// Randomness of the step that is so many ahead of those that are done.
+    fn random(&self, ahead: usize) -> Dropouts {
+        batch::random(self.spec.seed, self.epoch, self.n_steps + ahead)
+    }
+
+    fn feed(&self, trainer: &Trainer) -> Feed<'_> {
+        Feed::of(&self.shelves.train, &self.dataset.train, self.order.len(), trainer.device())
+    }
+
+    /// The images of a step, bent, and the randomness that is left for it.
+    fn gather(&self, begin: usize, ahead: usize, trainer: &Trainer) -> (Gathered, Dropouts) {
+        let mut random = self.random(ahead);
+        let picks = Picks::drawn(&self.order[begin..self.end_of_step(begin)], &self.spec.recipe, &mut random);
+        (self.feed(trainer).gather(&picks), random)
     }
 
     /// Tells of the steps whose metrics still wait on the device.
@@ -280,36 +312,6 @@ impl Course {
         let recipe = &self.spec.recipe;
         let done = (self.epoch - 1) as f64 + self.n_trained as f64 / self.n_train() as f64;
         recipe.learning_rate * recipe.schedule.factor(done, recipe.epochs)
-    }
-}
-
-/// Images a second over the last seconds of work.
-struct Pace {
-    window_secs: f64,
-    steps: VecDeque<(usize, f64)>,
-    n_images: usize,
-    secs: f64,
-}
-
-impl Pace {
-    fn over(window_secs: f64) -> Self {
-        Self { window_secs, steps: VecDeque::new(), n_images: 0, secs: 0.0 }
-    }
-
-    fn add(&mut self, n_images: usize, secs: f64) {
-        self.steps.push_back((n_images, secs));
-        self.n_images += n_images;
-        self.secs += secs;
-        while self.steps.len() > 1 && self.secs > self.window_secs {
-            if let Some((n_images, secs)) = self.steps.pop_front() {
-                self.n_images -= n_images;
-                self.secs -= secs;
-            }
-        }
-    }
-
-    fn images_per_second(&self) -> f64 {
-        if self.secs > 0.0 { self.n_images as f64 / self.secs } else { 0.0 }
     }
 }
 

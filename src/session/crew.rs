@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use super::Host;
-use crate::data::batch::Picks;
+use crate::data::batch::{Gathered, Picks};
 use crate::network::Dropouts;
 use crate::protocol::{CrewReport, Event, Fault};
 use crate::spec::{IMAGE_PIXELS, Prediction};
@@ -31,6 +31,17 @@ pub struct Crew {
     n_shards: usize,
     /// What was last told of it.
     told: CrewReport,
+}
+
+/// Tasks that were given away, but for this worker's own, which are done.
+pub struct Shared {
+    tasks: Vec<Task>,
+    /// The mates that had none to do when they were asked.
+    ready: Vec<usize>,
+    /// Which mate has each, and its answer on the way.
+    given: Vec<Option<(usize, Answer)>>,
+    /// The answers of this worker.
+    own: Vec<Option<Vec<f32>>>,
 }
 
 struct Member {
@@ -76,11 +87,29 @@ impl Crew {
             let batch = feed.batch(picks, trainer.device());
             return trainer.step(&batch, learning_rate, random);
         }
-        let tasks = trainer.shards(&feed.gather(picks), random, self.n_shards);
-        let answers = self.answers(trainer, &tasks, host).await;
-        let share = |(task, numbers): (&Task, _)| Share { n_images: task.brief.n_images, numbers };
-        let shares = tasks.iter().zip(answers).map(share).collect();
-        trainer.step_by(shares, learning_rate)
+        let shared = self.share(trainer, &feed.gather(picks), random, host);
+        self.finish(shared, trainer, learning_rate, host).await
+    }
+
+    /// Shares a step out, and does this worker's part of it: what else there is to do can be done before
+    /// [`Crew::finish`], while mates are still at theirs.
+    pub fn share(&mut self, trainer: &Trainer, images: &Gathered, random: &Dropouts, host: &impl Host) -> Shared {
+        let tasks = trainer.shards(images, random, self.n_shards);
+        self.give(trainer, tasks, host)
+    }
+
+    /// One step of the optimizer, once all have answered.
+    pub async fn finish(
+        &mut self,
+        shared: Shared,
+        trainer: &mut Trainer,
+        learning_rate: f64,
+        host: &impl Host,
+    ) -> Tally {
+        let n_images: Vec<usize> = shared.tasks.iter().map(|task| task.brief.n_images).collect();
+        let answers = self.collect(shared, trainer, host).await;
+        let shares = n_images.into_iter().zip(answers).map(|(n_images, numbers)| Share { n_images, numbers });
+        trainer.step_by(shares.collect(), learning_rate)
     }
 
     /// Reads a range of the feed's images as they are, at most so many in one piece.
@@ -101,11 +130,12 @@ impl Crew {
         }
         let pixels = &feed.split.images[range.start * IMAGE_PIXELS..range.end * IMAGE_PIXELS];
         let tasks = trainer.readings(pixels, at_once);
-        Ok(Trainer::heard(&self.answers(trainer, &tasks, host).await))
+        let shared = self.give(trainer, tasks, host);
+        Ok(Trainer::heard(&self.collect(shared, trainer, host).await))
     }
 
-    /// The answers to tasks of this trainer, in their order.
-    async fn answers(&mut self, trainer: &Trainer, tasks: &[Task], host: &impl Host) -> Vec<Vec<f32>> {
+    /// Gives tasks of this trainer to the mates that are there, and does this worker's own.
+    fn give(&mut self, trainer: &Trainer, tasks: Vec<Task>, host: &impl Host) -> Shared {
         let ready: Vec<usize> = (0..self.mates.len()).filter(|&at| self.mates[at].mate.is_ready()).collect();
         ready.iter().for_each(|&at| self.mates[at].lost = false);
         self.tell(1 + ready.len(), host);
@@ -114,9 +144,15 @@ impl Crew {
         let give = |(number, task)| whose(number).map(|at| (at, self.mates[at].mate.give(task)));
         let given: Vec<Option<(usize, Answer)>> = tasks.iter().enumerate().map(give).collect();
         let own = |(given, task): (&Option<_>, _)| given.is_none().then(|| trainer.answer(task));
-        let own: Vec<Option<Vec<f32>>> = given.iter().zip(tasks).map(own).collect();
+        let own = given.iter().zip(&tasks).map(own).collect();
+        Shared { tasks, ready, given, own }
+    }
+
+    /// The answers, in the order of their tasks.
+    async fn collect(&mut self, shared: Shared, trainer: &Trainer, host: &impl Host) -> Vec<Vec<f32>> {
+        let Shared { tasks, ready, given, own } = shared;
         let mut answers = Vec::with_capacity(tasks.len());
-        for ((given, own), task) in given.into_iter().zip(own).zip(tasks) {
+        for ((given, own), task) in given.into_iter().zip(own).zip(&tasks) {
             let answer = match given {
                 Some((at, answer)) => self.heard(at, answer.await),
                 None => own,

@@ -10,7 +10,7 @@ use crate::data::batch::{self, Batch, Picks};
 use crate::data::{Split, synthetic};
 use crate::engine::Engine;
 use crate::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
-use crate::spec::ModelId;
+use crate::spec::{ModelId, Recipe};
 use crate::train::{Feed, Shelf, Trainer, read_metrics};
 use crate::zoo;
 
@@ -124,7 +124,10 @@ impl Trial {
             n_steps: 0,
             spent_secs: 0.0,
         };
-        trial.first_step_secs = trial.take_steps(1, crew, host).await?;
+        let began = host.now_secs();
+        engine.prepare(model, &Recipe::of(model), |_| ()).await.map_err(device_failed)?;
+        trial.take_steps(1, crew, host).await?;
+        trial.first_step_secs = host.now_secs() - began;
         Ok(trial)
     }
 

@@ -8,6 +8,11 @@ use burn::tensor::{Device, Tensor};
 use crate::data::Split;
 use crate::data::batch::{Batch, Gathered, Picks};
 
+/// Bytes that every card can bind at once: WebGPU's least `maxStorageBufferBindingSize`. That is 171,196 images; of more,
+/// each batch is sent.
+#[cfg(feature = "gpu")]
+const MOST_BYTES: usize = 128 << 20;
+
 /// The images of a split on a graphics card.
 pub struct Resident {
     #[cfg(feature = "gpu")]
@@ -27,13 +32,17 @@ pub struct Feed<'a> {
 }
 
 impl Resident {
-    /// Puts the first `n` images of a split on a card, a byte a pixel; nothing where the device is the CPU.
+    /// Puts the first `n` images of a split on a card, a byte a pixel; nothing where the device is the CPU, or where they
+    /// are too many.
     fn of(split: &Split, n: usize, device: &Device) -> Option<Self> {
         #[cfg(feature = "gpu")]
         if *device != Device::flex() {
             use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE};
-            let card = crate::network::Card::on(device);
             let bytes = &split.images[..n.min(split.len()) * IMAGE_PIXELS];
+            if bytes.len() > MOST_BYTES {
+                return None;
+            }
+            let card = crate::network::Card::on(device);
             let images = inkling_shaders::Images::upload(&card.gpu, bytes, IMAGE_SIDE);
             return Some(Self { card, images });
         }
@@ -51,7 +60,7 @@ impl Resident {
         use crate::spec::IMAGE_SIDE;
         assert!(picks.indices.iter().all(|index| *index < self.images.len()), "the card holds these images");
         let bends = picks.bends.iter().chain(std::iter::repeat(const { &Bend::none() }));
-        // Below 2²⁴ a number names its image as exactly as an integer.
+        // Below 2²⁴ a float names its image as exactly as an integer.
         let images = picks.indices.iter().map(|index| *index as f32).zip(bends);
         let rows: Vec<f32> = images.flat_map(|(index, bend)| std::iter::once(index).chain(bend.numbers())).collect();
         let n = picks.indices.len();

@@ -35,10 +35,7 @@ fn loading(run: &Run) -> &'static str {
 
 fn training(run: &Run) -> String {
     match run.progress.map(|progress| progress.phase) {
-        Some(Phase::Compile) if run.engine.as_ref().is_some_and(|engine| engine.kind != EngineKind::Cpu) => {
-            "Compiling shaders…".into()
-        }
-        Some(Phase::Compile) => "Taking the first step…".into(),
+        Some(Phase::FirstStep) => "Taking the first step…".into(),
         Some(Phase::Validate) => format!("Validating {}", epoch(run)),
         Some(Phase::Test) => "Reading the test images…".into(),
         _ => format!("Training {}", epoch(run)),
@@ -65,7 +62,6 @@ fn epoch(run: &Run) -> String {
 pub fn progress(run: &Run) -> String {
     match (run.state, run.progress) {
         (State::Loading, Some(progress)) => counted(progress),
-        (State::Training, Some(progress)) if progress.phase == Phase::Compile => counted(progress),
         (_, Some(progress)) if matches!(progress.phase, Phase::Validate | Phase::Test) => counted(progress),
         (State::Training | State::Paused | State::Finished, _) => steps(run),
         _ => String::new(),
@@ -96,9 +92,7 @@ pub fn fraction(run: &Run) -> Option<f64> {
     match (run.state, run.progress) {
         (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
         (State::Loading, _) => None,
-        (State::Training, Some(Progress { phase: Phase::Compile, done, total })) => {
-            (total > 0).then(|| done as f64 / total as f64)
-        }
+        (State::Training, Some(Progress { phase: Phase::FirstStep, .. })) => None,
         (_, Some(Progress { done, total, .. })) if worth::is_judging(run) || worth::is_measuring(run) => {
             (total > 0).then(|| done as f64 / total as f64)
         }

@@ -8,18 +8,20 @@ use inkling::train::{Feed, Shelf};
 
 /// Of values from 0 to 1: some steps of rounding, at coordinates up to 29 with sixteen binary places behind them.
 const TOLERANCE: f32 = 1e-4;
+/// As much as an augmentation allows.
+const MOST: &str = "shift=8,rotate=45,scale=0.5,shear=0.6,elastic=4";
 /// Two of some images, in no order.
 const PICKED: [usize; 9] = [3, 0, 11, 7, 3, 5, 1, 10, 2];
 
-/// Compares plain, bent and crumpled images, whole and in parts of their split.
+/// Compares plain, bent and crumpled images, out of the first of a split.
 ///
 /// # Errors
 /// What is not as it is on the host.
 pub async fn check(device: &Device) -> Result<(), String> {
-    let split = synthetic::split(synthetic::SEED, 0, 12);
+    let split = synthetic::split(synthetic::SEED, 0, 20);
     let shelf = Shelf::new();
-    let feed = Feed::of(&shelf, &split, split.len(), device);
-    for strengths in ["none", "shift=3,rotate=20,scale=0.2,shear=0.2", "shift=2,rotate=10,elastic=2"] {
+    let feed = Feed::of(&shelf, &split, 12, device);
+    for strengths in ["none", "shift=3,rotate=20,scale=0.2,shear=0.2", "shift=2,rotate=10,elastic=2", MOST] {
         let augment = strengths.parse().map_err(|error| format!("{strengths}: {error}"))?;
         let recipe = Recipe { augment, label_smoothing: 0.1, ..Recipe::of(ModelId::Compact) };
         let picks = Picks::drawn(&PICKED, &recipe, &mut batch::random(1, 2, 3));

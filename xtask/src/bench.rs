@@ -53,6 +53,9 @@ pub struct Bench {
     /// Which of them: LIBRARY:BACKEND:MODEL, separated by commas.
     #[arg(long, value_name = "CASES", default_value = peers::CASES)]
     peer_cases: String,
+    /// Images in a step of theirs and of ours.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    peer_batch: u16,
     /// A Python that has TensorFlow and Keras.
     #[arg(long, value_name = "PYTHON")]
     keras: Option<PathBuf>,
@@ -174,7 +177,10 @@ impl Bench {
             Part::Tab => tab::measure(site, &self.model, |engine| self.wants(engine), n_rounds),
             Part::Native => native::measure(&self.model, n_rounds),
             Part::Keras => keras::measure(self.keras.as_deref(), &self.model, n_rounds),
-            Part::Peers => peers::measure(site, self.peers.as_deref(), &self.peer_cases, n_rounds),
+            Part::Peers => {
+                let work = (self.peer_cases.as_str(), usize::from(self.peer_batch));
+                peers::measure(site, self.peers.as_deref(), work, n_rounds)
+            }
             Part::Memory => memory::measure(site),
             Part::Soak => soak::measure(site, &self.model, |engine| self.wants(engine)),
             Part::Accuracy => accuracy::measure(site, &self.sprint, n_rounds),

@@ -26,7 +26,8 @@ fn a_run_is_told_from_start_to_end() {
     let told = |events: &[Event]| status(&Run::of(events));
     assert_eq!(told(&[]), "Loading the engine…");
     assert_eq!(told(&[progressed(Phase::Data, 0, 0)]), "Getting the images ready…");
-    assert_eq!(told(&[started(), progressed(Phase::Compile, 0, 1)]), "Taking the first step…");
+    assert_eq!(told(&[started(), progressed(Phase::FirstStep, 0, 0)]), "Taking the first step…");
+    assert_eq!(told(&[progressed(Phase::Compile, 0, 36)]), "Compiling shaders…");
     assert_eq!(told(&[started(), stepped(3, 1000)]), "Training epoch 3 of 20");
     assert_eq!(told(&[started(), stepped(3, 1000), Event::Paused]), "Paused in epoch 3 of 20");
     assert_eq!(told(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 20");
@@ -39,7 +40,7 @@ fn progress_is_counted_in_its_own_unit() {
     let told = |events: &[Event]| progress(&Run::of(events));
     assert_eq!(told(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
     assert_eq!(told(&[progressed(Phase::Compile, 0, 36)]), "Shader 1 of 36");
-    assert_eq!(told(&[started(), progressed(Phase::Compile, 35, 36)]), "Shader 36 of 36");
+    assert_eq!(told(&[progressed(Phase::Compile, 35, 36)]), "Shader 36 of 36");
     assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
     assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 9,380");
     assert_eq!(told(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");

@@ -22,23 +22,29 @@ pub const CASES: &str = "jaxjs:webgpu:classic,jaxjs:wasm:classic,tfjs:webgl:clas
 struct Harness {
     folder: TempDir,
     mnist: PathBuf,
+    batch: usize,
 }
 
 /// Peers and ours in turns; says so where there is no harness.
 ///
 /// # Errors
 /// When the harness cannot be prepared.
-pub fn measure(site: &Path, folder: Option<&Path>, cases: &str, n_rounds: usize) -> Result<Vec<Figure>> {
+pub fn measure(
+    site: &Path,
+    folder: Option<&Path>,
+    (cases, batch): (&str, usize),
+    n_rounds: usize,
+) -> Result<Vec<Figure>> {
     let Some(folder) = folder else {
         return Ok(vec![Figure::not_run(
             "peers",
             "give --peers DIR, a folder with package.json and run.mjs, and have Node",
         )]);
     };
-    let harness = Harness::prepare(folder)?;
+    let harness = Harness::prepare(folder, batch)?;
     let peers: Vec<Peer> = cases.split(',').map(Peer::named).collect::<Result<_>>()?;
     let mut ours: Vec<Run> = vec![];
-    for run in peers.iter().map(Peer::ours) {
+    for run in peers.iter().map(|peer| peer.ours(batch)) {
         if !ours.iter().any(|known| (known.engine, known.model) == (run.engine, run.model)) {
             ours.push(run);
         }
@@ -46,7 +52,7 @@ pub fn measure(site: &Path, folder: Option<&Path>, cases: &str, n_rounds: usize)
     let all = ours.iter().map(|run| first_figure(run.case(site))).chain(peers.iter().map(|peer| harness.case(peer)));
     let mut figures = repeat(n_rounds, all.collect());
     for (index, peer) in peers.iter().enumerate() {
-        let run = peer.ours();
+        let run = peer.ours(batch);
         let same = ours.iter().position(|ours| (ours.engine, ours.model) == (run.engine, run.model)).unwrap_or(0);
         figures.push(ratio(&figures[same], &figures[ours.len() + index]));
     }
@@ -75,15 +81,15 @@ impl Peer {
     }
 
     /// Our run to hold it against: on the same device.
-    fn ours(&self) -> Run {
-        let on_webgpu = Run::on_webgpu(self.model);
+    fn ours(&self, batch: usize) -> Run {
+        let on_webgpu = Run { batch, n_images: 3 * batch, ..Run::on_webgpu(self.model) };
         // Enough steps to time: this engine is much faster.
-        if self.backend == "wasm" { Run { engine: "cpu", n_images: 960, ..on_webgpu } } else { on_webgpu }
+        if self.backend == "wasm" { Run { engine: "cpu", n_images: 30 * batch, ..on_webgpu } } else { on_webgpu }
     }
 }
 
 impl Harness {
-    fn prepare(folder: &Path) -> Result<Self> {
+    fn prepare(folder: &Path, batch: usize) -> Result<Self> {
         // Beside the other things that were built: a temporary folder may be too small for what npm brings.
         fs::create_dir_all(target_dir()?)?;
         let copy = tempfile::Builder::new().prefix("peers-").tempdir_in(target_dir()?)?;
@@ -96,19 +102,24 @@ impl Harness {
         say("Installing the peers' packages");
         let install = &["install", "--no-audit", "--no-fund", "--loglevel=error"];
         run(Command::new("npm").args(install).current_dir(copy.path()))?;
-        Ok(Self { folder: copy, mnist: data::bring()? })
+        Ok(Self { folder: copy, mnist: data::bring()?, batch })
     }
 
     fn case<'a>(&'a self, peer: &'a Peer) -> Case<'a> {
         Case {
-            figures: vec![Figure::new(&peer.case, "batch 32, three steps after a first", "images/s")],
+            figures: vec![Figure::new(
+                &peer.case,
+                format!("batch {}, three steps after a first", self.batch),
+                "images/s",
+            )],
             measure: Box::new(move || Ok(vec![self.images_per_second(&peer.case)?])),
         }
     }
 
     fn images_per_second(&self, case: &str) -> Result<f64> {
         let mut node = Command::new("node");
-        node.args(["run.mjs", "--batch", "32", "--warm", "1", "--steps", "3", "--timeout", "900", "--only", case]);
+        node.args(["run.mjs", "--warm", "1", "--steps", "3", "--timeout", "900", "--only", case]);
+        node.args(["--batch", &self.batch.to_string()]);
         node.arg("--mnist").arg(&self.mnist).env("CHROME", browser::find()?).current_dir(self.folder.path());
         let mut node = node.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("cannot run node")?;
         let lines = BufReader::new(node.stdout.take().context("node has no output")?).lines();
@@ -143,8 +154,8 @@ mod tests {
     #[test]
     fn a_case_names_library_backend_and_model() {
         let peer = Peer::named("jaxjs:wasm:classic").unwrap();
-        assert_eq!((peer.ours().engine, peer.ours().model), ("cpu", ModelId::Classic));
-        assert_eq!(Peer::named("tfjs:webgl:compact").unwrap().ours().engine, "webgpu");
+        assert_eq!((peer.ours(32).engine, peer.ours(32).model), ("cpu", ModelId::Classic));
+        assert_eq!(Peer::named("tfjs:webgl:compact").unwrap().ours(32).engine, "webgpu");
         assert!(Peer::named("tfjs:webgl").is_err() && Peer::named("tfjs:webgl:lenet").is_err());
         assert!(CASES.split(',').all(|case| Peer::named(case).is_ok()));
     }

@@ -91,11 +91,12 @@ fn fitted(strokes: &[Vec<(f64, f64)>]) -> Vec<Vec<(f64, f64)>> {
 /// The digits of a file.
 ///
 /// # Errors
-/// When a line is not as it should be, with its number, or when there is no digit.
+/// When a line is not as it should be, with its number, when strokes are missing, or when there is no digit.
 fn parse(text: &str) -> Result<Vec<Drawing>> {
     let mut drawings: Vec<Drawing> = vec![];
-    let mut is_digit = false;
+    let (mut is_digit, mut n_strokes) = (false, 0);
     for (index, line) in text.lines().enumerate() {
+        let at = || format!("line {}", index + 1);
         match line.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["WORD", character, of] => {
                 let digit = character.parse().ok().filter(|digit| *digit < 10);
@@ -103,16 +104,18 @@ fn parse(text: &str) -> Result<Vec<Drawing>> {
                 let writer = of.rsplit_once('-').map_or(*of, |(writer, _)| writer).to_owned();
                 drawings.extend(digit.map(|digit| Drawing { digit, writer, strokes: vec![] }));
             }
+            ["WORD", ..] => bail!("{}: a word is followed by its character and its writer", at()),
+            ["NUMSTROKES", n] if is_digit => n_strokes += n.parse::<usize>().with_context(at)?,
             ["POINTS", n, "#", numbers @ ..] if is_digit => {
-                let points = points(n, numbers).with_context(|| format!("line {}", index + 1))?;
+                let points = points(n, numbers).with_context(at)?;
                 drawings.last_mut().context("points before a word")?.strokes.push(points);
             }
             _ => (),
         }
     }
-    drawings.retain(|drawing| !drawing.strokes.is_empty());
-    if drawings.is_empty() {
-        bail!("no digit in it");
+    let found: usize = drawings.iter().map(|drawing| drawing.strokes.len()).sum();
+    if drawings.is_empty() || drawings.iter().any(|drawing| drawing.strokes.is_empty()) || found != n_strokes {
+        bail!("{} digits in it, {n_strokes} strokes announced, {found} found", drawings.len());
     }
     Ok(drawings)
 }
@@ -144,6 +147,8 @@ mod tests {
         let damaged = format!("{:#}", parse(&TEXT.replace("POINTS 3", "POINTS 4")).unwrap_err());
         assert_eq!(damaged, "line 8: 4 points were announced, 6 numbers found");
         assert!(parse("WORD A trn_W01-01").is_err());
+        assert!(parse(&TEXT.replace("NUMSTROKES 2", "NUMSTROKES 3")).is_err());
+        assert!(parse(&TEXT.replace("WORD 4", "WORD")).is_err());
     }
 
     #[test]
