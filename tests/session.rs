@@ -233,7 +233,8 @@ fn the_engine_is_measured_in_pieces_and_the_network_at_hand_stays() {
     let paces = run.speed.unwrap().paces;
     assert_eq!(paces.iter().map(|pace| pace.model.id()).collect::<Vec<_>>(), ["compact", "strided", "classic"]);
     for pace in &paces {
-        assert!((pace.first_step_secs - 0.7).abs() < 1e-9 && pace.n_steps == 5, "{pace:?}");
+        // A tick for compiling, another for the step.
+        assert!((pace.first_step_secs - 1.4).abs() < 1e-9 && pace.n_steps == 5, "{pace:?}");
         assert!((pace.images_per_second - 128.0 / 0.7).abs() < 1e-6, "{pace:?}");
     }
     assert_eq!((run.state, run.progress), (State::Ready, None));

@@ -126,8 +126,8 @@ impl Trial {
         };
         let began = host.now_secs();
         engine.prepare(model, &Recipe::of(model), |_| ()).await.map_err(device_failed)?;
-        trial.take_steps(1, crew, host).await?;
-        trial.first_step_secs = host.now_secs() - began;
+        let compiling_secs = host.now_secs() - began;
+        trial.first_step_secs = compiling_secs + trial.take_steps(1, crew, host).await?;
         Ok(trial)
     }
 
