@@ -144,6 +144,8 @@ fn on_card(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use burn::tensor::Device;
 
@@ -205,9 +207,9 @@ mod tests {
     }
 
     /// Three numbers on a bowl.
-    fn descend(id: OptimizerId, rate: f64, n_steps: usize) -> Vec<f32> {
+    fn descend(id: OptimizerId, weight_decay: f64, rate: f64, n_steps: usize) -> Vec<f32> {
         let mut x = start();
-        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x));
+        let mut optimizer = Optimizer::new(id, weight_decay, std::slice::from_ref(&x));
         for _ in 0..n_steps {
             let slope = x.clone().mul_scalar(2.0);
             x = optimizer.step(vec![x], vec![slope], &[slot()], rate).remove(0);
@@ -216,9 +218,9 @@ mod tests {
     }
 
     /// The same by burn's operations.
-    fn descend_by_burn(id: OptimizerId, rate: f64, n_steps: usize) -> Vec<f32> {
+    fn descend_by_burn(id: OptimizerId, weight_decay: f64, rate: f64, n_steps: usize) -> Vec<f32> {
         let mut x = start();
-        let mut optimizer = Optimizer::new(id, 0.01, std::slice::from_ref(&x));
+        let mut optimizer = Optimizer::new(id, weight_decay, std::slice::from_ref(&x));
         for _ in 0..n_steps {
             optimizer.n_steps += 1;
             let (step, state) = (optimizer.numbers(rate, &slot()), optimizer.state.remove(0));
@@ -230,12 +232,25 @@ mod tests {
         values(&x)
     }
 
+    /// `tests/golden/make.py` let Keras descend. It has no plain weight decay: only AdamW's is compared.
+    #[test]
+    fn each_goes_where_keras_goes() {
+        let golden = include_str!("../../tests/golden/optimizers.json");
+        let golden: BTreeMap<String, Vec<f32>> = serde_json::from_str(golden).unwrap();
+        for id in OptimizerId::ALL {
+            let weight_decay = if *id == OptimizerId::AdamW { 0.01 } else { 0.0 };
+            let (ours, keras_s) = (descend(*id, weight_decay, 0.03, 40), &golden[&id.to_string()]);
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * b.abs();
+            assert!(ours.iter().zip(keras_s).all(near), "{id}: {ours:?}, Keras {keras_s:?}");
+        }
+    }
+
     #[test]
     fn both_ways_are_the_same() {
         for id in OptimizerId::ALL {
-            let (ours, theirs) = (descend(*id, 0.03, 40), descend_by_burn(*id, 0.03, 40));
+            let (ours, theirs) = (descend(*id, 0.01, 0.03, 40), descend_by_burn(*id, 0.01, 0.03, 40));
             assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{id}: {ours:?} and {theirs:?}");
-            assert_ne!(ours, descend(*id, 0.02, 40), "{id} follows its rate");
+            assert_ne!(ours, descend(*id, 0.01, 0.02, 40), "{id} follows its rate");
         }
     }
 
@@ -248,7 +263,7 @@ mod tests {
             (OptimizerId::RmsProp, 0.02, 600),
             (OptimizerId::Adadelta, 1.0, 6000),
         ] {
-            let x = descend(id, rate, n_steps);
+            let x = descend(id, 0.01, rate, n_steps);
             assert!(x.iter().all(|x| x.abs() < 0.1), "{id}: {x:?}");
         }
     }

@@ -1,4 +1,5 @@
-"""Golden numbers of the five networks, computed by Keras: writes `<model>.json` beside this file.
+"""Golden numbers of the five networks and of the optimizers, computed by Keras: writes `<model>.json` and
+`optimizers.json` beside this file.
 
     pip install tensorflow-cpu==2.20.0 keras==3.15.1        (with Python 3.11)
     python make.py [model ...] [--distance]
@@ -16,10 +17,11 @@ flat indices k * length // 24, or all if there are no more than 24.
 
 What to expect of float32: in `leaky`, a bias right before a batch normalisation has no effect and gradient 0 (stored
 as what float64 leaves of it, 1e-14 or less), but Adam turns float32's rounding errors into steps of nearly the
-learning rate. The same happens to single elements with tiny gradients anywhere, so that after three steps a few of
-them are up to 1e-3 off, while the losses still agree. An input of a rectifier may lie so close to 0 that float32 sees
-the other sign, which moves gradients by 1e-3 of their size: with some images that happens in `leaky`, so it has its
-own, for which Keras's float32 is nearest to its float64.
+learning rate. The same happens to single elements with tiny gradients anywhere, so that after three steps of Adam a
+few of them are up to 1e-3 off, while the losses still agree. SGD's steps follow the size of the gradients, so after
+three of its steps everything agrees. An input of a rectifier may lie so close to 0 that float32 sees
+the other sign, which moves gradients by 1e-3 of their size: with some images that happens in `leaky`, and in `strided`
+during the three steps, so these have their own, for which Keras's float32 is nearest to its float64.
 """
 
 import gc
@@ -36,11 +38,26 @@ from keras.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, La
 
 BATCH, SIDE, CLASSES = 8, 28, 10
 BOX = range(4, 24)  # rows and columns that may hold ink
-IMAGES = {"leaky": 1020}  # array number of the images, of the others 1000; the next is what is blanked in them
-STEPS, LEARNING_RATE = 3, 1e-3
+IMAGES = {"strided": 1020, "leaky": 1020}  # array number of the images, else 1000; the next is what is blanked in them
+STEPS = 3
 SAMPLES = 24
 LABELS = (3 * np.arange(BATCH) + 1) % CLASSES
 
+
+# With the default epsilon Adam's first steps are the signs of the gradients, of rounding too; SGD's follow their size.
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(1e-2, momentum=0.9, nesterov=True),
+    "adam": lambda: keras.optimizers.Adam(1e-3),
+}
+DESCENT_STEPS = 40
+DESCENT_START = [4.0, -3.0, 0.1]
+DESCENTS = {
+    "adam": lambda: keras.optimizers.Adam(0.03),
+    "adamw": lambda: keras.optimizers.AdamW(0.03, weight_decay=0.01),
+    "sgd": lambda: keras.optimizers.SGD(0.03, momentum=0.9, nesterov=True),
+    "rmsprop": lambda: keras.optimizers.RMSprop(0.03),
+    "adadelta": lambda: keras.optimizers.Adadelta(0.03),
+}
 
 # The networks, layer by layer as in src/zoo. Layers are made anew each time, with the float type of that time.
 
@@ -213,31 +230,38 @@ def summary(model):
     return {"layers": rows, "total": model.count_params(), "trainable": trainable, "non_trainable": fixed}
 
 
+def learn(model, trained, pixels, optimizer):
+    """Three steps: the logits and gradients of the first, and the loss of each."""
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    first, losses = None, []
+    for _ in range(STEPS):
+        with tf.GradientTape() as tape:
+            logits = model(pixels, training=True)
+            loss = cross_entropy(LABELS, logits)
+        gradients = tape.gradient(loss, [array.variable.value for array in trained])
+        assert logits.dtype == loss.dtype == gradients[0].dtype == keras.config.floatx()
+        first = first or (logits, {array.name: digest(array.ours(g)) for array, g in zip(trained, gradients)})
+        optimizer.apply_gradients(zip(gradients, [array.variable for array in trained]))
+        losses.append(float(loss))
+        del gradients, tape
+    return *first, losses
+
+
 def compute(name, float_type):
     keras.backend.clear_session()
     keras.config.set_floatx(float_type)
     model = keras.Sequential([keras.Input((SIDE, SIDE, 1)), *NETWORKS[name]()])
     trained, running = arrays(model)
-    for number, array in enumerate(trained + running):
-        array.assign(initial(number, array.role, array.shape))
     pixels = tf.constant((images(name) / 255).astype(np.float32).astype(float_type)[..., None])
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    adam = keras.optimizers.Adam(LEARNING_RATE)
-
-    evaluated = model(pixels, training=False)
-    losses = []
-    for step in range(STEPS):
-        with tf.GradientTape() as tape:
-            logits = model(pixels, training=True)
-            loss = cross_entropy(LABELS, logits)
-        gradients = tape.gradient(loss, [array.variable.value for array in trained])
-        assert logits.dtype == loss.dtype == gradients[0].dtype == float_type
-        if step == 0:
-            first = logits
-            slopes = {array.name: digest(array.ours(g)) for array, g in zip(trained, gradients)}
-        adam.apply_gradients(zip(gradients, [array.variable for array in trained]))
-        losses.append(float(loss))
-        del gradients, tape
+    steps = {}
+    for kind, optimizer in OPTIMIZERS.items():
+        for number, array in enumerate(trained + running):
+            array.assign(initial(number, array.role, array.shape))
+        evaluated = model(pixels, training=False)
+        logits, slopes, losses = learn(model, trained, pixels, optimizer())
+        after = {array.name: digest(array.ours(array.variable)) for array in trained + running}
+        steps[kind] = {"losses": rounded(losses), "arrays": after}
+        gc.collect()
     return {
         "model": name,
         "versions": {"keras": keras.__version__, "tensorflow": tf.__version__, "python": platform.python_version()},
@@ -246,21 +270,28 @@ def compute(name, float_type):
         "trained": [[array.name, list(array.shape)] for array in trained],
         "running": [[array.name, list(array.shape)] for array in running],
         "labels": LABELS.tolist(),
-        "logits": [rounded(row) for row in first],
+        "logits": [rounded(row) for row in logits],
         "evaluated": [rounded(row) for row in evaluated],
         "loss": rounded([losses[0]])[0],
-        "losses": rounded(losses),
         "gradients": slopes,
-        "after_three_steps": {array.name: digest(array.ours(array.variable)) for array in trained + running},
+        "after_three_steps": steps,
     }
 
 
-def write(golden):
+def descend(optimizer):
+    """Where an optimizer leads three numbers x whose loss is the sum of their squares."""
+    x = keras.Variable(DESCENT_START, dtype="float64", name="kernel")
+    for _ in range(DESCENT_STEPS):
+        optimizer.apply_gradients([(2 * x.value, x)])
+    return rounded(x.value)
+
+
+def write(name, golden):
     """One line for each row, array and digest."""
 
     def text(value, depth):
         inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-        if depth > 3 or not any(isinstance(v, (list, dict)) for v in inside):
+        if depth > 4 or not any(isinstance(v, (list, dict)) for v in inside):
             return json.dumps(value)
         inner, outer = "\n" + " " * depth, "\n" + " " * (depth - 1)
         if isinstance(value, dict):
@@ -268,24 +299,30 @@ def write(golden):
             return "{" + inner + ("," + inner).join(lines) + outer + "}"
         return "[" + inner + ("," + inner).join(text(v, depth + 1) for v in value) + outer + "]"
 
-    Path(__file__).with_name(f"{golden['model']}.json").write_text(text(golden, 1) + "\n")
+    Path(__file__).with_name(f"{name}.json").write_text(text(golden, 1) + "\n")
 
 
 def apart(golden, other):
     """Prints how far `other` is from `golden`: relative to the greatest number or to norm / sqrt(length)."""
-    for key in ("logits", "evaluated", "losses"):
+    for key in ("logits", "evaluated"):
         a, b = np.array(golden[key]), np.array(other[key])
         print(f"  {key}: {np.abs(a - b).max() / np.abs(a).max():.1e}")
     sizes = {name: int(np.prod(shape)) for name, shape in golden["trained"] + golden["running"]}
-    for key in ("gradients", "after_three_steps"):
+    compared = {"gradients": (golden["gradients"], other["gradients"])}
+    for kind in OPTIMIZERS:
+        steps, other_steps = golden["after_three_steps"][kind], other["after_three_steps"][kind]
+        compared[f"after three steps of {kind}"] = (steps["arrays"], other_steps["arrays"])
+        a, b = np.array(steps["losses"]), np.array(other_steps["losses"])
+        print(f"  losses of {kind}: {np.abs(a - b).max() / np.abs(a).max():.1e}")
+    for title, (golden_arrays, other_arrays) in compared.items():
         rows = []
-        for name, a in golden[key].items():
-            b, typical = other[key][name], a["norm"] / np.sqrt(sizes[name])
+        for name, a in golden_arrays.items():
+            b, typical = other_arrays[name], a["norm"] / np.sqrt(sizes[name])
             sample = np.abs(np.array(a["samples"]) - b["samples"]).max()
             norm = abs(a["norm"] - b["norm"]) / a["norm"]
             total = abs(a["sum"] - b["sum"]) / (a["norm"] * np.sqrt(sizes[name]))
             rows.append((sample / typical, norm, total, sample, a["norm"], name))
-        print(f"  {key}: relative distance of samples, norm, sum; absolute of samples; norm")
+        print(f"  {title}: relative distance of samples, norm, sum; absolute of samples; norm")
         for sample, norm, total, absolute, length, name in sorted(rows, reverse=True):
             print(f"    {sample:.1e} {norm:.1e} {total:.1e} {absolute:.1e} {length:.1e} {name}")
 
@@ -293,11 +330,13 @@ def apart(golden, other):
 def main():
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.config.set_floatx("float64")
+    write("optimizers", {name: descend(optimizer()) for name, optimizer in DESCENTS.items()})
     for name in [a for a in sys.argv[1:] if a in NETWORKS] or NETWORKS:
         golden = compute(name, "float64")
         gc.collect()
-        write(golden)
-        print(f"{name}: {golden['summary']['total']} parameters, losses {golden['losses']}", flush=True)
+        write(name, golden)
+        print(f"{name}: {golden['summary']['total']} parameters, first loss {golden['loss']}", flush=True)
         if "--distance" in sys.argv:
             apart(golden, compute(name, "float32"))
             gc.collect()
