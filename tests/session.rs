@@ -1,145 +1,18 @@
 //! A script of commands against the session, and the transcript of what it says.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+#[path = "session/dropped.rs"]
+mod dropped;
+#[path = "session/paper.rs"]
+mod paper;
 
-use burn::tensor::Device;
-use inkling::data::{Dataset, synthetic};
+use inkling::data::synthetic;
 use inkling::judge;
-use inkling::protocol::{Command, Event, Fault};
-use inkling::run::{Run, State};
-use inkling::session::{Host, Session};
-use inkling::spec::{Augment, DatasetId, EngineChoice, ModelId, Prediction, Pretrained, Recipe, SplitId, TrainSpec};
-use inkling::train::{Trainer, checkpoint};
+use inkling::protocol::{Command, Event};
+use inkling::run::State;
+use inkling::session::Session;
+use inkling::spec::{DatasetId, ModelId, Prediction, Recipe, SplitId, TrainSpec};
+use paper::{BEGUN, Paper, Say, Work, losses, play, play_in, predict, run, spec, transcript};
 use pollster::block_on;
-
-/// A world of paper: events are kept, the clock ticks when asked, digits are drawn.
-#[derive(Default)]
-struct Paper {
-    events: RefCell<Vec<Event>>,
-    ticks: Cell<f64>,
-    /// Of the clock, if not 0.05.
-    tick_secs: Option<f64>,
-    /// Seeds of further models that came with it.
-    shipped: BTreeMap<&'static str, u64>,
-    /// How often weights were brought.
-    n_brought: Cell<usize>,
-}
-
-impl Host for Paper {
-    fn emit(&self, event: Event) {
-        self.events.borrow_mut().push(event);
-    }
-
-    fn now_secs(&self) -> f64 {
-        self.ticks.set(self.ticks.get() + self.tick_secs.unwrap_or(0.05));
-        self.ticks.get()
-    }
-
-    /// One model came with the program: it was not trained, but it says what it is worth.
-    async fn pretrained(&self, model: ModelId) -> Option<Vec<u8>> {
-        self.n_brought.set(self.n_brought.get() + 1);
-        let seed = if model == ModelId::Compact { 7 } else { *self.shipped.get(model.id())? };
-        let arrays = Trainer::new(model, seed, &Device::flex()).network().arrays().await.ok()?;
-        let worth = Pretrained { test_accuracy: 0.125, test_images: 8, epochs: 3 };
-        Some(checkpoint::pack(model, &arrays, &worth))
-    }
-
-    async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {
-        match id {
-            DatasetId::Synthetic => {
-                let split = |first, n| synthetic::split(synthetic::SEED, first, n);
-                let (train, test) = (split(0, 90), split(20_000, 20));
-                Ok((Dataset { id: id.clone(), train, validation: None, test }, None))
-            }
-            _ => Err(Fault::new("There is only paper here", "Draw.")),
-        }
-    }
-}
-
-/// What scripts are made of.
-enum Do {
-    Say(Command),
-    /// So many pieces of work.
-    Work(usize),
-}
-use Do::{Say, Work};
-
-/// 90 images in batches of 32 are 3 steps an epoch; 20 test images are one batch of validation.
-fn spec() -> TrainSpec {
-    let own = TrainSpec::of(ModelId::Compact);
-    let recipe = Recipe { epochs: 2, batch: 32, augment: Augment::default(), ..own.recipe };
-    TrainSpec { dataset: DatasetId::Synthetic, engine: EngineChoice::Cpu, recipe, ..own }
-}
-
-fn play(script: Vec<Do>) -> Session<Paper> {
-    play_in(Paper::default(), script)
-}
-
-fn play_in(paper: Paper, script: Vec<Do>) -> Session<Paper> {
-    let mut session = Session::new(paper);
-    block_on(async {
-        session.handle(Command::Open(EngineChoice::Cpu)).await;
-        for line in script {
-            match line {
-                Say(command) => session.handle(command).await,
-                Work(pieces) => {
-                    for _ in 0..pieces {
-                        if session.is_busy() {
-                            session.advance().await;
-                        }
-                    }
-                }
-            }
-        }
-    });
-    session
-}
-
-/// Events in short: their name, and the number that tells them apart. Steps may be told of one by one or together.
-fn transcript(session: &Session<Paper>) -> Vec<String> {
-    let short = |event: &Event| match event {
-        Event::Engine(_) => vec!["engine".into()],
-        Event::Using(network) => vec![format!("using {}", network.model)],
-        Event::Together(models) => {
-            let names: Vec<_> = models.iter().map(|model| model.id()).collect();
-            vec![format!("together {}", names.join(" "))]
-        }
-        Event::Judged(judgement) => vec![format!("judged {}", judgement.n_images)],
-        Event::Dataset(dataset) => vec![format!("dataset {}", dataset.n_train)],
-        Event::Started(plan) => vec![format!("started {}", plan.steps_per_epoch)],
-        Event::Stepped(steps) => steps.iter().map(|step| format!("step {}", step.step)).collect(),
-        Event::EpochEnded(epoch) => vec![format!("epoch {}", epoch.epoch)],
-        Event::Paused => vec!["paused".into()],
-        Event::Resumed => vec!["resumed".into()],
-        Event::Stopped => vec!["stopped".into()],
-        Event::Finished(_) => vec!["finished".into()],
-        Event::Predicted { version, .. } => vec![format!("predicted {version}")],
-        Event::Failed(fault) => vec![format!("failed: {}", fault.what)],
-        Event::Crew(crew) => vec![format!("{} workers, {} lost", crew.workers, crew.lost)],
-        Event::Measured(speed) => {
-            let over = if speed.over { ", over" } else { "" };
-            vec![format!("measured {}{over}", speed.paces.len())]
-        }
-        Event::Progress(_) | Event::Pictures(_) | Event::Ready { .. } | Event::Elsewhere | Event::Crashed(_) => vec![],
-    };
-    session.host().events.borrow().iter().flat_map(short).collect()
-}
-
-fn losses(session: &Session<Paper>) -> Vec<f64> {
-    let run = run(session);
-    run.steps.iter().map(|step| step.batch.loss).collect()
-}
-
-fn run(session: &Session<Paper>) -> Run {
-    Run::of(session.host().events.borrow().iter())
-}
-
-fn predict(version: u64) -> Do {
-    Say(Command::Predict { version, pixels: vec![0; 784] })
-}
-
-const BEGUN: [&str; 4] = ["engine", "using compact", "dataset 90", "started 3"];
 
 #[test]
 fn a_whole_run() {
@@ -330,68 +203,6 @@ fn the_split_of_kaggle_keeps_the_test_images_for_the_end() {
     let run = run(&session);
     assert_eq!(run.dataset.and_then(|dataset| dataset.n_validation), Some(7));
     assert_eq!(run.summary.map(|summary| summary.test_images), Some(44));
-}
-
-/// IDX files of 30 drawn digits to train on and 10 to be tested on, in the disorder in which they were dropped.
-fn files() -> Vec<(String, Vec<u8>)> {
-    let header = |rank: u8, sizes: &[u32]| {
-        let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
-        [vec![0, 0, 8, rank], sizes].concat()
-    };
-    let pair = |name: &str, first, n: usize| {
-        let split = synthetic::split(synthetic::SEED, first, n);
-        let images = [header(3, &[n as u32, 28, 28]), split.images].concat();
-        let labels = [header(1, &[n as u32]), split.labels].concat();
-        [(format!("{name}-labels"), labels), (format!("{name}-images"), images)]
-    };
-    [pair("t10k", 90, 10), pair("train", 0, 30)].concat()
-}
-
-fn with_dropped() -> TrainSpec {
-    TrainSpec { dataset: DatasetId::Dropped, recipe: Recipe { epochs: 1, ..spec().recipe }, ..spec() }
-}
-
-#[test]
-fn files_are_learned_from_again_and_again() {
-    let session = play(vec![
-        Say(Command::Files(files())),
-        Say(Command::Start(with_dropped())),
-        Work(9),
-        Say(Command::Start(spec())),
-        Work(1),
-        Say(Command::Start(with_dropped())),
-        Work(9),
-    ]);
-    let once = ["dataset 30", "started 1", "step 1", "epoch 1", "judged 10", "finished"];
-    let between = ["dataset 90", "started 3", "step 1", "stopped"];
-    assert_eq!(transcript(&session)[2..], [&["dataset 30"][..], &once[..], &between[..], &once[..]].concat());
-    assert_eq!(run(&session).dataset.map(|report| report.id), Some(DatasetId::Dropped));
-}
-
-#[test]
-fn files_that_cannot_be_learned_from_cost_nothing_that_was_there() {
-    let session = play(vec![
-        Say(Command::Files(files())),
-        Say(Command::Files(files()[..1].to_vec())),
-        predict(1),
-        Say(Command::Start(with_dropped())),
-        Work(1),
-    ]);
-    let said = transcript(&session);
-    assert!(said[3].starts_with("failed: These files cannot be learned from: 1 of the files came"), "{said:?}");
-    assert_eq!(said[4..], ["predicted 1", "dataset 30", "started 1", "step 1"]);
-}
-
-#[test]
-fn files_end_a_run_in_progress_and_keep_its_network() {
-    let session = play(vec![Say(Command::Start(spec())), Work(1), Say(Command::Files(files())), Work(3), predict(1)]);
-    assert_eq!(transcript(&session), [&BEGUN[..], &["step 1", "stopped", "dataset 30", "predicted 1"]].concat());
-}
-
-#[test]
-fn without_files_there_is_nothing_of_ones_own_to_learn_from() {
-    let session = play(vec![Say(Command::Start(with_dropped()))]);
-    assert_eq!(transcript(&session)[2..], ["failed: There are no images of your own yet"]);
 }
 
 /// Two models besides the usual one came with the program.

@@ -2,13 +2,16 @@
 //!
 //! WebGPU runs on a software adapter, where one step takes seconds: its runs are as small as they can be.
 
+#[path = "ui/own.rs"]
+mod own;
+#[path = "ui/pad.rs"]
+mod pad;
 #[path = "common/visit.rs"]
 mod visit;
 #[path = "ui/workers.rs"]
 mod workers;
 
 use visit::{PATIENTLY, SOON, Visit};
-use xtask::browser::Viewport;
 
 /// A short run on the CPU engine: ten steps in each of two epochs.
 const SHORT: &str = "engine=cpu&dataset=mnist&model=compact&limit=640&test_limit=200&epochs=2&batch=64&seed=3";
@@ -19,35 +22,6 @@ const TEN_STEPS: &str =
     "dataset=mnist&model=compact&limit=320&test_limit=32&epochs=1&batch=32&seed=5&workers=1&start=1";
 /// The network's own recipe, from the first step on.
 const BY_RECIPE: &str = "dataset=mnist&model=compact&seed=5&workers=1&start=1";
-
-/// The strokes of a 4: an open one.
-const FOUR: [&[(f64, f64)]; 2] = [
-    &[(0.32, 0.18), (0.28, 0.35), (0.26, 0.52), (0.45, 0.52), (0.66, 0.5)],
-    &[(0.6, 0.2), (0.58, 0.4), (0.56, 0.6), (0.55, 0.85)],
-];
-
-fn draw(visit: &mut Visit) {
-    for stroke in FOUR {
-        visit.page.stroke("draw-pad", stroke).unwrap();
-    }
-}
-
-/// The answer about the last stroke comes after those about the first ones.
-fn wait_for_four(visit: &mut Visit) {
-    visit.page.wait_for("document.querySelector(\"[data-testid='prediction']\").dataset.digit === '4'", SOON).unwrap();
-}
-
-/// The bytes of the image that the network sees.
-fn pixels(visit: &mut Visit) -> Vec<u8> {
-    let decoded = "Array.from(atob(document.querySelector(\"[data-testid='network-input']\").dataset.pixels),
-        (letter) => letter.charCodeAt(0))";
-    let bytes = visit.page.evaluate(decoded).unwrap();
-    bytes.as_array().unwrap().iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect()
-}
-
-fn ink(visit: &mut Visit) -> u64 {
-    pixels(visit).iter().map(|pixel| u64::from(*pixel)).sum()
-}
 
 /// The length of a curve's path.
 fn curve(visit: &mut Visit, chart: &str, of: &str) -> usize {
@@ -132,49 +106,6 @@ fn command_run(visit: &mut Visit) {
 }
 
 #[test]
-fn a_drawn_digit_is_read_and_cleared() {
-    let mut visit = Visit::new("engine=cpu");
-    visit.wait_for_state("ready", PATIENTLY);
-    assert_eq!(visit.attribute("prediction", "data-digit"), "");
-    assert_eq!(ink(&mut visit), 0);
-
-    draw(&mut visit);
-    visit.wait_for_reading(SOON);
-    assert!((0.0..10.0).contains(&visit.number("prediction", "data-digit")));
-    assert!((visit.sum_of_probabilities() - 1.0).abs() < 1e-3);
-    assert_eq!(pixels(&mut visit).len(), 28 * 28);
-    let whole = ink(&mut visit);
-    assert!(whole > 5_000, "a 4 has more ink than {whole}");
-
-    visit.page.click("undo").unwrap();
-    let part = ink(&mut visit);
-    assert_ne!(part, whole);
-    visit.page.press("Control+Shift+z").unwrap();
-    assert_eq!(ink(&mut visit), whole);
-    visit.page.press("Control+z").unwrap();
-    assert_eq!(ink(&mut visit), part);
-    visit.page.click("redo").unwrap();
-    assert_eq!(ink(&mut visit), whole);
-
-    visit.page.click("clear").unwrap();
-    assert_eq!(ink(&mut visit), 0);
-    assert_eq!(visit.attribute("prediction", "data-digit"), "");
-    visit.assert_clean();
-}
-
-/// The network that comes with the page knows digits before anybody trains, and says what it is worth.
-#[test]
-fn the_pad_reads_at_once() {
-    let mut visit = Visit::new("engine=cpu");
-    visit.wait_for_state("ready", PATIENTLY);
-    draw(&mut visit);
-    wait_for_four(&mut visit);
-    let told = visit.page.evaluate("document.querySelector('main').innerText").unwrap();
-    assert!(told.as_str().unwrap().contains("of 10,000 test images"), "{told}");
-    visit.assert_clean();
-}
-
-#[test]
 fn a_run_is_judged() {
     let mut visit = Visit::new(&format!("{SHORT}&start=1"));
     visit.wait_for_state("finished", PATIENTLY);
@@ -228,34 +159,6 @@ fn the_widest_network_takes_twenty_steps() {
     visit.wait_for_state("finished", PATIENTLY);
     assert_eq!(visit.n_steps(), 20);
     assert!(visit.first_losses().iter().all(|loss| loss.is_finite()));
-    visit.assert_clean();
-}
-
-#[test]
-fn the_reading_follows_the_network_while_it_learns() {
-    let mut visit = Visit::new(&format!("{LONG}&start=1"));
-    visit.wait_past_step(0, PATIENTLY);
-    draw(&mut visit);
-    visit.wait_for_reading(SOON);
-    let version = visit.number("prediction", "data-version");
-    let newer = format!("document.querySelector(\"[data-testid='prediction']\").dataset.version > {}", version + 3.0);
-    visit.page.wait_for(&newer, SOON).unwrap();
-    assert_eq!(visit.attribute("status", "data-state"), "training");
-    visit.assert_clean();
-}
-
-#[test]
-fn a_finger_draws_and_does_not_scroll() {
-    let mut visit = Visit::new("engine=cpu");
-    visit.wait_for_state("ready", PATIENTLY);
-    visit.page.set_viewport(Viewport { width: 360, height: 640, scale: 2.0, mobile: true }).unwrap();
-    let wide = "document.documentElement.scrollWidth > innerWidth";
-    assert_eq!(visit.page.evaluate(wide).unwrap(), false, "the page is wider than a phone");
-    visit.page.bounds("draw-pad").unwrap();
-    let before = visit.page.evaluate("scrollY").unwrap();
-    visit.page.touch_stroke("draw-pad", &[(0.5, 0.9), (0.5, 0.7), (0.5, 0.5), (0.5, 0.3), (0.5, 0.1)]).unwrap();
-    assert_eq!(visit.page.evaluate("scrollY").unwrap(), before, "the page scrolled under the stroke");
-    visit.wait_for_reading(SOON);
     visit.assert_clean();
 }
 
@@ -365,7 +268,7 @@ fn webgpu_is_commanded_and_reads_the_pad() {
     let mut visit = Visit::new(query);
     visit.wait_for_state("ready", PATIENTLY);
     assert_eq!(visit.attribute("engine", "data-engine"), "webgpu");
-    draw(&mut visit);
+    pad::draw(&mut visit);
     visit.wait_for_reading(PATIENTLY);
     assert!((visit.sum_of_probabilities() - 1.0).abs() < 1e-3);
     visit.page.click("start").unwrap();
@@ -414,67 +317,5 @@ fn the_speed_of_the_device_is_measured() {
         let told = format!("{done}.test(document.querySelector(\"[data-testid='speed-told']\").innerText)");
         visit.page.wait_for(&told, SOON).unwrap();
     }
-    visit.assert_clean();
-}
-
-/// Images of one's own: 40 noisy ones with labels, as a pair of IDX files. A tenth of them is kept to test on.
-#[test]
-fn own_images_are_trained_on() {
-    let mut visit = Visit::new("engine=cpu&model=compact&epochs=1&batch=12");
-    visit.wait_for_state("ready", PATIENTLY);
-    visit.page.wait_for("document.querySelector(\"[data-testid='own-images']\") && [1]", SOON).unwrap();
-    give(&mut visit, 40);
-    let chosen = "document.querySelector(\"[data-testid='dataset']\").value === 'dropped'";
-    visit.page.wait_for(chosen, SOON).unwrap();
-    visit.page.click("start").unwrap();
-    visit.wait_for_state("finished", PATIENTLY);
-    assert_eq!(visit.attribute("dataset-report", "data-dataset"), "dropped");
-    assert_eq!(visit.n_steps(), 3, "36 images in batches of 12");
-    visit.assert_clean();
-}
-
-#[test]
-fn files_that_are_no_images_are_refused_and_nothing_is_lost() {
-    let mut visit = Visit::new("engine=cpu&model=compact&epochs=1&batch=12&dataset=mnist");
-    visit.wait_for_state("ready", PATIENTLY);
-    visit.page.wait_for("document.querySelector(\"[data-testid='own-images']\") && [1]", SOON).unwrap();
-    // Labels for 40 images beside 39 of them.
-    give(&mut visit, 39);
-    visit.page.wait_for("document.querySelector(\"[data-testid='error']\")?.innerText", SOON).unwrap();
-    let told = visit.page.text("error").unwrap();
-    assert!(told.contains("39") && told.contains("40"), "{told}");
-    let kept = "document.querySelector(\"[data-testid='dataset']\").value";
-    assert_eq!(visit.page.evaluate(kept).unwrap(), "mnist");
-}
-
-/// Hands the page two IDX files: labels of 40 images, and so many images.
-fn give(visit: &mut Visit, n_images: usize) {
-    let script = format!(
-        "(() => {{
-            const header = (magic, ...sizes) => [magic, ...sizes].flatMap((n) => [n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255]);
-            const pixels = Array.from({{ length: {n_images} * 784 }}, (_, i) => (i * 2654435761 >>> 24));
-            const images = new Uint8Array([...header(2051, {n_images}, 28, 28), ...pixels]);
-            const labels = new Uint8Array([...header(2049, 40), ...Array.from({{ length: 40 }}, (_, i) => i % 10)]);
-            const files = new DataTransfer();
-            files.items.add(new File([images], 'own-images-idx3-ubyte'));
-            files.items.add(new File([labels], 'own-labels-idx1-ubyte'));
-            const input = document.querySelector(\"[data-testid='own-images']\");
-            input.files = files.files;
-            input.dispatchEvent(new Event('change', {{ bubbles: true }}));
-        }})()"
-    );
-    visit.page.evaluate(&script).unwrap();
-}
-
-/// The networks that came with the page read together, and are named.
-#[test]
-fn several_networks_read_together() {
-    let mut visit = Visit::new("engine=cpu");
-    visit.wait_for_state("ready", PATIENTLY);
-    visit.page.click("ensemble").unwrap();
-    draw(&mut visit);
-    wait_for_four(&mut visit);
-    let named = "document.querySelector(\"[data-testid='reader']\").innerText.includes('strided')";
-    visit.page.wait_for(named, SOON).unwrap();
     visit.assert_clean();
 }
