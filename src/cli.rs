@@ -164,6 +164,9 @@ struct EvaluateArgs {
     /// Read each image also a pixel to each side, and take the mean: five times the work
     #[arg(long)]
     shifts: bool,
+    /// Leave the receipt of an ensemble, for the scoreboard
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
     /// Print JSON
@@ -219,9 +222,12 @@ struct VerifyArgs {
 
 #[derive(Debug, Args)]
 struct ScoreboardArgs {
-    /// Receipts that `train` wrote
+    /// Receipts that `train` or `evaluate` wrote
     #[arg(required = true, value_name = "RECEIPT")]
     receipts: Vec<PathBuf>,
+    /// Also write them into one file for the page
+    #[arg(long, value_name = "FILE")]
+    site: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,15 +3,21 @@
 
 mod check;
 mod compare;
+mod ensemble;
 #[cfg(any(test, feature = "native"))]
 mod json;
+mod records;
 mod scoreboard;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use check::ReceiptError;
 pub use compare::{FIRST_LOSS_TOLERANCE, Likeness, Verdict, compare};
+pub use ensemble::{Ensemble, Member};
+pub use records::Records;
 pub use scoreboard::scoreboard;
+pub use standing::{Standing, standings};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

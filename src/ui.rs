@@ -13,6 +13,7 @@ pub mod own;
 pub mod phrase;
 pub mod question;
 pub mod reliability;
+pub mod standing;
 pub mod worth;
 
 // The page's heart, and its lines to the worker and to the browser.
@@ -46,5 +47,7 @@ mod log;
 mod confusion;
 mod judgement;
 mod mistakes;
+mod strip;
 
+mod scoreboard;
 mod speed;

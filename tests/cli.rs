@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use image::{GrayImage, Luma};
 use inkling::data::{Split, synthetic};
+use inkling::receipt::Records;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -170,6 +171,12 @@ fn packed_weights_say_what_they_are_worth() {
     let together =
         "evaluate --weights small.safetensors kept/compact.safetensors --dataset ./digits --engine cpu --json";
     assert_eq!(json_lines(&run(folder.path(), together))[0]["model"], "compact+compact");
+    let unknown = format!("{together} --receipt together.json");
+    assert_eq!(json_lines(&run(folder.path(), &unknown))[0]["test_images"], 50);
+    let recorded = run(folder.path(), "scoreboard kept/compact.receipt.json together.json --site records.postcard");
+    assert!(stdout(&recorded).contains("| 2 compact; 1 of them without a receipt |"), "{}", stdout(&recorded));
+    let records = Records::from_bytes(&fs::read(folder.path().join("records.postcard")).unwrap()).unwrap();
+    assert_eq!((records.runs.len(), records.ensembles.len()), (1, 1));
     // At several places it is as many images, and another mean.
     let around = json_lines(&run(folder.path(), &format!("{together} --shifts")))[0].clone();
     let once = json_lines(&run(folder.path(), together))[0].clone();

@@ -77,7 +77,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "ui",
-        rooms: &["spec", "zoo", "judge", "protocol", "run", "card", "plot", "ink"],
+        rooms: &["spec", "zoo", "judge", "receipt", "protocol", "run", "card", "plot", "ink"],
         crates: &["leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen"],
     },
 ];

@@ -2,6 +2,8 @@
 //!
 //! WebGPU runs on a software adapter, where one step takes seconds: its runs are as small as they can be.
 
+#[path = "ui/board.rs"]
+mod board;
 #[path = "ui/own.rs"]
 mod own;
 #[path = "ui/pad.rs"]
@@ -202,7 +204,7 @@ fn a_mistake_in_the_address_is_told_with_a_remedy() {
 
 #[test]
 fn without_mnist_it_trains_on_synthetic_digits_and_says_so() {
-    let mut visit = Visit::without_mnist(&format!("{SHORT}&start=1"));
+    let mut visit = Visit::without("data/mnist", &format!("{SHORT}&start=1"));
     visit.wait_for_state("finished", PATIENTLY);
     assert_eq!(visit.attribute("dataset-report", "data-dataset"), "synthetic");
     let told = visit.page.text("dataset-fallback").unwrap();

@@ -1,7 +1,8 @@
 //! Receipts of runs: written after training, repeated by `inkling verify`, gathered by `inkling scoreboard`.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -9,8 +10,9 @@ use anyhow::{Context, Result, bail};
 use super::report::Reporter;
 use super::train::train;
 use super::{ScoreboardArgs, VerifyArgs};
-use crate::protocol::{self, EpochReport};
-use crate::receipt::{self, BestEpoch, DataSum, EpochLine, Likeness, Receipt, WeightsSum};
+use crate::judge::Judgement;
+use crate::protocol::{self, EngineReport, EpochReport};
+use crate::receipt::{self, BestEpoch, DataSum, Ensemble, EpochLine, Likeness, Member, Receipt, Records, WeightsSum};
 use crate::run::Run;
 use crate::spec::{SplitId, TrainSpec};
 
@@ -30,7 +32,7 @@ pub fn receipt(run: &Run, weights: WeightsSum, data: Vec<DataSum>) -> Option<Rec
         engine: engine.kind.id().into(),
         device: engine.adapter.clone(),
         command: command(&spec),
-        date: receipt::iso_day(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
+        date: today(),
         version: env!("CARGO_PKG_VERSION").into(),
         build: protocol::BUILD.into(),
         test_loss: judgement.loss,
@@ -105,23 +107,65 @@ pub async fn verify(args: VerifyArgs) -> Result<()> {
     Ok(())
 }
 
-/// Prints the scoreboard of some receipts as Markdown.
+/// The receipt of networks that were judged together.
+pub fn ensemble(
+    members: Vec<Member>,
+    shifts: bool,
+    judgement: &Judgement,
+    engine: &EngineReport,
+    data: Vec<DataSum>,
+) -> Ensemble {
+    Ensemble {
+        members,
+        shifts,
+        test_accuracy: judgement.accuracy,
+        test_errors: judgement.n_errors,
+        test_images: judgement.n_images,
+        test_loss: judgement.loss,
+        interval: judgement.interval,
+        engine: engine.kind.id().into(),
+        device: engine.adapter.clone(),
+        date: today(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        build: protocol::BUILD.into(),
+        data,
+    }
+}
+
+fn today() -> String {
+    receipt::iso_day(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+/// Prints the scoreboard of some receipts as Markdown, and writes them into a file for the page if there is to be one.
 ///
 /// # Errors
-/// When a receipt cannot be read.
+/// When a receipt cannot be read, or the file cannot be written.
 pub fn scoreboard(args: &ScoreboardArgs) -> Result<()> {
-    let receipts = args.receipts.iter().map(|path: &PathBuf| read(path)).collect::<Result<Vec<_>>>()?;
-    say!("{}", receipt::scoreboard(&receipts).trim_end());
+    let mut records = Records::default();
+    // In an order that no shell decides.
+    for path in args.receipts.iter().collect::<BTreeSet<_>>() {
+        records.add(&text(path)?).with_context(|| unreadable(path))?;
+    }
+    if let Some(path) = &args.site {
+        fs::write(path, records.to_bytes()?)
+            .with_context(|| format!("cannot write {}; choose another --site", path.display()))?;
+    }
+    say!("{}", receipt::scoreboard(&records).trim_end());
     Ok(())
 }
 
-/// A receipt from its file.
+/// The receipt of a run from its file.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<Receipt> {
-    let named = || format!("cannot read the receipt {}", path.display());
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{}: give a file that `inkling train` wrote", named()))?;
-    Receipt::from_json(&text).with_context(named)
+    Receipt::from_json(&text(path)?).with_context(|| unreadable(path))
+}
+
+fn text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{}: give a file that `inkling` wrote", unreadable(path)))
+}
+
+fn unreadable(path: &Path) -> String {
+    format!("cannot read the receipt {}", path.display())
 }

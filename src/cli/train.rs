@@ -155,11 +155,13 @@ impl Host for Terminal {
 }
 
 fn sums(dataset: &Dataset) -> Vec<DataSum> {
-    let of = |name: &str, split: &Split| {
-        let sum = |kind: &str, bytes: &[u8]| DataSum::of(&format!("{name} {kind}"), split.len(), bytes);
-        [sum("images", &split.images), sum("labels", &split.labels)]
-    };
-    [of("training", &dataset.train), of("test", &dataset.test)].concat()
+    [sums_of("training", &dataset.train), sums_of("test", &dataset.test)].concat()
+}
+
+/// The checksums of the images and of the labels of a split.
+pub fn sums_of(name: &str, split: &Split) -> [DataSum; 2] {
+    let sum = |kind: &str, bytes: &[u8]| DataSum::of(&format!("{name} {kind}"), split.len(), bytes);
+    [sum("images", &split.images), sum("labels", &split.labels)]
 }
 
 /// Brings a data set from disk or from its hosts.

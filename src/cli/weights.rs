@@ -7,12 +7,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use serde_json::json;
 
-use super::train::load;
+use super::train::{load, sums_of};
 use super::{EngineArgs, EvaluateArgs, PackArgs, PredictArgs, SubmitArgs, ledger, picture};
 use crate::data::{Split, csv, shift};
-use crate::engine;
+use crate::engine::{self, Engine};
 use crate::judge::{self, Judge, Judgement};
-use crate::receipt;
+use crate::receipt::{self, Member};
 use crate::spec::{IMAGE_PIXELS, Prediction, Pretrained, SplitId};
 use crate::train::{Checkpoint, Trainer, checkpoint};
 
@@ -24,13 +24,20 @@ const BATCH: usize = 500;
 /// # Errors
 /// When the weights, the data or the engine fail.
 pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
-    let trainers = trainers(&args.weights, &args.engine).await?;
+    let engine = open(&args.engine).await?;
+    let (trainers, members) = networks(&args.weights, &engine)?;
     let mut dataset = load(&args.dataset, &|note| eprintln!("{note}"))?;
     if args.split == SplitId::Kaggle {
         dataset = dataset.dealt(args.seed);
     }
     dataset.test.limit(args.test_limit);
     let judgement = judge(&trainers, &dataset.test, args.shifts).await?;
+    if let Some(path) = &args.receipt {
+        let data = sums_of("test", &dataset.test).to_vec();
+        let ensemble = ledger::ensemble(members, args.shifts, &judgement, &engine.report, data);
+        fs::write(path, ensemble.to_json()?)
+            .with_context(|| format!("cannot write {}; choose another --receipt", path.display()))?;
+    }
     if args.json {
         let models: Vec<_> = trainers.iter().map(|trainer| trainer.network().model().id()).collect();
         let Judgement { n_images, n_errors, accuracy, loss, .. } = &judgement;
@@ -61,7 +68,7 @@ async fn judge(trainers: &[Trainer], test: &Split, shifts: bool) -> Result<Judge
 /// # Errors
 /// When the weights, a picture or the engine fail.
 pub async fn predict(args: PredictArgs) -> Result<()> {
-    let trainer = trainer(&args.weights, &args.engine).await?;
+    let (trainer, _) = network(&args.weights, &open(&args.engine).await?)?;
     for path in &args.images {
         let predictions = trainer.predict(&picture::read(path)?).await?;
         let prediction = predictions.first().context("the engine gave no answer; try --engine cpu")?;
@@ -85,7 +92,7 @@ pub async fn predict(args: PredictArgs) -> Result<()> {
 /// # Errors
 /// When the weights or the CSV file cannot be read, or the submission cannot be written.
 pub async fn submit(args: SubmitArgs) -> Result<()> {
-    let trainers = trainers(&args.weights, &args.engine).await?;
+    let (trainers, _) = networks(&args.weights, &open(&args.engine).await?)?;
     let named = || format!("cannot use {}", args.test.display());
     let file = fs::File::open(&args.test).with_context(|| format!("{}: give Kaggle's test.csv", named()))?;
     let pixels = csv::images(io::BufReader::new(file)).with_context(named)?;
@@ -140,19 +147,20 @@ async fn read_together(trainers: &[Trainer], pixels: &[u8], shifts: bool) -> Res
     Ok((0..pixels.len() / IMAGE_PIXELS).map(|at| judge::ensemble(&together(at))).collect())
 }
 
-async fn trainers(weights: &[PathBuf], args: &EngineArgs) -> Result<Vec<Trainer>> {
-    let mut trainers = vec![];
-    for weights in weights {
-        trainers.push(trainer(weights, args).await?);
-    }
-    Ok(trainers)
+async fn open(args: &EngineArgs) -> Result<Engine> {
+    let engine = engine::open(args.engine, |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
+    engine.context("no engine could be opened; choose --engine cpu")
 }
 
-async fn trainer(weights: &Path, args: &EngineArgs) -> Result<Trainer> {
+fn networks(weights: &[PathBuf], engine: &Engine) -> Result<(Vec<Trainer>, Vec<Member>)> {
+    let networks = weights.iter().map(|path| network(path, engine)).collect::<Result<Vec<_>>>()?;
+    Ok(networks.into_iter().unzip())
+}
+
+fn network(weights: &Path, engine: &Engine) -> Result<(Trainer, Member)> {
     let named = || format!("cannot use the weights {}", weights.display());
     let bytes = fs::read(weights).with_context(|| format!("{}: give a file that `inkling train` saved", named()))?;
     let Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).with_context(named)?;
-    let engine = engine::open(args.engine, |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
-    let engine = engine.context("no engine could be opened; choose --engine cpu")?;
-    Trainer::from_arrays(model, &arrays, &engine.device).with_context(named)
+    let trainer = Trainer::from_arrays(model, &arrays, &engine.device).with_context(named)?;
+    Ok((trainer, Member { model, sha256: receipt::sha256(&bytes) }))
 }

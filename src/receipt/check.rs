@@ -1,7 +1,7 @@
 //! Whether a receipt agrees with itself: a slip in recording it, or a figure changed later, is found here.
 
-use super::{BestEpoch, EpochLine, Receipt};
-use crate::judge::wilson;
+use super::{BestEpoch, DataSum, Ensemble, EpochLine, Receipt};
+use crate::judge::{Interval, wilson};
 
 /// Why a text is no receipt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +15,10 @@ pub enum ReceiptError {
         "the receipt contradicts itself: {field} is {found}, expected {expected}; restore the file or record the run again"
     )]
     Contradiction { field: String, found: String, expected: String },
+    #[error(
+        "these records are of another version of this program ({0}); write them anew with `inkling scoreboard --site`"
+    )]
+    Records(String),
 }
 
 /// Figures computed from the same counts differ by no more: single precision, and a few decimals lost in editing.
@@ -42,16 +46,7 @@ impl Receipt {
     }
 
     fn check_figures(&self) -> Result<(), ReceiptError> {
-        let (n_images, n_errors) = (self.test_images, self.test_errors);
-        expect("test_images", n_images > 0, n_images, "at least 1")?;
-        expect("test_errors", n_errors <= n_images, n_errors, format!("at most the {n_images} test images"))?;
-        let n_right = n_images - n_errors;
-        let accuracy = n_right as f64 / n_images as f64;
-        let given = self.test_accuracy;
-        expect("test_accuracy", close(given, accuracy), given, format!("{accuracy} by test_errors"))?;
-        let (given, interval) = (self.interval, wilson(n_right, n_images));
-        let agrees = close(given.low, interval.low) && close(given.high, interval.high);
-        expect("interval", agrees, given, format!("{interval} by test_errors"))?;
+        check_accuracy(self.test_errors, self.test_images, self.test_accuracy, self.interval)?;
         is_number("test_loss", self.test_loss)?;
         is_number("seconds", self.seconds)
     }
@@ -74,12 +69,41 @@ impl Receipt {
     }
 
     fn check_sums(&self) -> Result<(), ReceiptError> {
-        expect("data", !self.data.is_empty(), "empty", "the checksum of each array of images and labels")?;
-        for sum in &self.data {
-            is_sha256(&format!("sha256 of the {}", sum.name), &sum.sha256)?;
-        }
+        check_data(&self.data)?;
         is_sha256("sha256 of the weights", &self.weights.sha256)
     }
+}
+
+impl Ensemble {
+    /// Checks that the receipt's parts agree.
+    ///
+    /// # Errors
+    /// The first part that contradicts the others.
+    pub fn check(&self) -> Result<(), ReceiptError> {
+        let n = self.members.len();
+        expect("members", n > 1, format!("{n} network"), "two at least; `train` leaves the receipt of a single one")?;
+        expect("date", is_day(&self.date), &self.date, "a day such as 2026-01-31")?;
+        check_accuracy(self.test_errors, self.test_images, self.test_accuracy, self.interval)?;
+        is_number("test_loss", self.test_loss)?;
+        check_data(&self.data)?;
+        self.members.iter().try_for_each(|member| is_sha256("sha256 of a member", &member.sha256))
+    }
+}
+
+fn check_accuracy(n_errors: usize, n_images: usize, given: f64, interval: Interval) -> Result<(), ReceiptError> {
+    expect("test_images", n_images > 0, n_images, "at least 1")?;
+    expect("test_errors", n_errors <= n_images, n_errors, format!("at most the {n_images} test images"))?;
+    let n_right = n_images - n_errors;
+    let accuracy = n_right as f64 / n_images as f64;
+    expect("test_accuracy", close(given, accuracy), given, format!("{accuracy} by test_errors"))?;
+    let counted = wilson(n_right, n_images);
+    let agrees = close(interval.low, counted.low) && close(interval.high, counted.high);
+    expect("interval", agrees, interval, format!("{counted} by test_errors"))
+}
+
+fn check_data(data: &[DataSum]) -> Result<(), ReceiptError> {
+    expect("data", !data.is_empty(), "empty", "the checksum of each array of images and labels")?;
+    data.iter().try_for_each(|sum| is_sha256(&format!("sha256 of the {}", sum.name), &sum.sha256))
 }
 
 fn figures(line: &EpochLine) -> [(&'static str, f64); 7] {

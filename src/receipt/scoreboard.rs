@@ -1,7 +1,8 @@
 //! The scoreboard: published figures beside those of recorded runs, as Markdown. Every figure of ours is a receipt's.
 
-use super::Receipt;
-use crate::spec::{DatasetId, ModelId, TrainSpec};
+use super::{Ensemble, Member, Receipt, Records, Standing, standings};
+use crate::judge::Interval;
+use crate::spec::{ModelId, TrainSpec};
 use crate::zoo::{Published, published};
 
 const HEAD: &str = "\
@@ -26,59 +27,74 @@ const ALL_HEAD: &str = "
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
-/// The text of `RESULTS.md`: a row for each network, and then every run. The first table takes whole runs on MNIST in
-/// the network's published split only, and where they differ in their recipe, those of the recipe with the most runs.
-pub fn scoreboard(receipts: &[Receipt]) -> String {
-    let rows: String = ModelId::ALL.iter().map(|&model| row(model, &comparable(model, receipts))).collect();
-    let mut runs: Vec<_> = receipts.iter().collect();
+const ENSEMBLES_HEAD: &str = "
+## Ensembles
+
+Networks that read together: the digit is that of the mean of their probabilities. *Weights* tells the members by the
+beginnings of the checksums of their weights, as in the table of every run.
+
+| networks | accuracy (95 % interval) | errors | loss | device | date | version (build) | weights |
+|---|---|---|---|---|---|---|---|
+";
+
+/// The text of `RESULTS.md`: a row for each network ([`standings`]), then the ensembles, then every run.
+pub fn scoreboard(records: &Records) -> String {
+    let Records { runs, ensembles } = records;
+    let rows: String = standings(runs).iter().map(row).collect();
+    let together = ensembles.iter().map(|ensemble| ensemble_row(ensemble, runs)).collect();
+    let mut runs: Vec<_> = runs.iter().collect();
     runs.sort_by_key(|run| (place(run.model), run.date.clone(), run.seed));
-    let all: String = runs.into_iter().map(run_row).collect();
-    if all.is_empty() { format!("{HEAD}{rows}") } else { format!("{HEAD}{rows}{ALL_HEAD}{all}") }
+    let all = runs.into_iter().map(run_row).collect();
+    format!("{HEAD}{rows}{}{}", below(ENSEMBLES_HEAD, together), below(ALL_HEAD, all))
+}
+
+/// Rows under their heading; without rows, nothing.
+fn below(head: &str, rows: Vec<String>) -> String {
+    if rows.is_empty() { String::new() } else { format!("{head}{}", rows.concat()) }
 }
 
 fn place(model: ModelId) -> Option<usize> {
     ModelId::ALL.iter().position(|&other| other == model)
 }
 
-/// The runs of a network that one row may sum up, the worst first.
-fn comparable(model: ModelId, receipts: &[Receipt]) -> Vec<&Receipt> {
-    let whole: Vec<_> = receipts.iter().filter(|run| run.model == model && as_published(run)).collect();
-    let alike = |run: &&Receipt| -> Vec<&Receipt> {
-        whole.iter().copied().filter(|other| other.spec.recipe == run.spec.recipe).collect()
-    };
-    // Of recipes with equally many runs, the one used last.
-    let weight = |runs: &Vec<&Receipt>| (runs.len(), runs.iter().map(|run| run.date.clone()).max());
-    let mut runs = whole.iter().map(alike).max_by_key(weight).unwrap_or_default();
-    runs.sort_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy).then(b.seed.cmp(&a.seed)));
-    runs
-}
-
-/// Whether a run learned from and was tested on what the published one was.
-fn as_published(run: &Receipt) -> bool {
-    let TrainSpec { dataset, split, train_limit, test_limit, .. } = &run.spec;
-    let whole = train_limit.is_none() && test_limit.is_none();
-    whole && *dataset == DatasetId::Mnist && *split == TrainSpec::of(run.model).split
-}
-
-fn row(model: ModelId, runs: &[&Receipt]) -> String {
-    let original = published(model);
+fn row(standing: &Standing) -> String {
+    let original = published(standing.model);
+    let model = standing.model.id().to_owned();
     let epochs = original.epochs.map(|epochs| format!(" ({epochs})")).unwrap_or_default();
-    let Some(median) = runs.get(runs.len().saturating_sub(1) / 2) else {
+    let Some(median) = standing.median() else {
         let none = || "–".to_string();
-        return line(&[model.id().into(), theirs(&original), "not run".into(), none(), none(), format!("–{epochs}")]);
+        return line(&[model, theirs(&original), "not run".into(), none(), none(), format!("–{epochs}")]);
     };
     line(&[
-        model.id().into(),
+        model,
         theirs(&original),
-        ours(median, runs),
-        errors(median),
+        ours(median, standing),
+        errors(median.test_errors, median.test_images),
         best_epoch(median),
         format!("{}{epochs}", median.epochs),
         format!("{:.0}", median.seconds),
-        device(median),
+        device(&median.device, &median.engine),
         median.seed.to_string(),
         median.date.clone(),
         format!("`{}`", median.command),
+    ])
+}
+
+fn ensemble_row(ensemble: &Ensemble, runs: &[Receipt]) -> String {
+    let recorded = |member: &&Member| runs.iter().any(|run| run.weights.sha256 == member.sha256);
+    let n_unknown = ensemble.members.len() - ensemble.members.iter().filter(recorded).count();
+    let unknown = if n_unknown > 0 { format!("; {n_unknown} of them without a receipt") } else { String::new() };
+    let shifts = if ensemble.shifts { "; each image also a pixel to each side" } else { "" };
+    let sums: Vec<_> = ensemble.members.iter().map(|member| beginning(&member.sha256)).collect();
+    line(&[
+        format!("{}{unknown}{shifts}", ensemble.networks()),
+        figure(ensemble.test_accuracy, ensemble.interval),
+        errors(ensemble.test_errors, ensemble.test_images),
+        format!("{:.4}", ensemble.test_loss),
+        device(&ensemble.device, &ensemble.engine),
+        ensemble.date.clone(),
+        program(&ensemble.version, &ensemble.build),
+        sums.join(" "),
     ])
 }
 
@@ -88,15 +104,15 @@ fn theirs(original: &Published) -> String {
     format!("{percent}{}", original.measured_on)
 }
 
-/// The median and, where there are several runs, the best; `runs` come with the worst first.
-fn ours(median: &Receipt, runs: &[&Receipt]) -> String {
+/// The median and, where there are several runs, the best.
+fn ours(median: &Receipt, standing: &Standing) -> String {
     let figure = format!("**{}** ({})", percent(median.test_accuracy), median.interval);
-    match runs {
-        [.., best] if runs.len() > 1 => {
-            let (n, highest) = (runs.len(), percent(best.test_accuracy));
+    match standing.best() {
+        Some(best) => {
+            let (n, highest) = (standing.runs.len(), percent(best.test_accuracy));
             format!("{figure}, median of {n} runs; best {highest} ({}, seed {})", best.interval, best.seed)
         }
-        _ => figure,
+        None => figure,
     }
 }
 
@@ -104,16 +120,16 @@ fn run_row(run: &Receipt) -> String {
     line(&[
         run.model.id().into(),
         run.seed.to_string(),
-        format!("{} ({})", percent(run.test_accuracy), run.interval),
-        errors(run),
+        figure(run.test_accuracy, run.interval),
+        errors(run.test_errors, run.test_images),
         format!("{:.4}", run.test_loss),
         best_epoch(run),
         run.epochs.to_string(),
         format!("{:.0}", run.seconds),
-        device(run),
+        device(&run.device, &run.engine),
         images(&run.spec),
         run.date.clone(),
-        format!("{} ({})", run.version, beginning(&run.build)),
+        program(&run.version, &run.build),
         beginning(&run.weights.sha256),
         format!("`{}`", run.command),
     ])
@@ -125,16 +141,24 @@ fn line(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-fn errors(run: &Receipt) -> String {
-    format!("{} of {}", run.test_errors, run.test_images)
+fn figure(accuracy: f64, interval: Interval) -> String {
+    format!("{} ({interval})", percent(accuracy))
+}
+
+fn errors(n_errors: usize, n_images: usize) -> String {
+    format!("{n_errors} of {n_images}")
 }
 
 fn best_epoch(run: &Receipt) -> String {
     format!("{} (epoch {})", percent(run.best_validation.accuracy), run.best_validation.epoch)
 }
 
-fn device(run: &Receipt) -> String {
-    format!("{} ({})", run.device, run.engine)
+fn device(device: &str, engine: &str) -> String {
+    format!("{device} ({engine})")
+}
+
+fn program(version: &str, build: &str) -> String {
+    format!("{version} ({})", beginning(build))
 }
 
 /// What was trained and tested on.

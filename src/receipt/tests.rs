@@ -1,5 +1,7 @@
 //! Receipts written, read, checked, compared and summed up.
 
+mod ensembles;
+
 use super::*;
 use crate::judge::wilson;
 use crate::spec::{DatasetId, EngineChoice};
@@ -234,16 +236,20 @@ mod compared {
 mod summed_up {
     use super::*;
 
+    fn board(receipts: &[Receipt]) -> Records {
+        Records { runs: receipts.to_vec(), ensembles: vec![] }
+    }
+
     /// The cells of a network's row in the first table.
     fn cells(receipts: &[Receipt], model: ModelId) -> Vec<String> {
-        let text = scoreboard(receipts);
+        let text = scoreboard(&board(receipts));
         let row = text.lines().find(|line| line.starts_with(&format!("| {model} |"))).unwrap();
         row.trim_matches('|').split(" | ").map(|cell| cell.trim().into()).collect()
     }
 
     #[test]
     fn without_receipts_nothing_was_run() {
-        let text = scoreboard(&[]);
+        let text = scoreboard(&board(&[]));
         assert_eq!(text.matches("not run").count(), ModelId::ALL.len());
         assert!(!text.contains("Every run"));
         assert_eq!(cells(&[], ModelId::Wide)[1..3], ["no accuracy was published", "not run"]);
@@ -256,7 +262,7 @@ mod summed_up {
 
     #[test]
     fn networks_come_in_the_order_of_the_zoo() {
-        let text = scoreboard(&[]);
+        let text = scoreboard(&board(&[]));
         let places: Vec<_> = ModelId::ALL.iter().map(|model| text.find(&format!("| {model} |")).unwrap()).collect();
         assert!(places.is_sorted());
     }
@@ -277,7 +283,7 @@ mod summed_up {
             "`inkling train --model compact --dataset mnist --seed 1`",
         ];
         assert_eq!(cells(&[compact()], ModelId::Compact), expected);
-        let text = scoreboard(&[compact()]);
+        let text = scoreboard(&board(&[compact()]));
         let run = text.lines().last().unwrap();
         assert!(run.starts_with("| compact | 1 | 99.54 % (99.39 to 99.65 %) | 46 of 10000 | 0.0151 |"), "{run}");
         assert!(run.contains("| mnist, published split | 2026-11-21 | 0.1.0 (0123456789ab) |"), "{run}");
@@ -285,7 +291,7 @@ mod summed_up {
 
     #[test]
     fn every_row_has_the_columns_of_its_heading() {
-        let text = scoreboard(&[compact(), receipt(ModelId::Wide, 1, 50)]);
+        let text = scoreboard(&board(&[compact(), receipt(ModelId::Wide, 1, 50)]));
         let mut n_columns = 0;
         for line in text.lines().filter(|line| line.starts_with('|') && !line.contains("not run")) {
             let n = line.matches('|').count();
@@ -308,7 +314,7 @@ mod summed_up {
             "{}",
             even[2]
         );
-        assert_eq!(scoreboard(&runs(&[40, 60, 50])).matches("| strided |").count(), 1 + 3);
+        assert_eq!(scoreboard(&board(&runs(&[40, 60, 50]))).matches("| strided |").count(), 1 + 3);
     }
 
     #[test]
@@ -316,7 +322,7 @@ mod summed_up {
         let short = but(|r| r.spec.train_limit = Some(1000));
         let fashion = but(|r| r.spec.dataset = DatasetId::Folder("./fashion".into()));
         let dealt = but(|r| r.spec.split = crate::spec::SplitId::Kaggle);
-        let text = scoreboard(&[short.clone(), fashion.clone(), dealt.clone()]);
+        let text = scoreboard(&board(&[short.clone(), fashion.clone(), dealt.clone()]));
         assert_eq!(cells(&[short, fashion, dealt], ModelId::Compact)[2], "not run");
         assert!(text.contains("mnist, published split, first 1000 to train"), "{text}");
         assert!(text.contains("./fashion, published split") && text.contains("mnist, kaggle split"), "{text}");
@@ -333,7 +339,7 @@ mod summed_up {
 
     #[test]
     fn no_cell_breaks_its_table() {
-        let text = scoreboard(&[but(|r| r.device = "a|b\nc".into())]);
+        let text = scoreboard(&board(&[but(|r| r.device = "a|b\nc".into())]));
         assert!(text.contains("| a\\|b c (cpu) |"), "{text}");
     }
 }

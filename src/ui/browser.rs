@@ -2,8 +2,9 @@
 
 #![cfg(all(feature = "page", target_family = "wasm"))]
 
-use gloo::utils::window;
+use gloo::utils::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 
 use super::agent;
 
@@ -53,6 +54,30 @@ pub fn reload_once(build: &str) -> bool {
     }
     // Without the note the page would reload for ever.
     storage.set_item(RELOADED_FOR, build).is_ok() && window().location().reload().is_ok()
+}
+
+/// A file beside the page.
+///
+/// # Errors
+/// Why it did not come, in words.
+pub async fn fetch(name: &str) -> Result<Vec<u8>, String> {
+    let lost = |_| format!("{name} did not come");
+    let response = JsFuture::from(window().fetch_with_str(name)).await.map_err(lost)?;
+    let response: web_sys::Response = response.dyn_into().map_err(lost)?;
+    if !response.ok() {
+        return Err(format!("the host answers {} for {name}", response.status()));
+    }
+    let bytes = JsFuture::from(response.array_buffer().map_err(lost)?).await.map_err(lost)?;
+    Ok(js_sys::Uint8Array::new(&bytes).to_vec())
+}
+
+/// Puts the keyboard's focus on a part of the page, and brings it into sight.
+pub fn focus(testid: &str) {
+    let found = document().query_selector(&format!("[data-testid='{testid}']")).ok().flatten();
+    if let Some(element) = found.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
+        // Refused by no browser for an element of the page.
+        let _ = element.focus();
+    }
 }
 
 /// Whether a media query holds now.

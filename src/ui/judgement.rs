@@ -8,9 +8,10 @@ use super::confusion::{ByDigit, Confusion};
 use super::mistakes::Mistakes;
 use super::reliability::Reliability;
 use super::state::Page;
+use super::strip::Strip;
 use super::{phrase, worth};
 use crate::judge::{self, Calibration};
-use crate::plot::{self, Axis, Measure};
+use crate::plot::{self, Axis};
 use crate::zoo;
 
 /// There once a network has learned something.
@@ -78,6 +79,7 @@ fn Score(page: Page, judgement: judge::Judgement) -> impl IntoView {
     let compared = page.run.with_untracked(|run| worth::compared(run, &judgement));
     let published = page.run.with_untracked(worth::model).and_then(|model| zoo::published(model).accuracy);
     let published = published.filter(|_| compared.is_some());
+    let axis = Axis::close_accuracies([interval.low, interval.high].into_iter().chain(published));
     let n_images = phrase::count(judgement.n_images as u64);
     let range =
         format!("of {n_images} test images read rightly. On others like them: {interval}, with 95 % confidence.");
@@ -86,28 +88,8 @@ fn Score(page: Page, judgement: judge::Judgement) -> impl IntoView {
             <strong class="score-value">{phrase::percent(accuracy)}</strong>
             <span class="score-range">{range}</span>
         </p>
-        <Strip accuracy interval published />
+        <Strip axis accuracy interval published labelled=true />
         {compared.map(|told| view! { <p class="score-compared" data-testid="compared">{told}</p> })}
-    }
-    .into_any()
-}
-
-/// The interval on a line, with a mark for the published figure.
-#[component]
-fn Strip(accuracy: f64, interval: judge::Interval, published: Option<f64>) -> impl IntoView {
-    let axis = Axis::close_accuracies([interval.low, interval.high].into_iter().chain(published));
-    let at = |value: f64| format!("{:.2}%", 100.0 * axis.fraction(value));
-    let rest = format!("{:.2}%", 100.0 - 100.0 * axis.fraction(interval.high));
-    let tick = |value: f64| view! { <span class="tick-x" style:left=at(value)>{Measure::Accuracy.label(value)}</span> };
-    let ticks = axis.ticks().into_iter().map(tick).collect_view();
-    let mark = published.map(|value| view! { <span class="strip-published" style:left=at(value)></span> });
-    view! {
-        <div class="strip" aria-hidden="true">
-            <span class="strip-range" style:left=at(interval.low) style:right=rest></span>
-            {mark}
-            <span class="strip-value" style:left=at(accuracy)></span>
-            <div class="ticks">{ticks}</div>
-        </div>
     }
     .into_any()
 }

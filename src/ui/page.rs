@@ -17,6 +17,7 @@ use super::masthead::Masthead;
 use super::network::Network;
 use super::pad::Pad;
 use super::prediction::{Ensemble, NetworkInput, Probabilities, Reader, Verdict};
+use super::scoreboard::Scoreboard;
 use super::settings::Settings;
 use super::speed::Speed;
 use super::state::Page;
@@ -69,7 +70,8 @@ fn Whole() -> impl IntoView {
                 <Later turn=4><Log page /></Later>
             </section>
             <Later turn=5><Judgement page /></Later>
-            <Later turn=6><Speed page /></Later>
+            <Later turn=6><Scoreboard page /></Later>
+            <Later turn=7><Speed page /></Later>
         </main>
         <DropZone page />
     }

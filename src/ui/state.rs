@@ -126,6 +126,14 @@ impl Page {
         self.start();
     }
 
+    /// Takes over the settings of a recorded run, on the engine that is chosen here.
+    pub fn repeat(self, recorded: &TrainSpec) {
+        let engine = self.spec.with_untracked(|spec| spec.engine);
+        self.adopt(TrainSpec { engine, ..recorded.clone() });
+        // Fields that were wrong hold the run's values now.
+        self.invalid.set(Vec::new());
+    }
+
     /// Has the other networks read the pad too, or not any more.
     pub fn read_together(self, together: bool) {
         self.together.set(together);

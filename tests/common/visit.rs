@@ -29,9 +29,9 @@ impl Visit {
         Self::of(StaticServer::start(&folder(), SUB_PATH).unwrap(), query)
     }
 
-    /// The same on a host that has no MNIST.
-    pub fn without_mnist(query: &str) -> Self {
-        Self::of(StaticServer::start_without(&folder(), SUB_PATH, "data/mnist").unwrap(), query)
+    /// The same on a host that lacks a file or a folder, such as `data/mnist`.
+    pub fn without(missing: &str, query: &str) -> Self {
+        Self::of(StaticServer::start_without(&folder(), SUB_PATH, missing).unwrap(), query)
     }
 
     fn of(server: StaticServer, query: &str) -> Self {
