@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataSum, by_id};
+use super::{DataSum, Receipt, by_id};
 use crate::judge::Interval;
 use crate::spec::ModelId;
 
@@ -40,6 +40,12 @@ impl Ensemble {
         let n = |model: ModelId| self.members.iter().filter(|member| member.model == model).count();
         let counts = ModelId::ALL.iter().map(|&model| (n(model), model)).filter(|(n, _)| *n > 0);
         counts.map(|(n, model)| format!("{n} {model}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many of the members come from none of these runs.
+    pub fn n_unrecorded(&self, runs: &[Receipt]) -> usize {
+        let recorded = |member: &Member| runs.iter().any(|run| run.weights.sha256 == member.sha256);
+        self.members.iter().filter(|member| !recorded(member)).count()
     }
 }
 

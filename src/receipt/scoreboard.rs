@@ -1,6 +1,6 @@
 //! The scoreboard: published figures beside those of recorded runs, as Markdown. Every figure of ours is a receipt's.
 
-use super::{Ensemble, Member, Receipt, Records, Standing, standings};
+use super::{Ensemble, Receipt, Records, Standing, standings};
 use crate::judge::Interval;
 use crate::spec::{ModelId, TrainSpec};
 use crate::zoo::{Published, published};
@@ -81,9 +81,10 @@ fn row(standing: &Standing) -> String {
 }
 
 fn ensemble_row(ensemble: &Ensemble, runs: &[Receipt]) -> String {
-    let recorded = |member: &&Member| runs.iter().any(|run| run.weights.sha256 == member.sha256);
-    let n_unknown = ensemble.members.len() - ensemble.members.iter().filter(recorded).count();
-    let unknown = if n_unknown > 0 { format!("; {n_unknown} of them without a receipt") } else { String::new() };
+    let unknown = match ensemble.n_unrecorded(runs) {
+        0 => String::new(),
+        n => format!("; {n} of them without a receipt"),
+    };
     let shifts = if ensemble.shifts { "; each image also a pixel to each side" } else { "" };
     let sums: Vec<_> = ensemble.members.iter().map(|member| beginning(&member.sha256)).collect();
     line(&[

@@ -1,7 +1,7 @@
 //! The scoreboard in words: what was published of a network, and what our recorded runs came to. Pure.
 
 use super::phrase::{count, percent};
-use crate::receipt::{Ensemble, Member, Receipt, Records, Standing, standings};
+use crate::receipt::{Ensemble, Receipt, Records, Standing, standings};
 use crate::zoo;
 
 /// A row of the scoreboard.
@@ -67,13 +67,11 @@ fn figure(median: &Receipt, standing: &Standing) -> Figure {
 }
 
 fn together(ensemble: &Ensemble, runs: &[Receipt]) -> Row {
-    let recorded = |member: &&Member| runs.iter().any(|run| run.weights.sha256 == member.sha256);
-    let (n, n_recorded) = (ensemble.members.len(), ensemble.members.iter().filter(recorded).count());
-    let kept = if n == n_recorded { "each from a recorded run" } else { "not all from recorded runs" };
+    let kept = if ensemble.n_unrecorded(runs) == 0 { "each from a recorded run" } else { "not all from recorded runs" };
     let shifts = if ensemble.shifts { ", each image also a pixel to each side" } else { "" };
     Row {
         name: "together".into(),
-        what: format!("an ensemble of {n}"),
+        what: format!("an ensemble of {}", ensemble.members.len()),
         published: None,
         measured_on: "nothing was published",
         ours: Some(Figure {
