@@ -9,11 +9,9 @@ use leptos::task::spawn_local;
 use super::standing::{self, Figure, Row};
 use super::state::Page;
 use super::strip::Strip;
-use super::{browser, phrase};
-use crate::judge::Interval;
+use super::{browser, phrase, worth};
 use crate::plot::Axis;
 use crate::receipt::{Receipt, Records};
-use crate::run::State;
 
 /// Every receipt of `results/`, beside the page.
 const FILE: &str = "records.postcard";
@@ -54,8 +52,13 @@ async fn fetch() -> Result<Vec<Row>, String> {
 
 #[component]
 fn Board(page: Page, rows: Vec<Row>) -> impl IntoView {
-    let values =
-        |row: &Row| row.ours.iter().flat_map(|ours| [ours.low, ours.high]).chain(row.published).collect::<Vec<_>>();
+    let values = |row: &Row| {
+        row.ours
+            .iter()
+            .flat_map(|ours| [ours.interval.low, ours.interval.high])
+            .chain(row.published)
+            .collect::<Vec<_>>()
+    };
     let axis = Axis::close_accuracies(rows.iter().flat_map(values));
     let n = rows.len();
     let entry = |(at, row)| view! { <Entry page row axis last=at + 1 == n /> };
@@ -90,14 +93,14 @@ fn Entry(page: Page, row: Row, axis: Axis, last: bool) -> impl IntoView {
 
 #[component]
 fn Ours(page: Page, ours: Figure, to_beat: Option<f64>, axis: Axis, labelled: bool) -> impl IntoView {
-    let Figure { accuracy, low, high, errors, runs, origin, run } = ours;
-    let interval = Interval { low, high };
+    let Figure { accuracy, interval, errors, runs, best_epoch, origin, run } = ours;
     view! {
         <p class="board-figure board-ours"><span>"ours"</span><strong>{phrase::percent(accuracy)}</strong><span>{errors}</span></p>
         <div class="board-strip"><Strip axis accuracy interval published=to_beat labelled /></div>
         <div class="board-origin">
             <p>{format!("{interval} with 95 % confidence")}</p>
             <p>{runs}</p>
+            <p>{best_epoch}</p>
             <p>{origin}</p>
             {run.map(|run| view! { <Repeat page run /> })}
         </div>
@@ -108,8 +111,7 @@ fn Ours(page: Page, ours: Figure, to_beat: Option<f64>, axis: Axis, labelled: bo
 /// The command that repeats a run, and a button that fills the settings with its own.
 #[component]
 fn Repeat(page: Page, run: Receipt) -> impl IntoView {
-    let blocked =
-        Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Loading | State::Training | State::Paused)));
+    let blocked = Memo::new(move |_| page.run.with(worth::is_running));
     let label = format!("Use the settings of the recorded {} run", run.model);
     let take = move |_| {
         page.repeat(&run.spec);

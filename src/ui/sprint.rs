@@ -4,17 +4,15 @@
 
 use leptos::prelude::*;
 
-use super::goal;
 use super::state::Page;
-use crate::run::State;
+use super::{goal, worth};
 
 #[component]
 pub fn Sprint(page: Page) -> impl IntoView {
     let workers = Memo::new(move |_| page.spec.with(|spec| spec.workers));
     let label = Memo::new(move |_| page.run.with(|run| goal::label(run, workers.get())));
     let told = Memo::new(move |_| page.run.with(goal::told));
-    let blocked =
-        Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Loading | State::Training | State::Paused)));
+    let blocked = Memo::new(move |_| page.run.with(worth::is_running));
     view! {
         <button class="button sprint" type="button" data-testid="sprint" disabled=move || blocked.get()
             title="Trains the quickest way to 99 % of the test images that we found" on:click=move |_| page.sprint()>

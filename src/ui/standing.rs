@@ -1,6 +1,7 @@
 //! The scoreboard in words: what was published of a network, and what our recorded runs came to. Pure.
 
 use super::phrase::{count, percent};
+use crate::judge::Interval;
 use crate::receipt::{Ensemble, Receipt, Records, Standing, standings};
 use crate::zoo;
 
@@ -22,14 +23,16 @@ pub struct Row {
 /// What was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// Fraction of the test images read rightly, 0 to 1, and its 95 % interval.
+    /// Fraction of the test images read rightly, 0 to 1.
     pub accuracy: f64,
-    pub low: f64,
-    pub high: f64,
+    /// With 95 % confidence.
+    pub interval: Interval,
     /// Such as `47 errors on 10,000 images`.
     pub errors: String,
     /// Of which runs it is the median.
     pub runs: String,
+    /// The best of its epochs, to compare with published figures that are such.
+    pub best_epoch: String,
     /// How it came about: epochs, time, device, seed, day.
     pub origin: String,
     /// The run that it is, to be repeated; an ensemble is not one.
@@ -40,7 +43,7 @@ pub struct Figure {
 pub fn rows(records: &Records) -> Vec<Row> {
     let networks = standings(&records.runs);
     let networks = networks.iter().map(network);
-    networks.chain(records.ensembles.iter().map(|ensemble| together(ensemble, &records.runs))).collect()
+    networks.chain(records.ensembles.iter().map(|joint| ensemble(joint, &records.runs))).collect()
 }
 
 fn network(standing: &Standing) -> Row {
@@ -57,29 +60,29 @@ fn network(standing: &Standing) -> Row {
 fn figure(median: &Receipt, standing: &Standing) -> Figure {
     Figure {
         accuracy: median.test_accuracy,
-        low: median.interval.low,
-        high: median.interval.high,
+        interval: median.interval,
         errors: errors(median.test_errors, median.test_images),
         runs: standing.best().map(|best| of_several(standing.runs.len(), best)).unwrap_or_default(),
+        best_epoch: best_epoch(median),
         origin: origin(median),
         run: Some(median.clone()),
     }
 }
 
-fn together(ensemble: &Ensemble, runs: &[Receipt]) -> Row {
+fn ensemble(ensemble: &Ensemble, runs: &[Receipt]) -> Row {
     let kept = if ensemble.n_unrecorded(runs) == 0 { "each from a recorded run" } else { "not all from recorded runs" };
     let shifts = if ensemble.shifts { ", each image also a pixel to each side" } else { "" };
     Row {
-        name: "together".into(),
-        what: format!("an ensemble of {}", ensemble.members.len()),
+        name: "ensemble".into(),
+        what: format!("{} networks together", ensemble.members.len()),
         published: None,
         measured_on: "nothing was published",
         ours: Some(Figure {
             accuracy: ensemble.test_accuracy,
-            low: ensemble.interval.low,
-            high: ensemble.interval.high,
+            interval: ensemble.interval,
             errors: errors(ensemble.test_errors, ensemble.test_images),
             runs: format!("{}, {kept}{shifts}", ensemble.networks()),
+            best_epoch: String::new(),
             origin: format!("{} ({}), {}", ensemble.device, ensemble.engine, ensemble.date),
             run: None,
         }),
@@ -93,6 +96,11 @@ fn errors(n: usize, n_images: usize) -> String {
 
 fn of_several(n: usize, best: &Receipt) -> String {
     format!("median of {n} runs, the best {} (seed {})", percent(best.test_accuracy), best.seed)
+}
+
+fn best_epoch(run: &Receipt) -> String {
+    let best = run.best_validation;
+    format!("at best {} of the validation images, after epoch {}", percent(best.accuracy), best.epoch)
 }
 
 fn origin(run: &Receipt) -> String {
@@ -122,12 +130,12 @@ mod tests {
         for (row, model) in rows.iter().zip(ModelId::ALL) {
             assert_eq!(row.name, model.id());
             let ours = row.ours.as_ref().expect(&row.name);
-            assert!(ours.low < ours.accuracy && ours.accuracy < ours.high, "{ours:?}");
+            assert!(ours.interval.low < ours.accuracy && ours.accuracy < ours.interval.high, "{ours:?}");
             let run = ours.run.as_ref().expect(&row.name);
             assert_eq!((run.model, run.test_accuracy), (*model, ours.accuracy));
             assert!(row.published.is_none_or(|published| ours.accuracy > published), "{}", row.name);
         }
-        assert!(rows[ModelId::ALL.len()..].iter().all(|row| row.what.starts_with("an ensemble of ")));
+        assert!(rows[ModelId::ALL.len()..].iter().all(|row| row.name == "ensemble"));
     }
 
     #[test]
@@ -149,6 +157,7 @@ mod tests {
             "{}",
             compact.origin
         );
+        assert!(compact.best_epoch.starts_with("at best 99."), "{}", compact.best_epoch);
         assert_eq!(errors(1, 1000), "1 error on 1,000 images");
     }
 }

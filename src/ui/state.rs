@@ -16,7 +16,7 @@ use line::Line;
 
 use crate::ink;
 use crate::protocol::{Command, Event, Fault, Phase, Progress};
-use crate::run::{Run, State};
+use crate::run::Run;
 use crate::spec::{DatasetId, IMAGE_PIXELS, Prediction, TrainSpec};
 
 /// How often silence is noticed.
@@ -144,8 +144,7 @@ impl Page {
 
     /// Takes files to learn from, if the session finds them right: now, or as soon as an engine is open.
     pub fn offer(self, files: Files) {
-        let busy =
-            |run: &Run| run.engine.is_some() && matches!(run.state, State::Loading | State::Training | State::Paused);
+        let busy = |run: &Run| run.engine.is_some() && worth::is_running(run);
         if self.run.with_untracked(busy) {
             self.complain("A run is under way. Stop it, then bring the files again.");
             return;

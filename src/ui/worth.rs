@@ -17,6 +17,11 @@ pub fn is_measuring(run: &Run) -> bool {
     run.progress.is_some_and(|progress| progress.phase == Phase::Measure)
 }
 
+/// Whether a run goes on or is about to.
+pub fn is_running(run: &Run) -> bool {
+    matches!(run.state, State::Loading | State::Training | State::Paused)
+}
+
 /// Whether an engine is open and has nothing to do.
 pub fn is_idle(run: &Run) -> bool {
     run.engine.is_some() && matches!(run.state, State::Ready | State::Finished) && !is_judging(run)
