@@ -7,7 +7,7 @@ use std::path::Path;
 
 fn main() {
     let mut hasher = DefaultHasher::new();
-    for source in ["src", "kernels/src", "Cargo.lock"] {
+    for source in ["src", "kernels/src", "shaders/src", "Cargo.toml", "Cargo.lock"] {
         hash_tree(Path::new(source), &mut hasher);
         println!("cargo:rerun-if-changed={source}");
     }

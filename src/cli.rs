@@ -21,6 +21,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::files::FilesError;
+use crate::protocol::EngineRequest;
 use crate::spec::{Augment, DatasetId, EngineChoice, ModelId, OptimizerId, Schedule, SplitId};
 use crate::zoo;
 
@@ -132,6 +133,16 @@ struct EngineArgs {
     /// auto, cpu or gpu
     #[arg(long, value_name = "E", default_value_t = EngineChoice::Auto, value_parser = native_engine)]
     engine: EngineChoice,
+    /// Use a graphics card without testing that it computes rightly
+    #[arg(long)]
+    untested: bool,
+}
+
+impl EngineArgs {
+    /// This engine, for a network.
+    fn request(&self, model: ModelId) -> EngineRequest {
+        EngineRequest { untested: self.untested, ..EngineRequest::new(self.engine, model) }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@
 mod adapter;
 #[cfg(all(feature = "gpu", target_family = "wasm"))]
 mod rehearsal;
-#[cfg(feature = "gpu")]
+#[cfg(any(feature = "gpu", test))]
 mod selftest;
 
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ use inkling_kernels::Isa;
 
 #[cfg(any(feature = "gpu", target_family = "wasm"))]
 use crate::protocol::Phase;
-use crate::protocol::{EngineKind, EngineReport, Fault, Progress};
+use crate::protocol::{EngineKind, EngineReport, EngineRequest, Fault, Offer, Progress};
 use crate::spec::{EngineChoice, ModelId, Recipe, TrainSpec};
 use crate::zoo::Memory;
 
@@ -29,25 +29,77 @@ pub struct Engine {
     pub device: Device,
     pub report: EngineReport,
     pub limits: Limits,
-    /// What its shaders were compiled for.
+    /// Somebody asked for a card that is not tested.
+    untested: bool,
+    /// Shaders are compiled side by side, by a stand-in for the browser's methods.
+    patches: bool,
+    /// What its shaders were compiled for, and found right.
     prepared: Prepared,
 }
 
 type Prepared = Rc<RefCell<Vec<(ModelId, Recipe)>>>;
 
 impl Engine {
-    /// Gets ready to train a network by a recipe; `on` hears what is going on. Training works without it too.
+    /// Gets ready to train a network by a recipe: compiles what they need, and tests that the device computes it
+    /// rightly; `on` hears what is going on.
     ///
     /// # Errors
-    /// When the device has failed.
-    pub async fn prepare(&self, model: ModelId, recipe: &Recipe, on: impl Fn(Progress)) -> Result<(), String> {
+    /// When the device computes wrongly, or has failed.
+    pub async fn prepare(&self, model: ModelId, recipe: &Recipe, on: impl Fn(Progress)) -> Result<(), Fault> {
+        self.prove(model, recipe, on).await.map_err(Refused::fault)
+    }
+
+    async fn prove(&self, model: ModelId, recipe: &Recipe, on: impl Fn(Progress)) -> Result<(), Refused> {
         let play = (model, recipe.clone());
         if self.report.kind == EngineKind::Cpu || self.prepared.borrow().contains(&play) {
             return Ok(());
         }
-        compile(&self.device, std::slice::from_ref(&play), &on).await?;
+        if self.patches {
+            compile(&self.device, std::slice::from_ref(&play), &on).await?;
+        }
+        if !self.untested {
+            let failed = |why| Refused { why, offer: Some(Offer::UseUntested) };
+            self.test(model, recipe, on).await.map_err(failed)?;
+        }
         self.prepared.borrow_mut().push(play);
         Ok(())
+    }
+
+    /// Only the optimizer of a recipe decides which kernels there are.
+    #[cfg(feature = "gpu")]
+    async fn test(&self, model: ModelId, recipe: &Recipe, on: impl Fn(Progress)) -> Result<(), String> {
+        let same = |(known, by): &(ModelId, Recipe)| *known == model && by.optimizer == recipe.optimizer;
+        if self.prepared.borrow().iter().any(same) {
+            return Ok(());
+        }
+        selftest::check(model, recipe, &self.device, |done, total| {
+            on(Progress { phase: Phase::SelfTest, done, total });
+        })
+        .await
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    async fn test(&self, _: ModelId, _: &Recipe, _: impl Fn(Progress)) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Why a graphics card is not used.
+struct Refused {
+    why: String,
+    offer: Option<Offer>,
+}
+
+impl Refused {
+    fn fault(self) -> Fault {
+        let what = format!("The engine \"{GRAPHICS}\" cannot be used: {}", self.why);
+        Fault { offer: self.offer, ..Fault::new(what, "Choose the engine \"cpu\".") }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self { why, offer: None }
     }
 }
 
@@ -94,25 +146,24 @@ impl Limits {
     }
 }
 
-/// Opens the engine of this choice; `on` hears what is going on. `None` when it is a graphics card that another program
-/// of ours must open: in a browser the worker without graphics cards is the small one that comes first.
+/// Opens an engine; `on` hears what is going on. `None` when it is a graphics card that another program of ours must
+/// open: in a browser the worker without graphics cards is the small one that comes first.
 ///
 /// # Errors
 /// When the choice cannot be had here. `auto` always can: it falls back to the CPU and says why.
-pub async fn open(choice: EngineChoice, on: impl Fn(Progress)) -> Result<Option<Engine>, Fault> {
+pub async fn open(request: EngineRequest, on: impl Fn(Progress)) -> Result<Option<Engine>, Fault> {
+    let choice = request.choice;
     match choice {
         EngineChoice::Cpu => Ok(Some(cpu(None))),
-        EngineChoice::Auto => Ok(match graphics(false, &on).await {
+        EngineChoice::Auto => Ok(match graphics(request, false, &on).await {
             Ok(engine) => engine,
-            Err(reason) => Some(cpu(Some(reason))),
+            Err(refused) => Some(cpu(Some(refused.why))),
         }),
         EngineChoice::WebGpu | EngineChoice::Gpu if choice != GRAPHICS => Err(Fault::new(
             format!("The engine \"{choice}\" does not exist here"),
             format!("Choose \"{GRAPHICS}\" or \"cpu\"."),
         )),
-        EngineChoice::WebGpu | EngineChoice::Gpu => graphics(true, &on).await.map_err(|reason| {
-            Fault::new(format!("The engine \"{choice}\" cannot be used: {reason}"), "Choose the engine \"cpu\".")
-        }),
+        EngineChoice::WebGpu | EngineChoice::Gpu => graphics(request, true, &on).await.map_err(Refused::fault),
     }
 }
 
@@ -120,10 +171,11 @@ pub async fn open(choice: EngineChoice, on: impl Fn(Progress)) -> Result<Option<
 const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::WebGpu } else { EngineChoice::Gpu };
 
 /// The CPU engine, with the reason why no graphics card was taken.
-fn cpu(passed_over: Option<String>) -> Engine {
+pub fn cpu(passed_over: Option<String>) -> Engine {
     let report =
         EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over, work_per_sec: None };
-    Engine { device: Device::flex(), report, limits: Limits::cpu(), prepared: Prepared::default() }
+    let (device, limits) = (Device::flex(), Limits::cpu());
+    Engine { device, report, limits, untested: false, patches: false, prepared: Prepared::default() }
 }
 
 /// The instructions and threads that the kernels use, and natively the processor's own name. In a browser a worker is one
@@ -159,25 +211,21 @@ fn brand() -> Option<String> {
 
 /// A command line without the `gpu` feature, as the tests use it, knows no graphics card.
 #[cfg(not(any(feature = "gpu", target_family = "wasm")))]
-async fn graphics(_: bool, _: &impl Fn(Progress)) -> Result<Option<Engine>, String> {
-    Err("this program was built without graphics cards (feature \"gpu\")".into())
+async fn graphics(_: EngineRequest, _: bool, _: &impl Fn(Progress)) -> Result<Option<Engine>, Refused> {
+    Err("this program was built without graphics cards (feature \"gpu\")".to_owned().into())
 }
 
 /// In a browser the worker without graphics cards only looks whether there is one.
 #[cfg(all(not(feature = "gpu"), target_family = "wasm"))]
-async fn graphics(allow_software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, String> {
-    find(allow_software, on).await.map(|_| None)
+async fn graphics(_: EngineRequest, software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, Refused> {
+    Ok(find(software, on).await.map(|_| None)?)
 }
 
-/// The graphics card, tested. `Err` says in words why not.
+/// The graphics card, tested with the network that is asked for; a program that imitates one only where that is allowed.
 #[cfg(feature = "gpu")]
-async fn graphics(allow_software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, String> {
-    let found = find(allow_software, on).await?;
-    let device = adapter::open().await?;
-    let plays: Vec<_> = selftest::models(found.software).iter().map(|model| (*model, Recipe::of(*model))).collect();
-    compile(&device, &plays, on).await?;
-    on(begun(Phase::SelfTest));
-    selftest::compare(&device, found.software, &Device::flex()).await?;
+async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, Refused> {
+    let found = find(software, on).await?;
+    let device = adapter::open(&found).await?;
     let report = EngineReport {
         kind: adapter::KIND,
         adapter: found.name,
@@ -186,7 +234,10 @@ async fn graphics(allow_software: bool, on: &impl Fn(Progress)) -> Result<Option
         work_per_sec: None,
     };
     let limits = Limits { total: None, tensor: Some(found.largest_buffer) };
-    Ok(Some(Engine { device, report, limits, prepared: Rc::new(RefCell::new(plays)) }))
+    let EngineRequest { untested, patches, .. } = request;
+    let engine = Engine { device, report, limits, untested, patches, prepared: Prepared::default() };
+    engine.prove(request.model, &Recipe::of(request.model), on).await?;
+    Ok(Some(engine))
 }
 
 /// Compiles what training and reading need, where that goes faster ahead of them: in a browser.

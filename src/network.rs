@@ -6,18 +6,19 @@
 
 mod arrays;
 mod cpu;
+mod dropout;
 pub mod flex;
 #[cfg(feature = "gpu")]
 mod gpu;
-mod masks;
 mod plan;
+pub mod single;
 #[cfg(feature = "walk")]
 mod walk;
 
 pub use arrays::{Array, Slot, WeightsError};
+pub use dropout::{DropoutKey, Dropouts};
 #[cfg(feature = "gpu")]
 pub use gpu::Card;
-pub use masks::{Dropouts, Part};
 
 use std::rc::Rc;
 
@@ -28,7 +29,6 @@ use rand_pcg::Pcg64Mcg;
 use crate::spec::ModelId;
 use crate::zoo;
 use arrays::slots;
-use masks::Masks;
 
 /// Keras's BatchNormalization: added to the variance.
 const BATCH_NORM_EPSILON: f64 = 1e-3;
@@ -274,20 +274,20 @@ impl Network {
     ///
     /// # Shapes
     /// - `images`: `[batch, 1, 28, 28]`, 0 to 1, without gradients
-    pub fn forward_train(&self, images: Tensor<4>, dropout: f64, random: &mut Dropouts) -> Pass {
-        let part = Part::whole(images.dims()[0]);
-        self.forward_part(images, dropout, random, part)
+    pub fn forward_train(&self, images: Tensor<4>, dropout: f64, key: DropoutKey) -> Pass {
+        self.forward_part(images, dropout, key, 0)
     }
 
-    /// The same for a part of a batch: it is normalised by its own statistics, and drops what the batch drops there.
-    pub fn forward_part(&self, images: Tensor<4>, dropout: f64, random: &mut Dropouts, part: Part) -> Pass {
-        let mut masks = Masks { factor: dropout, random, part };
+    /// The same for the images of a batch from `first_image` on: they are normalised by their own statistics, and drop
+    /// what they drop in the whole batch.
+    pub fn forward_part(&self, images: Tensor<4>, dropout: f64, key: DropoutKey, first_image: usize) -> Pass {
+        let mut dropouts = Dropouts::new(dropout, key, first_image);
         match &self.machine {
-            Machine::Cpu(machine) => cpu::Machine::train(machine, &self.parameters, images, &mut masks),
+            Machine::Cpu(machine) => cpu::Machine::train(machine, &self.parameters, images, &mut dropouts),
             #[cfg(feature = "gpu")]
-            Machine::Gpu(machine) => gpu::Machine::train(machine, &self.parameters, images, &mut masks),
+            Machine::Gpu(machine) => gpu::Machine::train(machine, &self.parameters, images, &mut dropouts),
             #[cfg(feature = "walk")]
-            Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut masks),
+            Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut dropouts),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::judge::Judgement;
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Prediction, Pretrained, TrainSpec};
 
 /// Grows whenever a message changes its meaning or its shape.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
 pub const BUILD: &str = env!("INKLING_BUILD");
@@ -21,8 +21,8 @@ pub const BUILD: &str = env!("INKLING_BUILD");
 /// From the page, or the command line, to the session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Choose an engine and test it. Answered by [`Event::Engine`] or [`Event::Failed`].
-    Open(EngineChoice),
+    /// Open an engine, and the network that reads with it. Answered by [`Event::Engine`] or [`Event::Failed`].
+    Open(EngineRequest),
     /// Begin a new run; a run in progress is stopped first.
     Start(TrainSpec),
     /// Hold after the current step.
@@ -55,6 +55,26 @@ pub enum Command {
         version: u64,
         pixels: Vec<u8>,
     },
+}
+
+/// Which engine to open, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineRequest {
+    pub choice: EngineChoice,
+    /// The network that reads first: a graphics card compiles and tests what this one needs.
+    pub model: ModelId,
+    /// Use a graphics card without testing it.
+    pub untested: bool,
+    /// In a browser, stand in for methods of WebGPU's classes to have shaders compiled side by side
+    /// (`engine/rehearsal.rs`).
+    pub patches: bool,
+}
+
+impl EngineRequest {
+    /// This engine, tested, for this network.
+    pub fn new(choice: EngineChoice, model: ModelId) -> Self {
+        Self { choice, model, untested: false, patches: true }
+    }
 }
 
 /// From the session to whoever shows it.
@@ -318,11 +338,25 @@ pub struct BestEpoch {
 pub struct Fault {
     pub what: String,
     pub remedy: String,
+    /// What else can be done about it, besides what the remedy says.
+    pub offer: Option<Offer>,
+}
+
+/// Something to do about a fault that a button can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Offer {
+    /// Use a graphics card that failed its self-test ([`EngineRequest::untested`]).
+    UseUntested,
 }
 
 impl Fault {
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into() }
+        Self { what: what.into(), remedy: remedy.into(), offer: None }
+    }
+
+    /// The same with something that a button can do about it.
+    pub fn offering(self, offer: Offer) -> Self {
+        Self { offer: Some(offer), ..self }
     }
 }
 

@@ -17,8 +17,10 @@ use crate::data::Dataset;
 use crate::engine::{self, Engine};
 use crate::judge;
 use crate::network::Array;
-use crate::protocol::{Command, EngineKind, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport};
-use crate::spec::{DatasetId, EngineChoice, IMAGE_PIXELS, ModelId, TrainSpec};
+use crate::protocol::{
+    Command, EngineKind, EngineRequest, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport,
+};
+use crate::spec::{DatasetId, IMAGE_PIXELS, ModelId, TrainSpec};
 use crate::train::{Checkpoint, Trainer, checkpoint};
 use crate::zoo;
 use course::{Course, Outcome};
@@ -90,7 +92,7 @@ impl<H: Host> Session<H> {
     /// Answers one command. What fails is told as [`Event::Failed`].
     pub async fn handle(&mut self, command: Command) {
         let answered = match command {
-            Command::Open(choice) => self.open(choice).await,
+            Command::Open(request) => self.open(request).await,
             Command::Start(spec) => self.start(spec).await,
             Command::Predict { version, pixels } => self.predict(version, &pixels).await,
             Command::Pause => self.pause().await,
@@ -144,11 +146,11 @@ impl<H: Host> Session<H> {
         }
     }
 
-    async fn open(&mut self, choice: EngineChoice) -> Result<(), Fault> {
+    async fn open(&mut self, request: EngineRequest) -> Result<(), Fault> {
         self.stop().await?;
         let host = &self.host;
         let on = |progress| host.emit(Event::Progress(progress));
-        let Some(engine) = engine::open(choice, on).await? else {
+        let Some(engine) = engine::open(request, on).await? else {
             self.host.emit(Event::Elsewhere);
             return Ok(());
         };
@@ -160,7 +162,7 @@ impl<H: Host> Session<H> {
         self.engine = Some(engine);
         self.crew = Crew::default();
         self.readers.forget();
-        self.take_up(ModelId::Compact).await
+        self.take_up(request.model).await
     }
 
     /// Puts a network that was not trained here in the place of the one at hand.
@@ -246,7 +248,7 @@ impl<H: Host> Session<H> {
         }
         self.host.emit(Event::Dataset(report));
         let on = |progress| self.host.emit(Event::Progress(progress));
-        engine.prepare(spec.model, &spec.recipe, on).await.map_err(course::device_failed)?;
+        engine.prepare(spec.model, &spec.recipe, on).await?;
         let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
         self.crew.muster(spec.workers, &self.host);
         let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), course.steps_per_epoch());

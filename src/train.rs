@@ -16,7 +16,7 @@ use burn::tensor::ExecutionError;
 use burn::tensor::{Device, Tensor};
 
 use crate::data::batch::{self, Batch};
-use crate::network::{Array, Dropouts, Network, Part, WeightsError};
+use crate::network::{Array, DropoutKey, Network, WeightsError};
 use crate::spec::{IMAGE_PIXELS, ModelId, N_CLASSES, Prediction, Recipe};
 use loss::{Loss, softmax};
 use optimizer::Optimizer;
@@ -41,8 +41,8 @@ pub struct Backward {
 
 impl Backward {
     /// Forth and back through a network in training mode, for a part of a batch; nothing changes yet.
-    fn through(network: &Network, batch: &Batch, dropout: f64, dropouts: &mut Dropouts, part: Part) -> Self {
-        let pass = network.forward_part(batch.images.clone(), dropout, dropouts, part);
+    fn through(network: &Network, batch: &Batch, dropout: f64, key: DropoutKey, first_image: usize) -> Self {
+        let pass = network.forward_part(batch.images.clone(), dropout, key, first_image);
         let Loss { tally, gradient } = Loss::of(pass.logits.clone(), batch);
         let statistics = pass.statistics.clone();
         Self { tally, gradients: pass.backward(gradient), statistics }
@@ -88,17 +88,18 @@ impl Trainer {
     }
 
     /// Forth and back through the network in training mode; nothing changes yet.
-    pub fn backward(&self, batch: &Batch, dropouts: &mut Dropouts) -> Backward {
-        Backward::through(&self.network, batch, self.dropout, dropouts, Part::whole(batch.len()))
+    pub fn backward(&self, batch: &Batch, key: DropoutKey) -> Backward {
+        Backward::through(&self.network, batch, self.dropout, key, 0)
     }
 
     /// One step of the optimizer. The batch's loss and hits stay on the device.
-    pub fn step(&mut self, batch: &Batch, learning_rate: f64, dropouts: &mut Dropouts) -> Tally {
-        let backward = self.backward(batch, dropouts);
-        self.take(backward, learning_rate)
+    pub fn step(&mut self, batch: &Batch, learning_rate: f64, key: DropoutKey) -> Tally {
+        let backward = self.backward(batch, key);
+        self.apply(backward, learning_rate)
     }
 
-    fn take(&mut self, backward: Backward, learning_rate: f64) -> Tally {
+    /// What the optimizer makes of gradients; the running statistics move towards the batch's.
+    pub fn apply(&mut self, backward: Backward, learning_rate: f64) -> Tally {
         let Backward { tally, gradients, statistics } = backward;
         // Taken out, so that nobody else holds them and they change in place.
         let parameters = self.network.take_parameters();

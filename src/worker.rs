@@ -54,7 +54,8 @@ impl Host for Worker {
     }
 
     fn now_secs(&self) -> f64 {
-        js_sys::Date::now() / 1000.0
+        // Monotonic: `Date` jumps when somebody sets the clock.
+        scope().performance().map_or(0.0, |clock| clock.now() / 1000.0)
     }
 
     async fn pretrained(&self, model: ModelId) -> Option<Vec<u8>> {

@@ -8,7 +8,8 @@ use std::thread;
 use burn::tensor::{Device, Tensor};
 use inkling::data::batch::{self, Batch, Gathered, Picks};
 use inkling::data::{Dataset, Split, synthetic};
-use inkling::protocol::{Command, CrewReport, Event, Fault};
+use inkling::network::DropoutKey;
+use inkling::protocol::{Command, CrewReport, EngineRequest, Event, Fault};
 use inkling::run::{Run, State};
 use inkling::session::{Answer, Host, Mate, Session};
 use inkling::spec::{Augment, DatasetId, EngineChoice, ModelId, OptimizerId, Recipe, TrainSpec};
@@ -113,7 +114,7 @@ fn spec(model: ModelId, workers: usize) -> TrainSpec {
 fn play(ship: Ship, specs: &[TrainSpec]) -> Session<Ship> {
     let mut session = Session::new(ship);
     block_on(async {
-        session.handle(Command::Open(EngineChoice::Cpu)).await;
+        session.handle(Command::Open(EngineRequest::new(EngineChoice::Cpu, ModelId::Compact))).await;
         for spec in specs {
             session.handle(Command::Start(spec.clone())).await;
             while session.is_busy() {
@@ -182,7 +183,7 @@ fn mates_are_kept_for_the_next_run_and_replaced_when_lost() {
 #[test]
 fn a_network_too_large_to_travel_is_not_shared() {
     let mut session = Session::new(Ship::with(&[FOREVER; 3]));
-    block_on(session.handle(Command::Open(EngineChoice::Cpu)));
+    block_on(session.handle(Command::Open(EngineRequest::new(EngineChoice::Cpu, ModelId::Compact))));
     block_on(session.handle(Command::Start(spec(ModelId::Wide, 4))));
     assert_eq!(session.host().n_called.get(), 0);
     let run = Run::of(session.host().events.borrow().iter());
@@ -207,7 +208,7 @@ fn moved(mut trainer: Trainer, step: impl FnOnce(&mut Trainer)) -> Vec<f64> {
 }
 
 fn step_in_shards(trainer: &mut Trainer, images: &Gathered, seed: u64, n_shards: usize) -> f64 {
-    let tasks = trainer.shards(images, &batch::random(seed, 1, 1), n_shards);
+    let tasks = trainer.shards(images, DropoutKey::of(seed, 1), n_shards);
     assert_eq!(tasks.len(), n_shards);
     let share = |task: &Task| Share { n_images: task.brief.n_images, numbers: trainer.answer(task) };
     let shares = tasks.iter().map(share).collect();
@@ -230,7 +231,7 @@ fn shards_are_the_whole_batch_again() {
     let mut whole_loss = 0.0;
     let whole = moved(descending(ModelId::Classic, 1.0), |trainer| {
         let batch = images.clone().upload(&Device::flex());
-        let tally = trainer.step(&batch, 1.0, &mut batch::random(1, 1, 1));
+        let tally = trainer.step(&batch, 1.0, DropoutKey::of(1, 1));
         whole_loss = block_on(read_metrics(vec![tally])).unwrap()[0].0.loss;
     });
     for n_shards in [2, 3, 5] {
@@ -268,7 +269,7 @@ fn shards_are_normalised_each_by_itself() {
         for shard in batch::shards(40, 3) {
             let weight = shard.len() as f64 / 40.0;
             let batch = Batch::gather(&split, &all[shard], &Device::flex());
-            let backward = trainer.backward(&batch, &mut batch::random(1, 1, 1));
+            let backward = trainer.backward(&batch, DropoutKey::of(1, 1));
             let arrays = backward.gradients.into_iter().chain(backward.statistics).flat_map(floats);
             mean.iter_mut().zip(arrays).for_each(|(mean, number)| *mean += weight * number);
         }

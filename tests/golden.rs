@@ -10,7 +10,7 @@ mod compare;
 
 use burn::tensor::Device;
 use compare::{Golden, TOLERANCE, Way, check, relative};
-use inkling::data::batch::random;
+use inkling::network::DropoutKey;
 use inkling::spec::ModelId;
 use inkling::train::{Trainer, read_metrics};
 use inkling::zoo;
@@ -62,7 +62,7 @@ fn sprint_computes_alike_both_ways() {
     let [ours, burns] = [false, true].map(|by_burn| {
         let trainer = Trainer::new(ModelId::Sprint, 3, &device);
         let trainer = if by_burn { trainer.by_burn() } else { trainer };
-        let backward = trainer.backward(&batch, &mut random(1, 1, 1));
+        let backward = trainer.backward(&batch, DropoutKey::of(1, 1));
         let loss = block_on(read_metrics(vec![backward.tally])).unwrap()[0].0.loss;
         let arrays = backward.gradients.into_iter().chain(backward.statistics);
         let arrays: Vec<Vec<f64>> = arrays.map(|array| array.into_data().iter::<f64>().collect()).collect();

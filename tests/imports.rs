@@ -46,7 +46,11 @@ const ROOMS: &[Room] = &[
         rooms: &["spec", "network"],
         crates: &["burn", "inkling_kernels", "inkling_shaders"],
     },
-    Room { name: "engine", rooms: &["spec", "protocol", "data", "zoo", "train"], crates: &["burn", "inkling_kernels"] },
+    Room {
+        name: "engine",
+        rooms: &["spec", "protocol", "data", "zoo", "network", "train"],
+        crates: &["burn", "inkling_kernels"],
+    },
     Room {
         name: "engine/adapter",
         rooms: &["spec", "protocol"],

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use inkling::data::batch::{self, Batch};
 use inkling::data::{Split, synthetic};
-use inkling::network::{Array, WeightsError};
+use inkling::network::{Array, DropoutKey, WeightsError};
 use inkling::spec::{Metrics, ModelId};
 use inkling::train::checkpoint::{self, CheckpointError};
 use inkling::train::{Trainer, read_metrics};
@@ -22,8 +22,8 @@ fn train(trainer: &mut Trainer, split: &Split, epochs: usize, seed: u64) -> Vec<
     let mut tallies = vec![];
     for epoch in 1..=epochs {
         for (step, indices) in batch::order(seed, epoch, split.len()).chunks(16).enumerate() {
-            let mut dropouts = batch::random(seed, epoch, step + 1);
-            tallies.push(trainer.step(&batch_of(split, indices), 0.002, &mut dropouts));
+            let key = DropoutKey::of(seed, epoch << 16 | step);
+            tallies.push(trainer.step(&batch_of(split, indices), 0.002, key));
         }
     }
     block_on(read_metrics(tallies)).unwrap().into_iter().map(|(metrics, _)| metrics.loss).collect()

@@ -11,7 +11,7 @@ fn metrics() -> Metrics {
 fn commands() -> Vec<Command> {
     let spec = TrainSpec { dataset: DatasetId::Folder("./fashion".into()), train_limit: Some(7), ..Default::default() };
     vec![
-        Command::Open(EngineChoice::WebGpu),
+        Command::Open(EngineRequest { untested: true, ..EngineRequest::new(EngineChoice::WebGpu, ModelId::Leaky) }),
         Command::Start(spec),
         Command::Pause,
         Command::Resume,

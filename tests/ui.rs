@@ -4,6 +4,8 @@
 
 #[path = "ui/board.rs"]
 mod board;
+#[path = "ui/cards.rs"]
+mod cards;
 #[path = "ui/own.rs"]
 mod own;
 #[path = "ui/pad.rs"]

@@ -44,35 +44,6 @@ impl Kernel for RectifyBackward<'_> {
     }
 }
 
-/// Multiplies each value by its factor.
-pub fn multiply(isa: Isa, values: &mut [f32], factors: &[f32]) {
-    assert_eq!(values.len(), factors.len());
-    let len = values.len();
-    let values = Shared::new(values);
-    each_piece(isa, len, |from, to| Multiply { values, factors, from, to });
-}
-
-struct Multiply<'a> {
-    values: Shared<'a>,
-    factors: &'a [f32],
-    from: usize,
-    to: usize,
-}
-
-impl Kernel for Multiply<'_> {
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        // SAFETY: this task's piece; whole vectors.
-        unsafe {
-            let values = self.values.part(self.from, self.to - self.from).chunks_exact_mut(S::LANES);
-            for (value, factor) in values.zip(self.factors[self.from..self.to].chunks_exact(S::LANES)) {
-                let product = S::mul(S::load(value.as_ptr()), S::load(factor.as_ptr()));
-                S::store(value.as_mut_ptr(), product);
-            }
-        }
-    }
-}
-
 /// Adds each channel's bias, and rectifies with this slope (1 to leave the sums).
 pub fn add_bias(grid: &Grid, values: &mut [f32], bias: &[f32], slope: f32) {
     assert_eq!((values.len(), bias.len()), (grid.len(), grid.channels));

@@ -32,6 +32,11 @@ impl Grid {
         Self { isa, n, channels: features, pixels: 1, block_stride: isa.lanes(), channel_stride }
     }
 
+    /// Numbers of an image.
+    pub fn features(&self) -> usize {
+        self.channels * self.pixels
+    }
+
     /// The vectors of a pixel.
     pub fn n_blocks(&self) -> usize {
         self.n.div_ceil(self.isa.lanes())

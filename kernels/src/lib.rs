@@ -18,6 +18,7 @@
 mod activation;
 mod conv;
 mod dense;
+mod dropout;
 mod grid;
 mod isa;
 mod norm;
@@ -25,9 +26,10 @@ mod optimize;
 mod pool;
 mod threads;
 
-pub use activation::{add_bias, multiply, rectify_backward, sum_channels};
+pub use activation::{add_bias, rectify_backward, sum_channels};
 pub use conv::Window;
 pub use dense::Dense;
+pub use dropout::Dropout;
 pub use grid::Grid;
 pub use isa::Isa;
 pub use norm::{Norm, Rectified};

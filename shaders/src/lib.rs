@@ -11,6 +11,7 @@
 mod bend;
 mod conv;
 mod dense;
+mod dropout;
 mod fold;
 mod gpu;
 mod loss;
@@ -26,6 +27,7 @@ pub use cubecl::Device;
 /// While one lives, kernels are compiled and not run.
 pub use cubecl::dry_run::DryRun;
 pub use dense::Dense;
+pub use dropout::Dropout;
 pub use fold::channels as sum_channels;
 #[cfg(target_family = "wasm")]
 pub use gpu::construct;
@@ -33,5 +35,5 @@ pub use gpu::{Array, Gpu};
 pub use loss::cross_entropy;
 pub use norm::Norm;
 pub use optimize::{adadelta, adam, momentum, rms_prop};
-pub use point::{mask, mix, rectify_backward, transpose};
+pub use point::{mix, rectify_backward, transpose};
 pub use pool::{pool, pool_backward};

@@ -11,13 +11,6 @@ pub fn transpose(gpu: &Gpu, from: &Array, columns: usize, factor: f32, offset: f
     to
 }
 
-/// `[units, n]` times a mask that lies as `[n, units]`.
-pub fn mask(gpu: &Gpu, x: &Array, mask: &Array, n: usize) -> Array {
-    let y = gpu.empty(x.len());
-    launch!(times_mask, gpu, y.len().div_ceil(EACH), x.arg(), mask.arg(), y.arg(), y.len(), n);
-    y
-}
-
 /// The way back through a rectifier with this slope, from its output and the output's gradient.
 pub fn rectify_backward(gpu: &Gpu, y: &Array, gradient: &Array, slope: f32) -> Array {
     let before = gpu.empty(y.len());
@@ -37,17 +30,6 @@ fn swap(from: &[f32], to: &mut [f32], len: usize, rows: usize, columns: usize, f
     let at = ABSOLUTE_POS;
     if at < len {
         to[at] = from[at % rows * columns + at / rows] * factor + offset;
-    }
-}
-
-#[cube(launch_unchecked)]
-fn times_mask(x: &[f32], mask: &[f32], y: &mut [f32], len: usize, n: usize) {
-    #[unroll]
-    for i in 0..EACH {
-        let at = place(i);
-        if at < len {
-            y[at] = x[at] * mask[at % n * (len / n) + at / n];
-        }
     }
 }
 

@@ -97,7 +97,7 @@ pub async fn verify(args: VerifyArgs) -> Result<()> {
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot write to {}; choose another --out", args.out.display()))?;
     eprintln!("repeating: {}", recorded.command);
-    let again = train(recorded.spec.clone(), &args.out, Reporter::new(args.json, args.out.clone())).await?;
+    let again = train(recorded.spec.clone(), &args.out, Reporter::new(args.json, args.out.clone()), false).await?;
     let Some(again) = again else { bail!("interrupted: nothing was compared") };
     let verdict = receipt::compare(&recorded, &again);
     say!("{verdict}");

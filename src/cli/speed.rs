@@ -20,7 +20,7 @@ use crate::spec::{DatasetId, ModelId};
 /// When the engine cannot be had, or fails.
 pub async fn run(args: SpeedArgs) -> Result<()> {
     let mut session = Session::new(Desk { began: Instant::now(), run: RefCell::default() });
-    session.handle(Command::Open(args.engine.engine)).await;
+    session.handle(Command::Open(args.engine.request(ModelId::Compact))).await;
     session.host().check()?;
     session.handle(Command::Measure { workers: 1 }).await;
     while session.is_busy() {

@@ -13,7 +13,7 @@ use super::report::Reporter;
 use super::{RecipeArgs, TrainArgs, data_cache};
 use crate::data::{Dataset, Split};
 use crate::files::{self, Note};
-use crate::protocol::{Command, Event, Fault};
+use crate::protocol::{Command, EngineRequest, Event, Fault};
 use crate::receipt::{self, DataSum, Receipt, WeightsSum};
 use crate::session::{Host, Session};
 use crate::spec::{DatasetId, ModelId, Recipe, TrainSpec};
@@ -28,7 +28,7 @@ pub async fn run(args: TrainArgs) -> Result<()> {
     // Found out now rather than after hours of training.
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot write to {}; choose another --out", args.out.display()))?;
-    let run = train(spec, &args.out, Reporter::new(args.json, args.out.clone())).await?;
+    let run = train(spec, &args.out, Reporter::new(args.json, args.out.clone()), args.engine.untested).await?;
     if let Some(receipt) = run {
         let path = args.out.join(format!("{}.receipt.json", receipt.model));
         fs::write(&path, receipt.to_json()?)
@@ -41,11 +41,12 @@ pub async fn run(args: TrainArgs) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn train(spec: TrainSpec, out: &Path, reporter: Reporter) -> Result<Option<Receipt>> {
+pub async fn train(spec: TrainSpec, out: &Path, reporter: Reporter, untested: bool) -> Result<Option<Receipt>> {
     let interrupted = watch_interrupt()?;
     let host = Terminal { began: Instant::now(), reporter, data: RefCell::default(), epoch_ended: Cell::new(false) };
     let mut session = Session::new(host);
-    session.handle(Command::Open(spec.engine)).await;
+    let request = EngineRequest { untested, ..EngineRequest::new(spec.engine, spec.model) };
+    session.handle(Command::Open(request)).await;
     session.host().reporter.check()?;
     session.handle(Command::Start(spec)).await;
     while session.is_busy() {

@@ -13,7 +13,7 @@ use crate::data::{Split, csv, shift};
 use crate::engine::{self, Engine};
 use crate::judge::{self, Judge, Judgement};
 use crate::receipt::{self, Member};
-use crate::spec::{IMAGE_PIXELS, Prediction, Pretrained, SplitId};
+use crate::spec::{IMAGE_PIXELS, ModelId, Prediction, Pretrained, Recipe, SplitId};
 use crate::train::{Checkpoint, Trainer, checkpoint};
 
 /// Test images judged at once.
@@ -25,7 +25,7 @@ const BATCH: usize = 500;
 /// When the weights, the data or the engine fail.
 pub async fn evaluate(args: EvaluateArgs) -> Result<()> {
     let engine = open(&args.engine).await?;
-    let (trainers, members) = networks(&args.weights, &engine)?;
+    let (trainers, members) = networks(&args.weights, &engine).await?;
     let mut dataset = load(&args.dataset, &|note| eprintln!("{note}"))?;
     if args.split == SplitId::Kaggle {
         dataset = dataset.dealt(args.seed);
@@ -68,7 +68,7 @@ async fn judge(trainers: &[Trainer], test: &Split, shifts: bool) -> Result<Judge
 /// # Errors
 /// When the weights, a picture or the engine fail.
 pub async fn predict(args: PredictArgs) -> Result<()> {
-    let (trainer, _) = network(&args.weights, &open(&args.engine).await?)?;
+    let (trainer, _) = network(&args.weights, &open(&args.engine).await?).await?;
     for path in &args.images {
         let predictions = trainer.predict(&picture::read(path)?).await?;
         let prediction = predictions.first().context("the engine gave no answer; try --engine cpu")?;
@@ -92,7 +92,7 @@ pub async fn predict(args: PredictArgs) -> Result<()> {
 /// # Errors
 /// When the weights or the CSV file cannot be read, or the submission cannot be written.
 pub async fn submit(args: SubmitArgs) -> Result<()> {
-    let (trainers, _) = networks(&args.weights, &open(&args.engine).await?)?;
+    let (trainers, _) = networks(&args.weights, &open(&args.engine).await?).await?;
     let named = || format!("cannot use {}", args.test.display());
     let file = fs::File::open(&args.test).with_context(|| format!("{}: give Kaggle's test.csv", named()))?;
     let pixels = csv::images(io::BufReader::new(file)).with_context(named)?;
@@ -148,19 +148,24 @@ async fn read_together(trainers: &[Trainer], pixels: &[u8], shifts: bool) -> Res
 }
 
 async fn open(args: &EngineArgs) -> Result<Engine> {
-    let engine = engine::open(args.engine, |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
+    let request = args.request(ModelId::Compact);
+    let engine = engine::open(request, |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
     engine.context("no engine could be opened; choose --engine cpu")
 }
 
-fn networks(weights: &[PathBuf], engine: &Engine) -> Result<(Vec<Trainer>, Vec<Member>)> {
-    let networks = weights.iter().map(|path| network(path, engine)).collect::<Result<Vec<_>>>()?;
+async fn networks(weights: &[PathBuf], engine: &Engine) -> Result<(Vec<Trainer>, Vec<Member>)> {
+    let mut networks = vec![];
+    for path in weights {
+        networks.push(network(path, engine).await?);
+    }
     Ok(networks.into_iter().unzip())
 }
 
-fn network(weights: &Path, engine: &Engine) -> Result<(Trainer, Member)> {
+async fn network(weights: &Path, engine: &Engine) -> Result<(Trainer, Member)> {
     let named = || format!("cannot use the weights {}", weights.display());
     let bytes = fs::read(weights).with_context(|| format!("{}: give a file that `inkling train` saved", named()))?;
     let Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).with_context(named)?;
+    engine.prepare(model, &Recipe::of(model), |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
     let trainer = Trainer::from_arrays(model, &arrays, &engine.device).with_context(named)?;
     Ok((trainer, Member { model, sha256: receipt::sha256(&bytes) }))
 }

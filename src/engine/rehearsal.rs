@@ -5,6 +5,10 @@
 //! kernel of it and drops the launches, and whatever pipeline wgpu asks for meanwhile is asked of the browser by the other
 //! call, while wgpu gets a stand-in that does nothing. From then on the real one takes its place wherever the stand-in is
 //! set.
+//!
+//! This replaces two methods of WebGPU's classes, `createComputePipeline` for the time of a rehearsal and `setPipeline` for
+//! good; `patches=0` in the page's address leaves them alone. It can go once wgpu has `create_compute_pipeline_async`:
+//! <https://github.com/gfx-rs/wgpu/issues/3794>.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,6 +22,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::data::batch::{self, Picks};
 use crate::data::synthetic;
+use crate::network::DropoutKey;
 use crate::spec::{ModelId, Recipe};
 use crate::train::{Feed, Shelf, Trainer};
 
@@ -67,7 +72,7 @@ fn play(model: ModelId, recipe: &Recipe, device: &Device) {
     let shelf = Shelf::new();
     let images = Feed::of(&shelf, &split, N_IMAGES, device).batch(&Picks::drawn(&all, recipe, &mut random), device);
     let mut trainer = Trainer::new(model, 1, device).by(recipe);
-    trainer.step(&images, recipe.learning_rate, &mut random);
+    trainer.step(&images, recipe.learning_rate, DropoutKey::of(1, 1));
     trainer.evaluate(&images);
 }
 

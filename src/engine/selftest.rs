@@ -1,88 +1,133 @@
-//! One training step on two devices, compared: a graphics card that computes zeros or nonsense is found out here.
+//! The proof that an engine computes a network rightly, before anybody relies on it.
+//!
+//! Every kernel of the network is run on random numbers and compared, number by number, with what the CPU engine makes of
+//! the same; the difference is held to what [`rounding`] can do to such a sum. Then one whole step of training is
+//! compared, loosely: over a whole network a rectifier within rounding of 0 may turn the other way. The first finds
+//! kernels that compute wrongly, the second kernels that disturb each other.
 
-use burn::tensor::ExecutionError;
-use burn::tensor::{Device, Tensor, Transaction};
+mod rounding;
+mod step;
+#[cfg(test)]
+mod tests;
 
-use crate::data::batch::{self, Picks};
-use crate::data::{Split, synthetic};
-use crate::spec::{Augment, ModelId, Recipe};
-use crate::train::{Feed, Shelf, Trainer, read_metrics};
+use burn::tensor::Device;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
 
-/// Images in the step: as few as dense layers compute at once, so that their kernels are those of training.
-const N_IMAGES: usize = 8;
-/// Between them they have every kind of layer, strides and borders.
-const MODELS: [ModelId; 4] = [ModelId::Classic, ModelId::Sprint, ModelId::Compact, ModelId::Strided];
-/// The first so many are enough on a software adapter, which needs up to a second to compile each kernel: these have few
-/// kernels that other networks lack, and its arithmetic is the processor's.
-const N_IN_SOFTWARE: usize = 2;
-/// Bent in every way there is.
-const BENT: Augment = Augment { shift: 2.0, rotate: 10.0, scale: 0.1, shear: 0.1, elastic: 1.0 };
+use crate::network::single::{Given, Outcome, Single};
+use crate::network::{DropoutKey, Dropouts, Slot};
+use crate::spec::{ModelId, Recipe};
+use crate::zoo;
+
+/// Images: one more than dense layers compute at once, so that their kernels are those of training and their last images
+/// fill no tile.
+const N_IMAGES: usize = 9;
 /// Any seed shows the same faults.
 const SEED: u64 = 1;
-/// Relative. WebGPU allows each operation a few units in the last place; a wrong kernel is off by far more.
-const TOLERANCE: f64 = 1e-2;
 
-/// The networks that are compared.
-pub fn models(software: bool) -> &'static [ModelId] {
-    if software { &MODELS[..N_IN_SOFTWARE] } else { &MODELS }
+/// An engine under test.
+trait Subject {
+    /// Runs an op, forward and back.
+    async fn run(&self, single: &Single, given: &Given) -> Result<Outcome, String>;
 }
 
-/// Checks that one step of each model on `device`, which may be a `software` adapter, does what it does on `reference`.
+impl Subject for Device {
+    async fn run(&self, single: &Single, given: &Given) -> Result<Outcome, String> {
+        single.run(given, self).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Checks that `device` computes a network as the CPU engine does; `on` hears how many of how many parts are checked.
 ///
 /// # Errors
-/// What differs, in words.
-pub async fn compare(device: &Device, software: bool, reference: &Device) -> Result<(), String> {
-    let split = synthetic::split(SEED, 0, N_IMAGES);
-    let failed = |error| format!("it failed its self-test ({error})");
-    for &model in models(software) {
-        let ours = outcome(model, &split, device).await.map_err(failed)?;
-        let theirs = outcome(model, &split, reference).await.map_err(failed)?;
-        for (index, (a, b)) in ours.iter().zip(&theirs).enumerate() {
-            let difference = distance(a, b);
-            if difference.is_nan() || difference > TOLERANCE {
-                let off = format!("result {index} of {model} is off by {:.1} %", difference * 100.0);
-                return Err(format!("it failed its self-test ({off})"));
-            }
-        }
+/// Which layer and array differ, and by how much, in words for a report.
+pub async fn check(model: ModelId, recipe: &Recipe, device: &Device, on: impl Fn(u64, u64)) -> Result<(), String> {
+    let singles = singles(model, N_IMAGES);
+    let n_parts = singles.len() as u64 + 1;
+    let failed = |what: String| format!("it failed its self-test of {model}: {what}");
+    for (part, single) in (0..).zip(&singles) {
+        on(part, n_parts);
+        compare(single, device).await.map_err(failed)?;
     }
-    Ok(())
+    on(n_parts - 1, n_parts);
+    step::compare(model, recipe, device).await.map_err(failed)
 }
 
-/// The loss and every gradient of one step, as plain numbers.
-async fn outcome(model: ModelId, split: &Split, device: &Device) -> Result<Vec<Vec<f32>>, ExecutionError> {
-    let all: Vec<usize> = (0..split.len()).collect();
-    let picks = Picks::drawn(&all, &Recipe { augment: BENT, ..Recipe::of(model) }, &mut batch::random(SEED, 1, 0));
-    let batch = Feed::of(&Shelf::new(), split, all.len(), device).batch(&picks, device);
-    let backward = Trainer::new(model, SEED, device).backward(&batch, &mut batch::random(SEED, 1, 1));
-    let loss = read_metrics(vec![backward.tally]).await?[0].0.loss as f32;
-    let register = |t: Transaction, gradient: Tensor<1>| t.register(gradient);
-    let gradients = backward.gradients.into_iter().fold(Transaction::default(), register).execute_async().await?;
-    let gradients = gradients.iter().map(|data| data.iter::<f32>().collect());
-    Ok(std::iter::once(vec![loss]).chain(gradients).collect())
+/// The ops of a network.
+fn singles(model: ModelId, n_images: usize) -> Vec<Single> {
+    Single::all(&zoo::layers(model), n_images, &mut Dropouts::new(1.0, DropoutKey::of(SEED, 1), 0))
 }
 
-/// Distance between two vectors, relative to the second; all zeros are at distance 1 from anything else.
-fn distance(ours: &[f32], theirs: &[f32]) -> f64 {
-    let square = |x: f64| x * x;
-    let apart: f64 = ours.iter().zip(theirs).map(|(a, b)| square(f64::from(a - b))).sum();
-    let length: f64 = theirs.iter().map(|b| square(f64::from(*b))).sum();
-    (apart / length.max(f64::MIN_POSITIVE)).sqrt()
+/// Compares one op on an engine with the same on the CPU engine.
+async fn compare(single: &Single, subject: &impl Subject) -> Result<(), String> {
+    let mut given = random_numbers(single);
+    let truth = Device::flex().run(single, &given).await?;
+    given.output = Some(truth.output.clone());
+    let found = subject.run(single, &given).await?;
+    let allowed = rounding::allowed(single, &given, &truth).await?;
+    differs(single, &found, &truth, &allowed).map_or(Ok(()), Err)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_agrees_with_itself() {
-        let device = Device::flex();
-        assert_eq!(pollster::block_on(compare(&device, false, &device)), Ok(()));
+/// Numbers that no kernel can get right by chance: nothing is zero, least of all at borders, where digits are.
+fn random_numbers(single: &Single) -> Given {
+    let mut random = Pcg64Mcg::seed_from_u64(SEED);
+    let mut numbers = |n: usize, middle: f32, reach: f32| -> Vec<f32> {
+        (0..n).map(|_| middle + random.random_range(-reach..reach)).collect()
+    };
+    let n = single.n;
+    Given {
+        input: numbers(n * single.input().size(), 0.0, 1.0),
+        gradient: numbers(n * single.output().size(), 0.0, 1.0),
+        arrays: single.slots.iter().map(|slot| numbers(slot.size(), middle(slot), reach(slot))).collect(),
+        output: None,
     }
+}
 
-    #[test]
-    fn zeros_and_nonsense_are_far_from_the_truth() {
-        assert_eq!(distance(&[0.0, 0.0], &[1.0, -2.0]), 1.0);
-        assert!(distance(&[f32::NAN, 0.0], &[1.0, -2.0]).is_nan());
-        assert!(distance(&[1.001, -2.0], &[1.0, -2.0]) < TOLERANCE);
+fn middle(slot: &Slot) -> f32 {
+    if slot.role() == "gamma" { 1.0 } else { 0.0 }
+}
+
+/// Kernels as large as leaves sums about as large as what goes in.
+fn reach(slot: &Slot) -> f32 {
+    let n_inputs: usize = slot.shape[1..].iter().product();
+    if slot.role() == "kernel" { (n_inputs as f32).sqrt().recip() } else { 0.5 }
+}
+
+/// What of an outcome is farther from the truth than is allowed.
+fn differs(single: &Single, found: &Outcome, truth: &Outcome, allowed: &Outcome) -> Option<String> {
+    let of_arrays = single.slots.iter().map(|slot| format!("the gradient of {}", slot.name));
+    let of_layer = |what: &str| format!("the {what} of {}", single.name);
+    let names = [of_layer("output"), of_layer("mean"), of_layer("variance")].into_iter();
+    let names: Vec<_> = match truth.statistics.len() {
+        0 => names.take(1).chain(of_arrays).collect(),
+        _ => names.chain(of_arrays).collect(),
+    };
+    let names = names.into_iter().chain([format!("the gradient of what goes into {}", single.name)]);
+    let triples = parts(found).zip(parts(truth)).zip(parts(allowed));
+    names.zip(triples).find_map(|(name, ((found, truth), allowed))| farthest(&name, found, truth, allowed))
+}
+
+/// All arrays of an outcome, in an order of their own.
+fn parts(outcome: &Outcome) -> impl Iterator<Item = &[f32]> {
+    let Outcome { output, statistics, gradients, input_gradient } = outcome;
+    std::iter::once(output).chain(statistics).chain(gradients).chain(input_gradient).map(Vec::as_slice)
+}
+
+/// The number that is farthest beyond what is allowed, in words.
+fn farthest(name: &str, found: &[f32], truth: &[f32], allowed: &[f32]) -> Option<String> {
+    if found.len() != truth.len() {
+        return Some(format!("{name} has {} numbers where {} were expected", found.len(), truth.len()));
     }
+    let beyond = |at: usize| (found[at] - truth[at]).abs() / allowed[at].max(f32::MIN_POSITIVE);
+    // What is no number is the farthest of all.
+    let rank = |at: &usize| if beyond(*at).is_nan() { f32::INFINITY } else { beyond(*at) };
+    let n_wrong = (0..found.len()).filter(|at| rank(at) > 1.0).count();
+    let worst = (0..found.len()).max_by(|a, b| rank(a).total_cmp(&rank(b))).filter(|at| rank(at) > 1.0)?;
+    Some(format!(
+        "{name} is wrong in {n_wrong} of {} numbers, such as number {worst}: {} where {} ± {:.1e} was expected",
+        found.len(),
+        found[worst],
+        truth[worst],
+        allowed[worst]
+    ))
 }

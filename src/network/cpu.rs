@@ -1,6 +1,7 @@
 //! The way through the layers by our own kernels, on the CPU: forward and back by hand, without automatic
 //! differentiation, over buffers that are used again.
 
+mod single;
 mod tape;
 
 use std::cell::RefCell;
@@ -8,12 +9,13 @@ use std::rc::Rc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Device, Tensor, TensorData};
-use inkling_kernels::{self as kernels, Dense, Grid, Isa, Norm, Rectified, Window};
+use inkling_kernels::{self as kernels, Dense, Dropout, Grid, Isa, Norm, Rectified, Window};
 
 use super::plan::{self, Cursor, Op};
-use super::{BATCH_NORM_EPSILON, Masks, Pass, flex};
+use super::{BATCH_NORM_EPSILON, Dropouts, Pass, flex};
 use crate::spec::{IMAGE_PIXELS, N_CLASSES};
 use crate::zoo::{Conv, Layer, Shape};
+pub use single::run_single;
 use tape::Kept;
 pub use tape::Tape;
 
@@ -43,7 +45,11 @@ impl Done {
 
 impl Machine {
     pub fn new(layers: &[Layer]) -> Self {
-        Self { isa: Isa::best(), ops: plan::ops(layers), free: RefCell::default() }
+        Self::of(plan::ops(layers))
+    }
+
+    fn of(ops: Vec<Op>) -> Self {
+        Self { isa: Isa::best(), ops, free: RefCell::default() }
     }
 
     /// Logits `[batch, 10]` in evaluation mode.
@@ -72,39 +78,44 @@ impl Machine {
     }
 
     /// A pass in training mode.
-    pub fn train(machine: &Rc<Self>, parameters: &[Tensor<1>], images: Tensor<4>, masks: &mut Masks) -> Pass {
+    pub fn train(machine: &Rc<Self>, parameters: &[Tensor<1>], images: Tensor<4>, dropouts: &mut Dropouts) -> Pass {
         let (mut grid, mut x) = machine.enter(images);
-        let (mut values, mut kept, mut statistics) = (vec![], vec![], vec![]);
+        let (mut values, mut grids, mut kept, mut statistics) = (vec![], vec![], vec![], vec![]);
         let mut cursor = Cursor { parameter: 0, statistic: 0 };
         for op in &machine.ops {
-            let arrays = Arrays { parameters, cursor };
-            let (input, keep);
-            match *op {
-                Op::Norm { rectified } => {
-                    let mut y = machine.take(x.len());
-                    let of_batch = normalise(grid, rectified, &x, &arrays, &mut y);
-                    statistics.extend(of_batch.iter().cloned().map(flex::flat));
-                    (input, keep) = (Some(x), Kept::Statistics(of_batch));
-                    x = y;
-                }
-                Op::Dropout(rate) => {
-                    keep = machine.drop_units(&grid, &mut x, rate, masks);
-                    input = None;
-                }
-                _ => {
-                    let done = machine.forward(op, grid, x, &arrays);
-                    (grid, x, input, keep) = (done.grid, done.output, done.input, done.kept);
-                }
+            grids.push(grid);
+            let dropout = if let Op::Dropout(rate) = *op { dropouts.next(rate) } else { None };
+            let done = machine.forward_train(op, grid, x, &Arrays { parameters, cursor }, dropout);
+            if let Kept::Statistics(of_batch) = &done.kept {
+                statistics.extend(of_batch.iter().cloned().map(flex::flat));
             }
-            values.push(input);
-            kept.push(keep);
+            (grid, x) = (done.grid, done.output);
+            values.push(done.input);
+            kept.push(done.kept);
             cursor.pass(op);
         }
         let (n, logits) = (grid.n, machine.read_logits(&grid, &x));
         values.push(Some(x));
         let machine = machine.clone();
-        let tape = Tape { machine, parameters: parameters.to_vec(), n, values, kept, output: grid };
+        let tape = Tape { machine, parameters: parameters.to_vec(), n, values, grids, kept, output: grid };
         Pass { logits, statistics, tape: super::Tape::Cpu(Box::new(tape)) }
+    }
+
+    /// Does an op in training mode.
+    fn forward_train(&self, op: &Op, grid: Grid, mut x: Vec<f32>, arrays: &Arrays, dropout: Option<Dropout>) -> Done {
+        match *op {
+            Op::Norm { rectified } => {
+                let mut y = self.take(x.len());
+                let kept = Kept::Statistics(normalise(grid, rectified, &x, arrays, &mut y));
+                Done { grid, output: y, input: Some(x), kept }
+            }
+            Op::Dropout(_) => {
+                let kept = dropout.map_or(Kept::Nothing, Kept::Dropout);
+                dropout.into_iter().for_each(|dropout| dropout.apply(&grid, &mut x));
+                Done { grid, output: x, input: None, kept }
+            }
+            _ => self.forward(op, grid, x, arrays),
+        }
     }
 
     /// Does an op that is the same in both modes.
@@ -151,14 +162,6 @@ impl Machine {
             }
             Op::Norm { .. } | Op::Dropout(_) => unreachable!("what differs between the modes is done by them"),
         }
-    }
-
-    fn drop_units(&self, grid: &Grid, x: &mut [f32], rate: f64, masks: &mut Masks) -> Kept {
-        let Some(drawn) = masks.draw(rate, grid.n * grid.channels * grid.pixels) else { return Kept::Nothing };
-        let mut mask = self.take(x.len());
-        grid.scatter(&drawn, &mut mask);
-        kernels::multiply(self.isa, x, &mask);
-        Kept::Mask(mask)
     }
 
     fn enter(&self, images: Tensor<4>) -> (Grid, Vec<f32>) {

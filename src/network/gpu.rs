@@ -2,6 +2,7 @@
 //! differentiation. Nothing is read back.
 
 mod card;
+mod single;
 mod tape;
 
 use std::rc::Rc;
@@ -10,10 +11,11 @@ use burn::tensor::Tensor;
 use inkling_shaders::{self as shaders, Array, Dense, Gpu, Norm, Window};
 
 use super::plan::{self, Cursor, Op};
-use super::{BATCH_NORM_EPSILON, BATCH_NORM_KEPT, Masks, Pass};
+use super::{BATCH_NORM_EPSILON, BATCH_NORM_KEPT, Dropouts, Pass};
 use crate::spec::{IMAGE_PIXELS, N_CLASSES};
 use crate::zoo::{Conv, Layer, Shape};
 pub use card::Card;
+pub use single::run_single;
 use tape::Kept;
 pub use tape::Tape;
 
@@ -60,39 +62,18 @@ impl Machine {
     }
 
     /// A pass in training mode.
-    pub fn train(machine: &Rc<Self>, parameters: &[Tensor<1>], images: Tensor<4>, masks: &mut Masks) -> Pass {
+    pub fn train(machine: &Rc<Self>, parameters: &[Tensor<1>], images: Tensor<4>, dropouts: &mut Dropouts) -> Pass {
         let (card, n, x) = enter(images);
         let parameters = card::arrays(parameters);
         let mut flow = Flow::new(&card, n, x, &parameters);
         let (mut values, mut kept, mut statistics) = (vec![], vec![], vec![]);
         for op in &machine.ops {
-            let input = flow.x.clone();
-            let mut keep = Kept::Nothing;
-            flow.x = match *op {
-                Op::Norm { rectified } => {
-                    let norm = flow.norm(rectified);
-                    let [mean, variance] = norm.moments(&card.gpu, &input);
-                    let y = norm.apply(&card.gpu, &input, flow.pair(), [&mean, &variance]);
-                    statistics.extend([&mean, &variance].map(|of_batch| card.tensor(of_batch.clone())));
-                    keep = Kept::Statistics([mean, variance]);
-                    y
-                }
-                Op::Dropout(rate) => match masks.draw(rate, n * flow.shape.size()) {
-                    Some(mask) => {
-                        let mask = card.gpu.upload(&mask);
-                        let y = shaders::mask(&card.gpu, &input, &mask, n);
-                        keep = Kept::Mask(mask);
-                        y
-                    }
-                    None => input.clone(),
-                },
-                _ => {
-                    let y;
-                    (y, keep) = flow.forward(op);
-                    y
-                }
-            };
-            values.push(input);
+            let dropout = if let Op::Dropout(rate) = *op { dropouts.next(rate) } else { None };
+            let (output, keep) = flow.forward_train(op, dropout);
+            if let Kept::Statistics(of_batch) = &keep {
+                statistics.extend(of_batch.iter().map(|array| card.tensor(array.clone())));
+            }
+            values.push(std::mem::replace(&mut flow.x, output));
             kept.push(keep);
             flow.pass(op);
         }
@@ -126,6 +107,22 @@ impl<'a> Flow<'a> {
 
     fn norm(&self, rectified: inkling_kernels::Rectified) -> Norm {
         norm(self.n, self.shape, rectified)
+    }
+
+    /// Does an op in training mode.
+    fn forward_train(&self, op: &Op, dropout: Option<inkling_kernels::Dropout>) -> (Array, Kept) {
+        let gpu = self.gpu();
+        match (*op, dropout.map(on_card)) {
+            (Op::Norm { rectified }, _) => {
+                let norm = self.norm(rectified);
+                let [mean, variance] = norm.moments(gpu, &self.x);
+                let y = norm.apply(gpu, &self.x, self.pair(), [&mean, &variance]);
+                (y, Kept::Statistics([mean, variance]))
+            }
+            (Op::Dropout(_), Some(dropout)) => (dropout.apply(gpu, &self.x, self.n), Kept::Dropout(dropout)),
+            (Op::Dropout(_), None) => (self.x.clone(), Kept::Nothing),
+            _ => self.forward(op),
+        }
     }
 
     /// Does an op that is the same in both modes.
@@ -176,6 +173,12 @@ pub fn moved(running: &Tensor<1>, of_batch: Tensor<1>) -> Tensor<1> {
     let ((card, running), (_, of_batch)) = (Card::of(running.clone()), Card::of(of_batch));
     let kept = BATCH_NORM_KEPT as f32;
     card.tensor(shaders::mix(&card.gpu, [&running, &of_batch], [kept, 1.0 - kept, 0.0]))
+}
+
+/// The same dropout, for the card's own kernel.
+fn on_card(dropout: inkling_kernels::Dropout) -> shaders::Dropout {
+    let inkling_kernels::Dropout { key, layer, first_image, limit, scale } = dropout;
+    shaders::Dropout { key, layer, first_image, limit, scale }
 }
 
 fn norm(n: usize, shape: Shape, rectified: inkling_kernels::Rectified) -> Norm {

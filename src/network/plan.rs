@@ -57,22 +57,14 @@ impl Op {
         }
     }
 
-    /// What comes out of a layer that decides its shape.
-    pub fn output_shape(&self) -> Option<Shape> {
-        match self {
-            Self::Conv { conv, input, .. } => Some(Layer::Conv(*conv).output(*input)),
-            Self::Pool { input } => Some(Layer::MaxPool.output(*input)),
-            _ => None,
-        }
-    }
-
     /// What comes out when `input` goes in.
-    #[cfg(feature = "gpu")]
     pub fn output(&self, input: Shape) -> Shape {
         match self {
+            Self::Conv { conv, .. } => Layer::Conv(*conv).output(input),
             Self::Dense { units, .. } => Layer::Dense(*units).output(input),
+            Self::Pool { .. } => Layer::MaxPool.output(input),
             Self::Flatten => Layer::Flatten.output(input),
-            _ => self.output_shape().unwrap_or(input),
+            Self::Standardize { .. } | Self::Norm { .. } | Self::Dropout(_) => input,
         }
     }
 }

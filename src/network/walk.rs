@@ -1,11 +1,11 @@
-//! The way through the layers by burn's operations: on graphics cards, and as the reference on the CPU.
+//! The way through the layers by burn's own operations and its automatic differentiation: the reference for our kernels.
 
 use burn::tensor::activation::{leaky_relu, relu};
 use burn::tensor::module::{batch_norm, batch_norm_train, conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{BATCH_NORM_EPSILON, Masks, Pass};
+use super::{BATCH_NORM_EPSILON, Dropouts, Pass};
 use crate::spec::N_CLASSES;
 use crate::zoo::{Conv, Layer};
 
@@ -20,10 +20,10 @@ pub fn train(
     parameters: &[Tensor<1>],
     statistics: &[Tensor<1>],
     images: Tensor<4>,
-    masks: &mut Masks,
+    dropouts: &mut Dropouts,
 ) -> Pass {
     let parameters: Vec<_> = parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
-    let training = Training { masks, statistics: vec![] };
+    let training = Training { dropouts, statistics: vec![] };
     let mut walk = Walk { parameters: &parameters, statistics, training: Some(training) };
     let logits = walk.through(layers, images.autodiff());
     let statistics = walk.training.map(|training| training.statistics).unwrap_or_default();
@@ -48,20 +48,20 @@ impl Tape {
 }
 
 /// What only a pass in training mode has.
-struct Training<'a, 'r> {
-    masks: &'a mut Masks<'r>,
+struct Training<'a> {
+    dropouts: &'a mut Dropouts,
     /// Means and variances of this batch, as far as the walk has come.
     statistics: Vec<Tensor<1>>,
 }
 
 /// A walk through the layers, consuming arrays as it passes their layers.
-struct Walk<'a, 'r> {
+struct Walk<'a> {
     parameters: &'a [Tensor<1>],
     statistics: &'a [Tensor<1>],
-    training: Option<Training<'a, 'r>>,
+    training: Option<Training<'a>>,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     fn through(&mut self, layers: &[Layer], images: Tensor<4>) -> Tensor<2> {
         let n = images.dims()[0];
         let logits = layers.iter().fold(images, |x, layer| self.pass(*layer, x));
@@ -129,7 +129,9 @@ impl Walk<'_, '_> {
 
     fn dropout(&mut self, x: Tensor<4>, rate: f64) -> Tensor<4> {
         let Some(training) = &mut self.training else { return x };
-        let Some(mask) = training.masks.draw(rate, x.shape().num_elements()) else { return x };
+        let Some(dropout) = training.dropouts.next(rate) else { return x };
+        let n = x.dims()[0];
+        let mask = dropout.mask(n, x.shape().num_elements() / n);
         let mask = Tensor::<4>::from_data(TensorData::new(mask, x.shape()), &x.device());
         x.mul(mask)
     }

@@ -10,7 +10,7 @@ use super::pace::Pace;
 use crate::data::batch::{self, Gathered, Picks};
 use crate::data::{Dataset, Split};
 use crate::judge::Judgement;
-use crate::network::Dropouts;
+use crate::network::DropoutKey;
 use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
 use crate::spec::{Metrics, TrainSpec};
 use crate::train::{Feed, Mean, Shelf, Tally, Trainer, read_metrics};
@@ -45,7 +45,7 @@ pub struct Course {
     epoch_started_secs: f64,
     order: Vec<usize>,
     /// Of the next step, where several workers share it.
-    ahead: Option<(Gathered, Dropouts)>,
+    ahead: Option<Gathered>,
     /// Images of `order` already trained on.
     n_trained: usize,
     /// Steps of the whole run.
@@ -139,13 +139,13 @@ impl Course {
         let began = host.now_secs();
         let end = self.end_of_step(self.n_trained);
         self.last_rate = self.learning_rate();
+        let key = DropoutKey::of(self.spec.seed, self.n_steps + 1);
         let tally = if crew.n_shards() == 1 {
-            let mut random = self.random(1);
-            let picks = Picks::drawn(&self.order[self.n_trained..end], &self.spec.recipe, &mut random);
-            crew.step(trainer, (self.feed(trainer), &picks), self.last_rate, &mut random, host).await
+            let picks = self.picks(self.n_trained, 1);
+            crew.step(trainer, (self.feed(trainer), &picks), self.last_rate, key, host).await
         } else {
-            let (images, random) = self.ahead.take().unwrap_or_else(|| self.gather(self.n_trained, 1, trainer));
-            let shared = crew.share(trainer, &images, &random, host);
+            let images = self.ahead.take().unwrap_or_else(|| self.gather(self.n_trained, 1, trainer));
+            let shared = crew.share(trainer, &images, key, host);
             // The images of the next step are bent while mates are still at this one.
             self.ahead = (end < self.order.len()).then(|| self.gather(end, 2, trainer));
             crew.finish(shared, trainer, self.last_rate, host).await
@@ -176,20 +176,19 @@ impl Course {
         (begin + self.spec.recipe.batch).min(self.order.len())
     }
 
-    /// Randomness of the step that is so many ahead of those that are done.
-    fn random(&self, ahead: usize) -> Dropouts {
-        batch::random(self.spec.seed, self.epoch, self.n_steps + ahead)
+    /// The images, from this one on, of the step that is so many ahead of those that are done, and how they are bent.
+    fn picks(&self, begin: usize, ahead: usize) -> Picks<'_> {
+        let mut random = batch::random(self.spec.seed, self.epoch, self.n_steps + ahead);
+        Picks::drawn(&self.order[begin..self.end_of_step(begin)], &self.spec.recipe, &mut random)
     }
 
     fn feed(&self, trainer: &Trainer) -> Feed<'_> {
         Feed::of(&self.shelves.train, &self.dataset.train, self.order.len(), trainer.device())
     }
 
-    /// The images of a step, bent, and the randomness that is left for it.
-    fn gather(&self, begin: usize, ahead: usize, trainer: &Trainer) -> (Gathered, Dropouts) {
-        let mut random = self.random(ahead);
-        let picks = Picks::drawn(&self.order[begin..self.end_of_step(begin)], &self.spec.recipe, &mut random);
-        (self.feed(trainer).gather(&picks), random)
+    /// The images of such a step, bent.
+    fn gather(&self, begin: usize, ahead: usize, trainer: &Trainer) -> Gathered {
+        self.feed(trainer).gather(&self.picks(begin, ahead))
     }
 
     /// Tells of the steps whose metrics still wait on the device.

@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use super::Host;
 use crate::data::batch::{Gathered, Picks};
-use crate::network::Dropouts;
+use crate::network::DropoutKey;
 use crate::protocol::{CrewReport, Event, Fault};
 use crate::spec::{IMAGE_PIXELS, Prediction};
 use crate::train::{Feed, Share, Tally, Task, Trainer};
@@ -80,21 +80,21 @@ impl Crew {
         trainer: &mut Trainer,
         (feed, picks): (Feed<'_>, &Picks<'_>),
         learning_rate: f64,
-        random: &mut Dropouts,
+        key: DropoutKey,
         host: &impl Host,
     ) -> Tally {
         if self.n_shards == 1 {
             let batch = feed.batch(picks, trainer.device());
-            return trainer.step(&batch, learning_rate, random);
+            return trainer.step(&batch, learning_rate, key);
         }
-        let shared = self.share(trainer, &feed.gather(picks), random, host);
+        let shared = self.share(trainer, &feed.gather(picks), key, host);
         self.finish(shared, trainer, learning_rate, host).await
     }
 
     /// Shares a step out, and does this worker's part of it: what else there is to do can be done before
     /// [`Crew::finish`], while mates are still at theirs.
-    pub fn share(&mut self, trainer: &Trainer, images: &Gathered, random: &Dropouts, host: &impl Host) -> Shared {
-        let tasks = trainer.shards(images, random, self.n_shards);
+    pub fn share(&mut self, trainer: &Trainer, images: &Gathered, key: DropoutKey, host: &impl Host) -> Shared {
+        let tasks = trainer.shards(images, key, self.n_shards);
         self.give(trainer, tasks, host)
     }
 

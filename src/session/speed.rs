@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use super::Host;
 use super::course::device_failed;
 use super::crew::Crew;
-use crate::data::batch::{self, Batch, Picks};
+use crate::data::batch::{Batch, Picks};
 use crate::data::{Split, synthetic};
 use crate::engine::Engine;
+use crate::network::DropoutKey;
 use crate::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
 use crate::spec::{ModelId, Recipe};
 use crate::train::{Feed, Shelf, Trainer, read_metrics};
@@ -125,7 +126,7 @@ impl Trial {
             spent_secs: 0.0,
         };
         let began = host.now_secs();
-        engine.prepare(model, &Recipe::of(model), |_| ()).await.map_err(device_failed)?;
+        engine.prepare(model, &Recipe::of(model), |_| ()).await?;
         let compiling_secs = host.now_secs() - began;
         trial.first_step_secs = compiling_secs + trial.take_steps(1, crew, host).await?;
         Ok(trial)
@@ -137,11 +138,9 @@ impl Trial {
         let began = host.now_secs();
         let (mut tallies, all) = (vec![], (0..self.digits.len()).collect::<Vec<_>>());
         for _ in 0..n_steps {
-            let mut random = batch::random(1, 1, self.n_steps + 1);
+            let key = DropoutKey::of(1, self.n_steps + 1);
             let feed = Feed::of(&self.shelf, &self.digits, all.len(), self.trainer.device());
-            tallies.push(
-                crew.step(&mut self.trainer, (feed, &Picks::plain(&all)), LEARNING_RATE, &mut random, host).await,
-            );
+            tallies.push(crew.step(&mut self.trainer, (feed, &Picks::plain(&all)), LEARNING_RATE, key, host).await);
             self.n_steps += 1;
         }
         read_metrics(tallies).await.map_err(device_failed)?;
@@ -182,11 +181,11 @@ pub async fn try_out(engine: &Engine, host: &impl Host) -> Result<Option<f64>, F
     let (model, split) = (ModelId::Compact, synthetic::split(synthetic::SEED, 0, N_IMAGES));
     let batch = Batch::gather(&split, &(0..N_IMAGES).collect::<Vec<_>>(), &engine.device);
     let mut trainer = Trainer::new(model, 1, &engine.device);
-    let mut random = batch::random(1, 1, 1);
+    let key = DropoutKey::of(1, 1);
     // The first step finds its buffers; it is not the pace.
-    read_metrics(vec![trainer.step(&batch, 1e-3, &mut random)]).await.map_err(device_failed)?;
+    read_metrics(vec![trainer.step(&batch, 1e-3, key)]).await.map_err(device_failed)?;
     let began = host.now_secs();
-    let steps = (0..N_STEPS).map(|_| trainer.step(&batch, 1e-3, &mut random)).collect();
+    let steps = (0..N_STEPS).map(|_| trainer.step(&batch, 1e-3, key)).collect();
     read_metrics(steps).await.map_err(device_failed)?;
     let took = host.now_secs() - began;
     let work = N_STEPS as f64 * zoo::step_work(&zoo::layers(model), N_IMAGES);

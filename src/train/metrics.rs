@@ -6,6 +6,7 @@ use crate::network::flex;
 use crate::spec::Metrics;
 
 /// Loss and hits of one batch, on the device.
+#[derive(Clone)]
 pub struct Tally {
     /// The sum of the cross-entropies of the images, and the images read rightly: `[2]`.
     sums: Tensor<1>,

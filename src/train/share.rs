@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Backward, Tally, Trainer, predictions};
 use crate::data::batch::{self, Gathered};
-use crate::network::{Dropouts, Network, Part, Slot, flex};
+use crate::network::{DropoutKey, Network, Slot, flex};
 use crate::spec::{IMAGE_PIXELS, ModelId, Prediction};
 
 /// What a worker is asked to do with some weights and images.
@@ -33,8 +33,9 @@ enum Work {
         smoothing: f64,
         /// Multiplies the network's own dropout rates.
         dropout: f64,
-        random: Dropouts,
-        part: Part,
+        key: DropoutKey,
+        /// Where the first of these images lies in the whole batch.
+        first_image: usize,
     },
     /// Answered with ten logits an image.
     Read,
@@ -85,10 +86,10 @@ impl Share {
 impl Brief {
     fn answer(&self, network: &Network, pixels: &[f32]) -> Vec<f32> {
         match &self.work {
-            Work::Learn { labels, smoothing, dropout, random, part } => {
+            Work::Learn { labels, smoothing, dropout, key, first_image } => {
                 let shard = Gathered { pixels: pixels.to_vec(), labels: labels.clone(), smoothing: *smoothing };
                 let shard = shard.upload(&Device::flex());
-                let backward = Backward::through(network, &shard, *dropout, &mut random.clone(), *part);
+                let backward = Backward::through(network, &shard, *dropout, *key, *first_image);
                 let mut numbers = backward.tally.figures().to_vec();
                 numbers.reserve_exact(network.n_numbers());
                 flex::append(backward.gradients.iter().chain(&backward.statistics), &mut numbers);
@@ -124,15 +125,15 @@ impl Replica {
 
 impl Trainer {
     /// A step of training in shards: at most so many tasks, whose answers [`Trainer::step_by`] takes in the same order.
-    pub fn shards(&self, images: &Gathered, random: &Dropouts, at_most: usize) -> Vec<Task> {
+    pub fn shards(&self, images: &Gathered, key: DropoutKey, at_most: usize) -> Vec<Task> {
         let (of, weights) = (images.labels.len(), self.weights());
         let task = |range: std::ops::Range<usize>| {
             let work = Work::Learn {
                 labels: images.labels[range.clone()].to_vec(),
                 smoothing: images.smoothing,
                 dropout: self.dropout,
-                random: random.clone(),
-                part: Part { first: range.start, n: range.len(), of },
+                key,
+                first_image: range.start,
             };
             let pixels = images.pixels[range.start * IMAGE_PIXELS..range.end * IMAGE_PIXELS].to_vec();
             self.task(work, &weights, pixels)
@@ -164,7 +165,7 @@ impl Trainer {
     /// One step of the optimizer, by the shares of a batch. Its loss and hits are those of the whole batch.
     pub fn step_by(&mut self, shares: Vec<Share>, learning_rate: f64) -> Tally {
         let backward = Share::mean(shares).backward(self.network.slots());
-        self.take(backward, learning_rate)
+        self.apply(backward, learning_rate)
     }
 
     /// What the answers to [`Trainer::readings`] say.

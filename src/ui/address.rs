@@ -181,6 +181,8 @@ pub struct Address {
     pub spec: TrainSpec,
     /// Begin at once.
     pub start: bool,
+    /// Leave WebGPU's classes as they are: shaders compile one after another.
+    pub unpatched: bool,
     /// One message for each parameter that could not be used; its default stands.
     pub mistakes: Vec<String>,
 }
@@ -198,6 +200,7 @@ impl Address {
             values.for_each(|(_, value)| address.read_setting(parameter, value));
         }
         given.iter().filter(|(name, _)| name == "start").for_each(|(_, value)| address.read_start(value));
+        given.iter().filter(|(name, _)| name == "patches").for_each(|(_, value)| address.read_patches(value));
         address.ask_for_files();
         address
     }
@@ -231,6 +234,14 @@ impl Address {
                  their IDX files on the page, or choose them in the settings under Own images."
                     .into(),
             );
+        }
+    }
+
+    fn read_patches(&mut self, value: &str) {
+        match value {
+            "0" => self.unpatched = true,
+            "1" | "" => self.unpatched = false,
+            _ => self.mistakes.push(format!("patches={value} in the address: write patches=0 to leave WebGPU alone.")),
         }
     }
 

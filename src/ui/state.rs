@@ -15,7 +15,7 @@ use super::worth;
 use line::Line;
 
 use crate::ink;
-use crate::protocol::{Command, Event, Fault, Phase, Progress};
+use crate::protocol::{Command, Event, Fault, Offer, Phase, Progress};
 use crate::run::Run;
 use crate::spec::{DatasetId, IMAGE_PIXELS, Prediction, TrainSpec};
 
@@ -49,7 +49,7 @@ pub struct Page {
 impl Page {
     /// The page as its address describes it, with a worker on its way.
     pub fn open() -> Self {
-        let Address { spec, start, mistakes } = Address::read(browser::parameters(), browser::n_cores());
+        let Address { spec, start, unpatched, mistakes } = Address::read(browser::parameters(), browser::n_cores());
         let drawing = RwSignal::new(Drawing::default());
         let page = Self {
             run: RwSignal::new(Run::default()),
@@ -63,7 +63,7 @@ impl Page {
             together: RwSignal::new(false),
             line: StoredValue::new_local(Line::default()),
         };
-        page.line.update_value(|line| line.start_when_open = start);
+        page.line.update_value(|line| (line.start_when_open, line.unpatched) = (start, unpatched));
         page.spawn();
         Interval::new(LISTEN_MILLIS, move || page.listen()).forget();
         Effect::new(move |_| page.pixels.with(|pixels| page.look(pixels.is_some())));
@@ -232,6 +232,14 @@ impl Page {
     pub fn dismiss(self) {
         self.mistakes.set(Vec::new());
         self.run.update(|run| run.fault = None);
+    }
+
+    /// Does what a fault offers, and tries again.
+    pub fn accept(self, offer: Offer) {
+        match offer {
+            Offer::UseUntested => self.line.update_value(|line| line.untested = true),
+        }
+        self.retry();
     }
 
     /// A fresh worker, and the run again if there was one.

@@ -18,11 +18,20 @@ pub fn Trouble(page: Page) -> impl IntoView {
         let what = format!("{}.", fault.what.trim_end_matches('.'));
         Some(view! { <p><strong>{what}</strong>" "{fault.remedy}</p> })
     };
+    let offered = move || {
+        let offer = fault.with(|fault| fault.as_ref().and_then(|fault| fault.offer))?;
+        Some(view! {
+            <button class="button" type="button" data-testid="use-untested" on:click=move |_| page.accept(offer)>
+                "Use it all the same"
+            </button>
+        })
+    };
     view! {
         <Show when=move || troubled.get()>
             <div class="trouble" role="alert" data-testid="error">
                 <div class="trouble-text">{told}{mistakes}</div>
                 <div class="trouble-actions">
+                    {offered}
                     <Show when=move || failed.get()>
                         <button class="button" type="button" data-testid="retry" on:click=move |_| page.retry()>
                             "Try again"

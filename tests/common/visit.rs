@@ -34,6 +34,11 @@ impl Visit {
         Self::of(StaticServer::start_without(&folder(), SUB_PATH, missing).unwrap(), query)
     }
 
+    /// The same, but every worker runs this script first.
+    pub fn with_worker_script(script: &str, query: &str) -> Self {
+        Self::of(StaticServer::start_with_worker_script(&folder(), SUB_PATH, script).unwrap(), query)
+    }
+
     fn of(server: StaticServer, query: &str) -> Self {
         let mut browser = Browser::launch(&told("INKLING_CHROME"), &[]).unwrap();
         let mut page = browser.page().unwrap();

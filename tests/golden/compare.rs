@@ -6,8 +6,8 @@ use std::fmt::{self, Display};
 
 use burn::tensor::{Device, Tensor, Transaction};
 use inkling::data::Split;
-use inkling::data::batch::{self, Batch};
-use inkling::network::Array;
+use inkling::data::batch::Batch;
+use inkling::network::{Array, DropoutKey};
 use inkling::spec::{ModelId, OptimizerId, Recipe, Schedule};
 use inkling::train::{Trainer, read_metrics};
 use serde_json::Value;
@@ -149,8 +149,7 @@ fn trainer(golden: &Golden, way: &Way, optimizer: OptimizerId) -> Result<Trainer
 
 async fn check_forward(golden: &Golden, trainer: &Trainer, batch: &Batch) -> Result<(), String> {
     let evaluated = trainer.network().forward(batch.images.clone());
-    let mut random = batch::random(1, 1, 1);
-    let trained = trainer.network().forward_train(batch.images.clone(), 0.0, &mut random).logits;
+    let trained = trainer.network().forward_train(batch.images.clone(), 0.0, DropoutKey::of(1, 1)).logits;
     for (logits, key) in [(evaluated, "evaluated"), (trained, "logits")] {
         let logits: Vec<f64> = logits.into_data_async().await.map_err(text)?.iter::<f64>().collect();
         let apart = relative(&logits, &numbers(&golden.0[key]));
@@ -160,7 +159,7 @@ async fn check_forward(golden: &Golden, trainer: &Trainer, batch: &Batch) -> Res
 }
 
 async fn check_gradients(golden: &Golden, trainer: &Trainer, batch: &Batch) -> Result<(), String> {
-    let backward = trainer.backward(batch, &mut batch::random(1, 1, 1));
+    let backward = trainer.backward(batch, DropoutKey::of(1, 1));
     let loss = read_metrics(vec![backward.tally]).await.map_err(text)?[0].0.loss;
     let truth = golden.0["loss"].as_f64().unwrap();
     demand((loss - truth).abs() < TOLERANCE * truth, format_args!("loss: {loss} and {truth}"))?;
@@ -200,8 +199,8 @@ async fn check_adam(golden: &Golden, trainer: Trainer, batch: &Batch) -> Result<
 
 /// All arrays after three steps, whose losses are Keras's.
 async fn three_steps(truth: &Value, trainer: Trainer, batch: &Batch, rate: f64) -> Result<Vec<Array>, String> {
-    let (mut trainer, mut random) = (trainer, batch::random(1, 1, 1));
-    let losses: Vec<_> = (0..3).map(|_| trainer.step(batch, rate, &mut random)).collect();
+    let mut trainer = trainer;
+    let losses: Vec<_> = (0..3).map(|_| trainer.step(batch, rate, DropoutKey::of(1, 1))).collect();
     let losses = read_metrics(losses).await.map_err(text)?;
     let losses: Vec<f64> = losses.iter().map(|(metrics, _)| metrics.loss).collect();
     let apart = relative(&losses, &numbers(&truth["losses"]));

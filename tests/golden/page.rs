@@ -12,6 +12,9 @@ mod bending;
 #[cfg(target_family = "wasm")]
 #[path = "compare.rs"]
 mod compare;
+#[cfg(target_family = "wasm")]
+#[path = "dropping.rs"]
+mod dropping;
 
 #[cfg(target_family = "wasm")]
 mod page {
@@ -21,8 +24,8 @@ mod page {
     use inkling::spec::ModelId;
     use wasm_bindgen_futures::spawn_local;
 
-    use super::bending;
     use super::compare::{Way, check};
+    use super::{bending, dropping};
 
     /// Those that a software adapter does in seconds.
     const MODELS: [ModelId; 4] = [ModelId::Compact, ModelId::Strided, ModelId::Leaky, ModelId::Classic];
@@ -39,6 +42,7 @@ mod page {
         let card = Device::wgpu_options().init_async().await.map_err(|error| error.to_string())?;
         for (engine, device) in [("cpu", Device::flex()), ("webgpu", card)] {
             bending::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
+            dropping::check(&device).await.map_err(|what| format!("dropout on {engine}: {what}"))?;
             let way = Way { device, by_burn: false };
             for model in MODELS {
                 check(model, &way).await.map_err(|what| format!("{model} on {engine}: {what}"))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use inkling::data::{Dataset, synthetic};
-use inkling::protocol::{Command, Event, Fault};
+use inkling::protocol::{Command, EngineRequest, Event, Fault};
 use inkling::run::Run;
 use inkling::session::{Host, Session};
 use inkling::spec::{Augment, DatasetId, EngineChoice, ModelId, Pretrained, Recipe, TrainSpec};
@@ -78,7 +78,7 @@ pub fn play(script: Vec<Do>) -> Session<Paper> {
 pub fn play_in(paper: Paper, script: Vec<Do>) -> Session<Paper> {
     let mut session = Session::new(paper);
     block_on(async {
-        session.handle(Command::Open(EngineChoice::Cpu)).await;
+        session.handle(Command::Open(EngineRequest::new(EngineChoice::Cpu, ModelId::Compact))).await;
         for line in script {
             match line {
                 Say(command) => session.handle(command).await,

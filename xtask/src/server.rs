@@ -1,7 +1,7 @@
 //! A static file server on the loopback interface, for tests: serves a folder under a sub-path, as GitHub Pages would.
 //! Nothing outside the folder can be reached, and nothing is ever written.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -27,6 +27,8 @@ struct Site {
     prefix: String,
     /// A folder of the site that is said not to exist.
     missing: Option<PathBuf>,
+    /// A script that every worker's loader runs before its own first statement.
+    in_workers: Option<String>,
 }
 
 impl StaticServer {
@@ -35,7 +37,7 @@ impl StaticServer {
     /// # Errors
     /// When no port is free.
     pub fn start(folder: &Path, prefix: &str) -> Result<Self> {
-        Self::serve(Site { folder: folder.to_owned(), prefix: prefix.to_owned(), missing: None })
+        Self::serve(Site::new(folder, prefix))
     }
 
     /// The same, but answers "not found" for everything in one folder of the site, given relative to it.
@@ -43,8 +45,16 @@ impl StaticServer {
     /// # Errors
     /// When no port is free.
     pub fn start_without(folder: &Path, prefix: &str, missing: &str) -> Result<Self> {
-        let missing = Some(missing.into());
-        Self::serve(Site { folder: folder.to_owned(), prefix: prefix.to_owned(), missing })
+        Self::serve(Site { missing: Some(missing.into()), ..Site::new(folder, prefix) })
+    }
+
+    /// The same as [`StaticServer::start`], but every worker runs this script before anything else: so a worker meets a
+    /// browser that is none.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn start_with_worker_script(folder: &Path, prefix: &str, script: &str) -> Result<Self> {
+        Self::serve(Site { in_workers: Some(script.into()), ..Site::new(folder, prefix) })
     }
 
     fn serve(site: Site) -> Result<Self> {
@@ -75,10 +85,29 @@ impl Drop for StaticServer {
 }
 
 impl Site {
+    fn new(folder: &Path, prefix: &str) -> Self {
+        Self { folder: folder.to_owned(), prefix: prefix.to_owned(), missing: None, in_workers: None }
+    }
+
+    /// A worker's loader with the script before it.
+    fn loader(&self, path: &Path) -> Option<String> {
+        let script = self.in_workers.as_ref().filter(|_| path.to_string_lossy().ends_with("_loader.js"))?;
+        // Imports of a module run before everything else of it, wherever they stand: a script of its own comes first.
+        let script =
+            format!("data:text/javascript,{}", script.bytes().map(|b| format!("%{b:02X}")).collect::<String>());
+        Some(format!("import '{script}';\n{}", fs::read_to_string(path).ok()?))
+    }
+
     fn answer(&self, request: Request) {
-        let found = self.path_of(request.url()).and_then(|path| Some((File::open(&path).ok()?, mime(&path))));
+        let path = self.path_of(request.url());
+        let loader = path.as_deref().and_then(|path| self.loader(path));
+        let found = path.and_then(|path| Some((File::open(&path).ok()?, mime(&path))));
         // A visitor that went away needs no answer.
         let _ = match found {
+            Some((_, mime)) if loader.is_some() => {
+                let loader = Response::from_string(loader.unwrap_or_default());
+                request.respond(loader.with_header(content_type(mime)))
+            }
             Some((file, mime)) => request.respond(Response::from_file(file).with_header(content_type(mime))),
             None => request.respond(Response::from_string("not found").with_status_code(404)),
         };
@@ -136,7 +165,7 @@ mod tests {
         fs::write(outer.path().join("secret.txt"), "secret").unwrap();
         fs::write(folder.join("index.html"), "<p>hello").unwrap();
         fs::write(folder.join("data/a.gz"), "a").unwrap();
-        let site = Site { folder, prefix: "/inkling/".to_owned(), missing: None };
+        let site = Site { folder, prefix: "/inkling/".to_owned(), missing: None, in_workers: None };
         (outer, site)
     }
 

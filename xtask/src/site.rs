@@ -13,7 +13,7 @@ use crate::tools::Tools;
 use crate::{data, root, run, say, target_dir};
 
 /// What the page is made of: a change in one of these builds it again. Those that do not exist are left out.
-const SOURCES: [&str; 5] = ["src", "kernels/src", "style", "public", "index.html"];
+const SOURCES: [&str; 6] = ["src", "kernels/src", "shaders/src", "style", "public", "index.html"];
 /// Tells the hook where the gzipped files of MNIST are; empty when there are none.
 const SITE_DATA: &str = "INKLING_SITE_DATA";
 /// Where the page looks for MNIST, relative to itself.

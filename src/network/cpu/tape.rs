@@ -3,12 +3,11 @@
 use std::rc::Rc;
 
 use burn::tensor::Tensor;
-use inkling_kernels::{self as kernels, Grid, Norm};
+use inkling_kernels::{self as kernels, Dropout, Grid, Norm};
 
 use super::{Arrays, Machine, dense, window};
 use crate::network::plan::{Cursor, LINEAR, Op, Rectifier};
 use crate::network::{BATCH_NORM_EPSILON, flex};
-use crate::zoo::Shape;
 
 /// What a forward pass leaves for the way back.
 pub struct Tape {
@@ -17,6 +16,8 @@ pub struct Tape {
     pub n: usize,
     /// The input of each op; `None` when the op changed it in place.
     pub values: Vec<Option<Vec<f32>>>,
+    /// How the input of each op lies.
+    pub grids: Vec<Grid>,
     /// What else each op keeps.
     pub kept: Vec<Kept>,
     pub output: Grid,
@@ -29,8 +30,8 @@ pub enum Kept {
     Padded(Vec<f32>),
     /// Mean and variance of a normalisation.
     Statistics([Vec<f32>; 2]),
-    /// What dropout multiplied with.
-    Mask(Vec<f32>),
+    /// What a dropout layer dropped.
+    Dropout(Dropout),
 }
 
 impl Tape {
@@ -53,7 +54,7 @@ impl Tape {
         }
         self.values.drain(..).flatten().for_each(|buffer| machine.give(buffer));
         for kept in self.kept {
-            if let Kept::Padded(buffer) | Kept::Mask(buffer) = kept {
+            if let Kept::Padded(buffer) = kept {
                 machine.give(buffer);
             }
         }
@@ -69,7 +70,7 @@ impl Tape {
     }
 
     /// The gradients of an op's arrays and of its input. The first layer's input needs none.
-    fn back(&self, at: usize, op: &Op, mut g: Vec<f32>, cursor: Cursor) -> (Vec<Vec<f32>>, Option<Vec<f32>>) {
+    pub fn back(&self, at: usize, op: &Op, mut g: Vec<f32>, cursor: Cursor) -> (Vec<Vec<f32>>, Option<Vec<f32>>) {
         let machine = &self.machine;
         let arrays = Arrays { parameters: &self.parameters, cursor };
         match *op {
@@ -105,7 +106,7 @@ impl Tape {
                 let Kept::Statistics([mean, variance]) = &self.kept[at] else {
                     unreachable!("a normalisation keeps its statistics")
                 };
-                let grid = self.grid_of_norm(at, mean.len());
+                let grid = self.grids[at];
                 let norm = Norm { grid, epsilon: BATCH_NORM_EPSILON as f32, rectified };
                 let (mut of_gamma, mut of_beta) = (vec![0.0; mean.len()], vec![0.0; mean.len()]);
                 let gamma = arrays.flex(0);
@@ -114,21 +115,21 @@ impl Tape {
                 (vec![of_gamma, of_beta], Some(g))
             }
             Op::Pool { input } => {
-                let grid = Grid::blocked(machine.isa, self.n, input.channels, input.height * input.width);
+                let grid = self.grids[at];
                 let mut before = machine.take(grid.len());
                 kernels::pool_backward(&grid, input.height, self.input(at), &g, &mut before);
                 machine.give(g);
                 (vec![], Some(before))
             }
             Op::Dropout(_) => {
-                if let Kept::Mask(mask) = &self.kept[at] {
-                    kernels::multiply(machine.isa, &mut g, mask);
+                if let Kept::Dropout(dropout) = &self.kept[at] {
+                    dropout.apply(&self.grids[at], &mut g);
                 }
                 (vec![], Some(g))
             }
             Op::Flatten => {
                 let mut before = machine.take(g.len());
-                self.blocked_before(at).unflatten(&g, &mut before);
+                self.grids[at].unflatten(&g, &mut before);
                 machine.give(g);
                 (vec![], Some(before))
             }
@@ -149,17 +150,6 @@ impl Tape {
         if rectifier.slope != LINEAR && !rectifier.back_in_norm {
             kernels::rectify_backward(self.machine.isa, self.output(at), g, rectifier.slope);
         }
-    }
-
-    /// The arrangement of what goes into the op at `at`.
-    fn blocked_before(&self, at: usize) -> Grid {
-        let shape = self.machine.ops[..at].iter().rev().find_map(Op::output_shape).unwrap_or(Shape::IMAGE);
-        Grid::blocked(self.machine.isa, self.n, shape.channels, shape.height * shape.width)
-    }
-
-    fn grid_of_norm(&self, at: usize, channels: usize) -> Grid {
-        let flat = self.machine.ops[..at].iter().any(|op| matches!(op, Op::Flatten));
-        if flat { Grid::flat(self.machine.isa, self.n, channels) } else { self.blocked_before(at) }
     }
 }
 

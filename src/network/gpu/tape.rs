@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use burn::tensor::Tensor;
-use inkling_shaders::{self as shaders, Array, Dense};
+use inkling_shaders::{self as shaders, Array, Dense, Dropout};
 
 use super::{Card, Machine, norm, window};
 use crate::network::plan::{Cursor, LINEAR, Op, Rectifier};
@@ -28,8 +28,8 @@ pub enum Kept {
     Padded(Array),
     /// Mean and variance of a normalisation.
     Statistics([Array; 2]),
-    /// What dropout multiplied with.
-    Mask(Array),
+    /// What a dropout layer dropped.
+    Dropout(Dropout),
 }
 
 impl Tape {
@@ -59,7 +59,7 @@ impl Tape {
     }
 
     /// The gradients of an op's arrays and of its input. The first arrays' input needs none.
-    fn back(&self, at: usize, op: &Op, shape: Shape, g: Array, cursor: Cursor) -> (Vec<Array>, Option<Array>) {
+    pub fn back(&self, at: usize, op: &Op, shape: Shape, g: Array, cursor: Cursor) -> (Vec<Array>, Option<Array>) {
         let (gpu, x, n) = (&self.card.gpu, &self.values[at], self.n);
         let array = |number: usize| &self.parameters[cursor.parameter + number];
         let first = cursor.parameter == 0;
@@ -94,7 +94,7 @@ impl Tape {
                 (vec![], Some(shaders::pool_backward(gpu, [x, &g], input.channels, input.height, n, slope)))
             }
             Op::Dropout(_) => match &self.kept[at] {
-                Kept::Mask(mask) => (vec![], Some(shaders::mask(gpu, &g, mask, n))),
+                Kept::Dropout(dropout) => (vec![], Some(dropout.apply(gpu, &g, n))),
                 _ => (vec![], Some(g)),
             },
             Op::Flatten => (vec![], Some(g)),

@@ -33,11 +33,12 @@ fn settings_survive_a_round_trip() {
         workers: 3,
     };
     let address = read(&query(&spec)[1..]);
-    assert_eq!(address, Address { spec, start: false, mistakes: vec![] });
+    assert_eq!(address, Address { spec, ..Address::default() });
 }
 
 #[test]
 fn the_contract_is_read() {
+    assert!(read("patches=0").unpatched && !read("start=1").unpatched);
     let address = read("engine=cpu&dataset=mnist&model=compact&limit=12800&epochs=4&batch=128&start=1");
     assert!(address.start && address.mistakes.is_empty());
     assert_eq!((address.spec.train_limit, address.spec.recipe.epochs), (Some(12_800), 4));
@@ -77,7 +78,7 @@ fn another_model_brings_its_recipe_wherever_it_stands() {
 fn a_sprint_becomes_ordinary_settings() {
     let address = read("seed=4&sprint=1&start=1&engine=cpu");
     let sprint = TrainSpec { seed: 4, engine: EngineChoice::Cpu, ..TrainSpec::sprint() };
-    assert_eq!(address, Address { spec: sprint.clone(), start: true, mistakes: vec![] });
+    assert_eq!(address, Address { spec: sprint.clone(), start: true, unpatched: false, mistakes: vec![] });
     assert_eq!(read(&query(&sprint)[1..]).spec, sprint);
     assert!(read("sprint=fast").mistakes[0].contains("sprint=1"));
 }

@@ -6,7 +6,7 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 
 use super::Page;
-use crate::protocol::{self, Command, Event, Fault, Phase, Progress};
+use crate::protocol::{self, Command, EngineRequest, Event, Fault, Phase, Progress};
 use crate::run::{Run, State};
 use crate::spec::{DatasetId, EngineChoice, Prediction};
 use crate::ui::browser;
@@ -33,6 +33,10 @@ pub(super) struct Line {
     pub(super) doomed: bool,
     /// Start as soon as the engine is open.
     pub(super) start_when_open: bool,
+    /// A graphics card is used whatever its self-test says.
+    pub(super) untested: bool,
+    /// WebGPU's classes stay as they are.
+    pub(super) unpatched: bool,
     /// Times in a row that nothing was heard.
     pub(super) silence: u32,
 }
@@ -103,7 +107,9 @@ impl Page {
     fn greet(self, version: u32, build: &str) {
         if (version, build) == (protocol::VERSION, protocol::BUILD) {
             self.line.update_value(|line| line.client.as_mut().into_iter().for_each(Client::listens));
-            self.send(Command::Open(self.spec.with_untracked(|spec| spec.engine)));
+            let (choice, model) = self.spec.with_untracked(|spec| (spec.engine, spec.model));
+            let (untested, patches) = self.line.with_value(|line| (line.untested, !line.unpatched));
+            self.send(Command::Open(EngineRequest { choice, model, untested, patches }));
         } else if !browser::reload_once(build) {
             self.die(Fault::new(
                 "The page and its worker are of different versions",

@@ -1,0 +1,107 @@
+//! Dropout from a counter-based generator, the same as `inkling-kernels` computes on the CPU, to the bit: see there for
+//! what it is. Nothing is sent but the key, and nothing is kept for the way back, which computes it again.
+
+use cubecl::prelude::*;
+
+use crate::gpu::{Array, Gpu, launch};
+
+/// Units that one call of the generator decides: 16 random bits each.
+const UNITS: usize = 4;
+
+/// Which units of a layer one step drops: the numbers mean what they mean on the CPU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    pub key: [u32; 2],
+    pub layer: u32,
+    pub first_image: u32,
+    pub limit: u32,
+    pub scale: f32,
+}
+
+impl Dropout {
+    /// `[units, n]` with each unit multiplied by 0 or by the scale.
+    pub fn apply(&self, gpu: &Gpu, x: &Array, n: usize) -> Array {
+        let y = gpu.empty(x.len());
+        let units = x.len() / n;
+        launch!(
+            dropout,
+            gpu,
+            units.div_ceil(UNITS) * n,
+            x.arg(),
+            y.arg(),
+            units,
+            n,
+            self.key[0],
+            self.key[1],
+            self.layer << 24,
+            self.first_image,
+            self.limit,
+            self.scale
+        );
+        y
+    }
+}
+
+#[cube(launch_unchecked)]
+fn dropout(
+    x: &[f32],
+    y: &mut [f32],
+    units: usize,
+    n: usize,
+    key: u32,
+    other_key: u32,
+    layer: u32,
+    first_image: u32,
+    limit: u32,
+    scale: f32,
+) {
+    let image = ABSOLUTE_POS % n;
+    let first = ABSOLUTE_POS / n * UNITS;
+    if first >= units {
+        terminate!();
+    }
+    let block = layer + u32::cast_from(ABSOLUTE_POS / n);
+    let third_key = key ^ other_key ^ 0x1BD1_1BDAu32;
+    let a = first_image + u32::cast_from(image) + key;
+    let b = block + other_key;
+    let (a, b) = four_rounds(a, b, 0usize);
+    let (a, b) = four_rounds(a + other_key, b + third_key + 1, 1usize);
+    let (a, b) = four_rounds(a + third_key, b + key + 2, 0usize);
+    let (a, b) = four_rounds(a + key, b + other_key + 3, 1usize);
+    let (a, b) = four_rounds(a + other_key, b + third_key + 4, 0usize);
+    let (a, b) = (a + third_key, b + key + 5);
+    #[unroll]
+    for unit in 0..UNITS {
+        if first + unit < units {
+            let mut bits = a;
+            if comptime![unit >= 2] {
+                bits = b;
+            }
+            bits = (bits >> comptime![unit as u32 % 2 * 16]) & 0xFFFF;
+            let at = (first + unit) * n + image;
+            y[at] = x[at] * select(bits < limit, 0.0, scale);
+        }
+    }
+}
+
+/// How far each round rotates: those after an even and after an odd key.
+const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
+
+/// Threefry's rounds between two keys.
+#[cube]
+fn four_rounds(a: u32, b: u32, #[comptime] which: usize) -> (u32, u32) {
+    let a = a + b;
+    let b = rotated(b, comptime![ROTATIONS[which][0]]) ^ a;
+    let a = a + b;
+    let b = rotated(b, comptime![ROTATIONS[which][1]]) ^ a;
+    let a = a + b;
+    let b = rotated(b, comptime![ROTATIONS[which][2]]) ^ a;
+    let a = a + b;
+    let b = rotated(b, comptime![ROTATIONS[which][3]]) ^ a;
+    (a, b)
+}
+
+#[cube]
+fn rotated(x: u32, #[comptime] left: u32) -> u32 {
+    x << left | x >> comptime![32 - left]
+}
