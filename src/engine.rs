@@ -3,7 +3,7 @@
 //! `auto` takes the graphics card when there is a real one and it passes the self-test, otherwise the CPU. A software
 //! adapter counts as no card: the CPU engine is far faster there.
 
-#[cfg(any(feature = "gpu", target_family = "wasm"))]
+#[cfg(feature = "gpu")]
 mod adapter;
 #[cfg(all(feature = "gpu", target_family = "wasm"))]
 mod rehearsal;
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use burn::tensor::Device;
 use inkling_kernels::Isa;
 
-#[cfg(any(feature = "gpu", target_family = "wasm"))]
+#[cfg(feature = "gpu")]
 use crate::protocol::Phase;
 use crate::protocol::{EngineKind, EngineReport, EngineRequest, Fault, Offer, Progress};
 use crate::spec::{EngineChoice, ModelId, Recipe, TrainSpec};
@@ -146,19 +146,15 @@ impl Limits {
     }
 }
 
-/// Opens an engine; `on` hears what is going on. `None` when it is a graphics card that another program of ours must
-/// open: in a browser the worker without graphics cards is the small one that comes first.
+/// Opens an engine; `on` hears what is going on.
 ///
 /// # Errors
 /// When the choice cannot be had here. `auto` always can: it falls back to the CPU and says why.
-pub async fn open(request: EngineRequest, on: impl Fn(Progress)) -> Result<Option<Engine>, Fault> {
+pub async fn open(request: EngineRequest, on: impl Fn(Progress)) -> Result<Engine, Fault> {
     let choice = request.choice;
     match choice {
-        EngineChoice::Cpu => Ok(Some(cpu(None))),
-        EngineChoice::Auto => Ok(match graphics(request, false, &on).await {
-            Ok(engine) => engine,
-            Err(refused) => Some(cpu(Some(refused.why))),
-        }),
+        EngineChoice::Cpu => Ok(cpu(None)),
+        EngineChoice::Auto => Ok(graphics(request, false, &on).await.unwrap_or_else(|refused| cpu(Some(refused.why)))),
         EngineChoice::WebGpu | EngineChoice::Gpu if choice != GRAPHICS => Err(Fault::new(
             format!("The engine \"{choice}\" does not exist here"),
             format!("Choose \"{GRAPHICS}\" or \"cpu\"."),
@@ -209,22 +205,18 @@ fn brand() -> Option<String> {
     None
 }
 
-/// A command line without the `gpu` feature, as the tests use it, knows no graphics card.
-#[cfg(not(any(feature = "gpu", target_family = "wasm")))]
-async fn graphics(_: EngineRequest, _: bool, _: &impl Fn(Progress)) -> Result<Option<Engine>, Refused> {
+/// The small workers and a command line without the `gpu` feature, as the tests use it, know no graphics card.
+#[cfg(not(feature = "gpu"))]
+async fn graphics(_: EngineRequest, _: bool, _: &impl Fn(Progress)) -> Result<Engine, Refused> {
     Err("this program was built without graphics cards (feature \"gpu\")".to_owned().into())
-}
-
-/// In a browser the worker without graphics cards only looks whether there is one.
-#[cfg(all(not(feature = "gpu"), target_family = "wasm"))]
-async fn graphics(_: EngineRequest, software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, Refused> {
-    Ok(find(software, on).await.map(|_| None)?)
 }
 
 /// The graphics card, tested with the network that is asked for; a program that imitates one only where that is allowed.
 #[cfg(feature = "gpu")]
-async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)) -> Result<Option<Engine>, Refused> {
-    let found = find(software, on).await?;
+async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)) -> Result<Engine, Refused> {
+    on(begun(Phase::Engine));
+    let found = adapter::find(software).await?;
+    let limits = Limits { total: None, tensor: Some(adapter::largest_buffer(&found)) };
     let device = adapter::open(&found).await?;
     let report = EngineReport {
         kind: adapter::KIND,
@@ -233,11 +225,10 @@ async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)
         passed_over: None,
         work_per_sec: None,
     };
-    let limits = Limits { total: None, tensor: Some(found.largest_buffer) };
     let EngineRequest { untested, patches, .. } = request;
     let engine = Engine { device, report, limits, untested, patches, prepared: Prepared::default() };
     engine.prove(request.model, &Recipe::of(request.model), on).await?;
-    Ok(Some(engine))
+    Ok(engine)
 }
 
 /// Compiles what training and reading need, where that goes faster ahead of them: in a browser.
@@ -253,19 +244,9 @@ async fn compile(_: &Device, _: &[(ModelId, Recipe)], _: &impl Fn(Progress)) -> 
 }
 
 /// Something whose end is not known.
-#[cfg(any(feature = "gpu", target_family = "wasm"))]
+#[cfg(feature = "gpu")]
 fn begun(phase: Phase) -> Progress {
     Progress { phase, done: 0, total: 0 }
-}
-
-#[cfg(any(feature = "gpu", target_family = "wasm"))]
-async fn find(allow_software: bool, on: &impl Fn(Progress)) -> Result<adapter::Found, String> {
-    on(begun(Phase::Engine));
-    let found = adapter::find().await?;
-    if found.software && !allow_software {
-        return Err(format!("the only adapter, {}, is a program and not a graphics card", found.name));
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -39,3 +39,5 @@ pub mod worker;
 
 pub mod plot;
 pub mod ui;
+
+pub mod webgpu;

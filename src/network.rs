@@ -15,14 +15,14 @@ pub mod single;
 #[cfg(feature = "walk")]
 mod walk;
 
-pub use arrays::{Array, Slot, WeightsError};
+pub use arrays::{Array, Slot, WeightsError, download, upload};
 pub use dropout::{DropoutKey, Dropouts};
 #[cfg(feature = "gpu")]
 pub use gpu::Card;
 
 use std::rc::Rc;
 
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, ExecutionError, Tensor};
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
@@ -138,7 +138,7 @@ impl Network {
             return Err(WeightsError::Surplus { name: surplus.name.clone() });
         }
         let n_parameters = slots.iter().filter(|slot| slot.trained).count();
-        let upload = |slot| arrays::upload(slot, arrays, device);
+        let upload = |slot| upload(slot, arrays, device);
         let mut parameters = slots.iter().map(upload).collect::<Result<Vec<_>, _>>()?;
         let statistics = parameters.split_off(n_parameters);
         Ok(Self {
@@ -242,16 +242,31 @@ impl Network {
     /// # Errors
     /// When the device has failed.
     pub async fn arrays(&self) -> Result<Vec<Array>, ExecutionError> {
-        let read = |t: Transaction, tensor: &Tensor<1>| t.register(tensor.clone());
         let statistics = self.settled_statistics();
-        let transaction = self.parameters.iter().chain(&statistics).fold(Transaction::default(), read);
-        let datas = transaction.execute_async().await?;
-        let array = |(slot, data): (&Slot, TensorData)| Array {
-            name: slot.name.clone(),
-            shape: slot.shape.clone(),
-            values: data.iter::<f32>().collect(),
-        };
-        Ok(self.slots.iter().zip(datas).map(array).collect())
+        download(&self.slots, self.parameters.iter().chain(&statistics)).await
+    }
+
+    /// Reads every array back as training goes on with it: the statistics as they are, and how much of them is still their
+    /// initial values. [`Network::going_on`] takes both.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn raw_arrays(&self) -> Result<(Vec<Array>, f64), ExecutionError> {
+        let arrays = download(&self.slots, self.parameters.iter().chain(&self.statistics)).await?;
+        Ok((arrays, self.untrained_share))
+    }
+
+    /// A network from [`Network::raw_arrays`].
+    ///
+    /// # Errors
+    /// As [`Network::from_arrays`].
+    pub fn going_on(
+        model: ModelId,
+        arrays: &[Array],
+        untrained_share: f64,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        Ok(Self { untrained_share, ..Self::from_arrays(model, arrays, device)? })
     }
 
     /// Logits in evaluation mode: running statistics, no dropout.

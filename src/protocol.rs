@@ -13,7 +13,7 @@ use crate::judge::Judgement;
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Prediction, Pretrained, TrainSpec};
 
 /// Grows whenever a message changes its meaning or its shape.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Identifies the sources this program was built from: a page and a worker of different builds do not talk.
 pub const BUILD: &str = env!("INKLING_BUILD");
@@ -46,6 +46,9 @@ pub enum Command {
     /// Measure how fast this engine trains. Answered by [`Event::Measured`]; a run in progress is stopped first, and a
     /// command that would stop a run ends the measuring. On the CPU so many workers share a step, as in a run.
     Measure { workers: usize },
+    /// Go on from a snapshot ([`Event::Snapshot`]), or only read with its network. Answered by [`Event::Restored`]; a run in
+    /// progress is stopped first. A run from a graphics card that goes on on the CPU is shared by so many workers.
+    Restore { snapshot: Vec<u8>, go_on: bool, workers: usize },
     /// Read with every pretrained network of another model too, or with the network at hand alone again. Answered by
     /// [`Event::Together`].
     Together(bool),
@@ -85,8 +88,6 @@ pub enum Event {
         protocol: u32,
         build: String,
     },
-    /// The engine that was asked for needs the worker with graphics cards: open it there.
-    Elsewhere,
     /// The engine that will compute, and why.
     Engine(EngineReport),
     /// The network that reads from now on.
@@ -100,6 +101,11 @@ pub enum Event {
     Dataset(DatasetReport),
     /// A run begins.
     Started(RunPlan),
+    /// All that the run can go on from, should the engine be lost: [`Command::Restore`] takes it. Told every few seconds
+    /// and after each epoch where engines can be lost.
+    Snapshot(Vec<u8>),
+    /// What a snapshot held is at hand again.
+    Restored(Restored),
     /// Others compute from now on than before.
     Crew(CrewReport),
     /// Steps done since the last such event.
@@ -230,6 +236,18 @@ pub struct RunPlan {
     pub steps_per_epoch: usize,
 }
 
+/// A run that goes on from where a snapshot was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Restored {
+    pub plan: RunPlan,
+    /// The epoch that goes on, from 1.
+    pub epoch: usize,
+    /// Steps that are not lost.
+    pub n_steps: usize,
+    /// The run goes on; otherwise its network only reads.
+    pub goes_on: bool,
+}
+
 /// Who computes. It changes how fast a run goes, not what comes out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrewReport {
@@ -347,6 +365,8 @@ pub struct Fault {
 pub enum Offer {
     /// Use a graphics card that failed its self-test ([`EngineRequest::untested`]).
     UseUntested,
+    /// Open an engine anew: this one was lost. A run goes on from its last snapshot.
+    Reopen,
 }
 
 impl Fault {

@@ -2,8 +2,8 @@
 
 use crate::judge::Judgement;
 use crate::protocol::{
-    CrewReport, DatasetReport, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Picture, Progress,
-    RunPlan, RunSummary, SpeedReport, StepReport,
+    CrewReport, DatasetReport, EngineKind, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Picture,
+    Progress, Restored, RunPlan, RunSummary, SpeedReport, StepReport,
 };
 use crate::spec::{ModelId, Prediction};
 
@@ -36,6 +36,15 @@ impl State {
     }
 }
 
+/// A place where a run went on after its engine was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    /// Steps that were not lost.
+    pub n_steps: usize,
+    /// Where it went on.
+    pub engine: Option<EngineKind>,
+}
+
 /// Everything that is known of the engine and the current run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
@@ -55,6 +64,8 @@ pub struct Run {
     pub judgement: Option<Judgement>,
     /// The images of that judgement's mistakes.
     pub pictures: Vec<Picture>,
+    /// Where the run went on after its engine was lost, in order.
+    pub resumptions: Vec<Resumption>,
     /// Set when the run reached its last epoch.
     pub summary: Option<RunSummary>,
     /// The network that reads, while it is not one of the run.
@@ -81,7 +92,7 @@ impl Run {
     /// Takes one event in. Events of a newer program than this one never get here: see [`Event::Ready`].
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Ready { .. } | Event::Elsewhere => self.renew(),
+            Event::Ready { .. } => self.renew(),
             Event::Engine(report) => {
                 self.engine = Some(report.clone());
                 self.fault = None;
@@ -92,6 +103,9 @@ impl Run {
             Event::Progress(progress) => self.advance(*progress),
             Event::Dataset(report) => self.dataset = Some(report.clone()),
             Event::Started(plan) => self.begin(plan),
+            // Its bytes are for whoever keeps them.
+            Event::Snapshot(_) => {}
+            Event::Restored(restored) => self.restore(restored),
             Event::Crew(report) => self.crew = *report,
             Event::Stepped(steps) => self.step(steps),
             Event::EpochEnded(epoch) => {
@@ -157,6 +171,13 @@ impl Run {
         self.speed = None;
     }
 
+    /// The engine was lost and another is opened; who reads meanwhile knows what the last one knew.
+    pub fn reopen(&mut self) {
+        let (network, learned) = (self.network.take(), self.learned);
+        self.renew();
+        (self.network, self.learned) = (network, learned);
+    }
+
     fn measured(&mut self, report: &SpeedReport) {
         self.speed = Some(report.clone());
         let measuring = |progress: &Progress| progress.phase == Phase::Measure;
@@ -171,6 +192,10 @@ impl Run {
         self.network = Some(network.clone());
         self.judgement = None;
         self.pictures.clear();
+        // What it needs was compiled and tested first.
+        if self.state == State::Loading && self.engine.is_some() {
+            self.enter(State::Ready);
+        }
     }
 
     /// Judging is over; fetching its images may have made the state one of loading.
@@ -217,9 +242,25 @@ impl Run {
         self.epochs.clear();
         self.judgement = None;
         self.pictures.clear();
+        self.resumptions.clear();
         self.summary = None;
         self.learned = false;
         self.fault = None;
+        self.enter(State::Training);
+    }
+
+    /// Goes on from a snapshot: what came after it is not true any more.
+    fn restore(&mut self, restored: &Restored) {
+        let Restored { plan, epoch, n_steps, goes_on } = restored;
+        (self.network, self.learned, self.fault) = (None, true, None);
+        if !goes_on {
+            return self.enter(State::Finished);
+        }
+        self.plan = Some(plan.clone());
+        self.steps.retain(|step| step.step <= *n_steps);
+        self.epochs.retain(|row| row.epoch < *epoch);
+        let engine = self.engine.as_ref().map(|engine| engine.kind);
+        self.resumptions.push(Resumption { n_steps: *n_steps, engine });
         self.enter(State::Training);
     }
 }
@@ -227,7 +268,6 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::EngineKind;
     use crate::spec::{Metrics, TrainSpec};
 
     fn engine() -> Event {
@@ -293,6 +333,23 @@ mod tests {
         let run = Run::of(&[engine(), started(), stepped(4), failed(), started()]);
         assert!(run.steps.is_empty() && !run.learned && run.fault.is_none());
         assert_eq!(run.epoch(), 1);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_forgets_what_came_after_its_snapshot() {
+        let Event::Started(plan) = started() else { unreachable!() };
+        let restored = |goes_on| Event::Restored(Restored { plan: plan.clone(), epoch: 1, n_steps: 3, goes_on });
+        let events: Vec<_> = [engine(), started()].into_iter().chain((1..=6).map(stepped)).collect();
+        let mut run = Run::of(&events);
+        run.reopen();
+        assert_eq!((run.state, run.learned, run.steps.len()), (State::Loading, true, 6));
+        let read_only = Run::of(events.iter().chain(&[restored(false)]));
+        assert_eq!((read_only.state, read_only.steps.len()), (State::Finished, 6));
+        [engine(), restored(true), stepped(4)].iter().for_each(|event| run.apply(event));
+        assert_eq!((run.state, run.steps.len(), run.fraction_done()), (State::Training, 4, 0.4));
+        assert_eq!(run.resumptions, [Resumption { n_steps: 3, engine: Some(EngineKind::Cpu) }]);
+        run.apply(&started());
+        assert!(run.resumptions.is_empty(), "another run");
     }
 
     #[test]

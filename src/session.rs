@@ -9,6 +9,7 @@ mod images;
 mod judging;
 mod pace;
 mod readers;
+mod snapshots;
 mod speed;
 
 pub use crew::{Answer, Mate};
@@ -18,15 +19,16 @@ use crate::engine::{self, Engine};
 use crate::judge;
 use crate::network::Array;
 use crate::protocol::{
-    Command, EngineKind, EngineRequest, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport,
+    Command, EngineKind, EngineRequest, Event, Fault, NetworkReport, Phase, Progress, Restored, RunPlan, SpeedReport,
 };
-use crate::spec::{DatasetId, IMAGE_PIXELS, ModelId, TrainSpec};
-use crate::train::{Checkpoint, Trainer, checkpoint};
+use crate::spec::{DatasetId, IMAGE_PIXELS, ModelId, Recipe, TrainSpec};
+use crate::train::{Checkpoint, Trainer, checkpoint, snapshot};
 use crate::zoo;
-use course::{Course, Outcome};
+use course::{Course, Outcome, Position};
 use crew::Crew;
 use images::Images;
 use readers::Readers;
+use snapshots::Snapshots;
 use speed::Measuring;
 
 /// The world around a session: a worker, a terminal, a test.
@@ -39,6 +41,11 @@ pub trait Host {
     fn dataset(&self, id: &DatasetId) -> impl Future<Output = Result<(Dataset, Option<String>), Fault>>;
     /// Brings the weights of a model that came with the program, as [`checkpoint`] saves them, if there are any.
     fn pretrained(&self, model: ModelId) -> impl Future<Output = Option<Vec<u8>>>;
+    /// How many seconds of a run on such an engine may be lost: snapshots are told of at least that often. `None` when nobody
+    /// would keep them.
+    fn snapshot_secs(&self, _: EngineKind) -> Option<f64> {
+        None
+    }
     /// Calls more workers to compute beside this one, at most so many. They need not be ready yet.
     fn mates(&self, _at_most: usize) -> Vec<Box<dyn Mate>> {
         vec![]
@@ -62,6 +69,7 @@ pub struct Session<H: Host> {
     images: Images,
     /// Who reads besides the network at hand.
     readers: Readers,
+    snapshots: Snapshots,
 }
 
 impl<H: Host> Session<H> {
@@ -77,6 +85,7 @@ impl<H: Host> Session<H> {
             single: false,
             images: Images::default(),
             readers: Readers::default(),
+            snapshots: Snapshots::default(),
         }
     }
 
@@ -104,6 +113,7 @@ impl<H: Host> Session<H> {
             Command::Files(files) => self.take_files(&files).await,
             Command::Measure { workers } => self.measure(workers).await,
             Command::Together(together) => self.read_together(together).await,
+            Command::Restore { snapshot, go_on, workers } => self.restore(&snapshot, go_on, workers).await,
         };
         self.tell(answered);
     }
@@ -118,15 +128,64 @@ impl<H: Host> Session<H> {
         let (Some(course), Some(trainer)) = (&mut self.course, &mut self.trainer) else { return };
         let outcome = course.advance(trainer, &mut self.crew, &self.host).await;
         let answered = match outcome {
-            Ok(Outcome::Finished) => {
-                self.course = None;
-                Ok(())
-            }
+            Ok(Outcome::Finished) => self.take_snapshot(true).await.map(|()| self.course = None),
             Ok(Outcome::Stepped) if self.single => self.pause().await,
-            Ok(_) => Ok(()),
+            Ok(_) => self.take_snapshot(false).await,
             Err(fault) => Err(fault),
         };
         self.tell(answered);
+    }
+
+    /// Tells of a snapshot when one is due, or now.
+    async fn take_snapshot(&mut self, now: bool) -> Result<(), Fault> {
+        let (Some(engine), Some(course), Some(trainer)) = (&self.engine, &mut self.course, &self.trainer) else {
+            return Ok(());
+        };
+        let kind = engine.report.kind;
+        let Some(secs) = self.host.snapshot_secs(kind) else { return Ok(()) };
+        let began = self.host.now_secs();
+        if !now && !course.begins_epoch() && !self.snapshots.is_due(began, secs) {
+            return Ok(());
+        }
+        course.report_steps(&self.host).await?;
+        let state = trainer.state().await.map_err(course::device_failed)?;
+        let ended = self.host.now_secs();
+        self.host.emit(Event::Snapshot(snapshot::save(&state, &course.position(kind, ended))));
+        self.snapshots.taken(began, self.host.now_secs());
+        Ok(())
+    }
+
+    /// Takes a run up from where a snapshot was taken, or only its network.
+    async fn restore(&mut self, snapshot: &[u8], go_on: bool, workers: usize) -> Result<(), Fault> {
+        self.end_run().await;
+        let (state, mut position) = snapshot::load::<Position>(snapshot).map_err(bad_snapshot)?;
+        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
+        let trainer = Trainer::going_on(&state, &position.spec.recipe, &engine.device).map_err(bad_snapshot)?;
+        if engine.report.kind == EngineKind::Cpu && position.engine != EngineKind::Cpu {
+            position.spec.workers = self.workers(position.spec.model, workers)?;
+        }
+        let Position { ref spec, epoch, n_steps, .. } = position;
+        let (spec, parameters) = (spec.clone(), trainer.network().n_numbers());
+        let course = if go_on { Some(self.course_from(position).await?) } else { None };
+        let steps_per_epoch = course.as_ref().map_or(0, Course::steps_per_epoch);
+        let plan = RunPlan { spec, parameters, steps_per_epoch };
+        self.host.emit(Event::Restored(Restored { plan, epoch, n_steps, goes_on: course.is_some() }));
+        (self.trainer, self.course, self.paused, self.single) = (Some(trainer), course, false, false);
+        self.snapshots.begin();
+        self.tell_readers();
+        Ok(())
+    }
+
+    /// A course that goes on, with its images and on an engine that is ready for it.
+    async fn course_from(&mut self, position: Position) -> Result<Course, Fault> {
+        let spec = position.spec.clone();
+        let (dataset, fallback) = self.images.of(&spec, &self.host).await?;
+        let course = Course::going_on(position, dataset, self.host.now_secs());
+        self.host.emit(Event::Dataset(course.dataset_report(fallback)));
+        let on = |progress| self.host.emit(Event::Progress(progress));
+        self.engine.as_ref().ok_or_else(no_engine)?.prepare(spec.model, &spec.recipe, on).await?;
+        self.crew.muster(spec.workers, &self.host);
+        Ok(course)
     }
 
     /// The arrays of the network as it is now.
@@ -147,14 +206,10 @@ impl<H: Host> Session<H> {
     }
 
     async fn open(&mut self, request: EngineRequest) -> Result<(), Fault> {
-        self.stop().await?;
+        self.end_run().await;
         let host = &self.host;
         let on = |progress| host.emit(Event::Progress(progress));
-        let Some(engine) = engine::open(request, on).await? else {
-            self.host.emit(Event::Elsewhere);
-            return Ok(());
-        };
-        let mut engine = engine;
+        let mut engine = engine::open(request, on).await?;
         if engine.report.kind == EngineKind::Cpu {
             engine.report.work_per_sec = speed::try_out(&engine, &self.host).await?;
         }
@@ -167,8 +222,11 @@ impl<H: Host> Session<H> {
 
     /// Puts a network that was not trained here in the place of the one at hand.
     async fn take_up(&mut self, model: ModelId) -> Result<(), Fault> {
-        self.stop().await?;
-        let device = self.engine.as_ref().ok_or_else(no_engine)?.device.clone();
+        self.end_run().await;
+        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
+        let on = |progress| self.host.emit(Event::Progress(progress));
+        engine.prepare(model, &Recipe::of(model), on).await?;
+        let device = engine.device.clone();
         let trainer = match self.host.pretrained(model).await {
             Some(bytes) => {
                 let Checkpoint { arrays, pretrained, .. } = checkpoint::load(&bytes).map_err(bad_weights)?;
@@ -204,7 +262,7 @@ impl<H: Host> Session<H> {
 
     /// Keeps the images that somebody brought.
     async fn take_files(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
-        self.stop().await?;
+        self.end_run().await;
         let report = self.images.keep(files)?;
         self.host.emit(Event::Dataset(report));
         Ok(())
@@ -233,7 +291,7 @@ impl<H: Host> Session<H> {
     }
 
     async fn start(&mut self, spec: TrainSpec) -> Result<(), Fault> {
-        self.stop().await?;
+        self.end_run().await;
         spec.check().map_err(|error| Fault::new(error.to_string(), "Change the setting and start again."))?;
         let spec = TrainSpec { workers: self.workers(spec.model, spec.workers)?, ..spec };
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
@@ -255,6 +313,7 @@ impl<H: Host> Session<H> {
         self.host.emit(Event::Started(RunPlan { spec, parameters, steps_per_epoch }));
         self.host.emit(Event::Progress(Progress { phase: Phase::FirstStep, done: 0, total: 0 }));
         (self.trainer, self.course, self.paused, self.single) = (Some(trainer), Some(course), false, false);
+        self.snapshots.begin();
         self.tell_readers();
         Ok(())
     }
@@ -277,7 +336,7 @@ impl<H: Host> Session<H> {
     }
 
     async fn measure(&mut self, workers: usize) -> Result<(), Fault> {
-        self.stop().await?;
+        self.end_run().await;
         let engine = self.engine.clone().ok_or_else(no_engine)?;
         // None of the networks that are measured is too large to be shared.
         self.crew.muster(self.workers(ModelId::Compact, workers)?, &self.host);
@@ -286,15 +345,29 @@ impl<H: Host> Session<H> {
     }
 
     async fn stop(&mut self) -> Result<(), Fault> {
+        let told = self.tell_last().await;
+        self.end_run().await;
+        told
+    }
+
+    /// Tells of the last steps. The network stays at hand, so it is kept as well.
+    async fn tell_last(&mut self) -> Result<(), Fault> {
+        if let Some(course) = &mut self.course {
+            course.report_steps(&self.host).await?;
+        }
+        self.take_snapshot(true).await
+    }
+
+    /// Ends what goes on because something else comes. What still fails in it is no matter of that.
+    async fn end_run(&mut self) {
         if let Some(measuring) = self.measuring.take() {
             self.host.emit(Event::Measured(SpeedReport { over: true, ..measuring.report(&self.crew) }));
         }
         if let Some(mut course) = self.course.take() {
             self.paused = false;
-            course.report_steps(&self.host).await?;
+            let _ = course.report_steps(&self.host).await;
             self.host.emit(Event::Stopped);
         }
-        Ok(())
     }
 
     async fn predict(&self, version: u64, pixels: &[u8]) -> Result<(), Fault> {
@@ -314,6 +387,10 @@ impl<H: Host> Session<H> {
 
 fn bad_weights(error: impl std::fmt::Display) -> Fault {
     Fault::new(format!("The weights that came with the program cannot be used ({error})"), "Reload the page.")
+}
+
+fn bad_snapshot(error: impl std::fmt::Display) -> Fault {
+    Fault::new(format!("The run cannot go on: its snapshot cannot be used ({error})"), "Start again.")
 }
 
 fn no_engine() -> Fault {

@@ -6,11 +6,13 @@ mod loss;
 mod metrics;
 mod optimizer;
 mod share;
+pub mod snapshot;
 
 pub use checkpoint::Checkpoint;
 pub use feed::{Feed, Shelf};
 pub use metrics::{Mean, Tally, read_metrics};
 pub use share::{Brief, Replica, Share, Task};
+pub use snapshot::State;
 
 use burn::tensor::ExecutionError;
 use burn::tensor::{Device, Tensor};
@@ -71,6 +73,27 @@ impl Trainer {
     /// The same network, to be trained by another recipe: with a fresh optimizer.
     pub fn by(self, recipe: &Recipe) -> Self {
         Self::of(self.network, recipe, &self.device)
+    }
+
+    /// Reads back everything that training goes on from.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn state(&self) -> Result<State, ExecutionError> {
+        let (arrays, untrained_share) = self.network.raw_arrays().await?;
+        let (optimizer, n_steps) = self.optimizer.arrays(self.network.parameter_slots()).await?;
+        Ok(State { model: self.network.model(), arrays, untrained_share, optimizer, n_steps })
+    }
+
+    /// A trainer that goes on from a state, on `device`, by the recipe that led there.
+    ///
+    /// # Errors
+    /// When the state is not that of such a trainer.
+    pub fn going_on(state: &State, recipe: &Recipe, device: &Device) -> Result<Self, WeightsError> {
+        let network = Network::going_on(state.model, &state.arrays, state.untrained_share, device)?;
+        let Self { network, optimizer, dropout, device } = Self::of(network, recipe, device);
+        let optimizer = optimizer.going_on(network.parameter_slots(), &state.optimizer, state.n_steps)?;
+        Ok(Self { network, optimizer, dropout, device })
     }
 
     /// The same by burn's own operations, on the CPU too: the reference for our kernels.

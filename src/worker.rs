@@ -7,16 +7,19 @@ use std::panic::{self, PanicHookInfo};
 
 use futures_channel::mpsc::{self, UnboundedReceiver};
 use futures_util::StreamExt;
-use js_sys::{Array, Promise, Uint8Array};
+use js_sys::{Array, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
 use crate::data::Dataset;
-use crate::protocol::{self, Command, Event, Fault};
+use crate::protocol::{self, Command, EngineKind, Event, Fault};
 use crate::session::{Host, Mate, Session};
 use crate::spec::{DatasetId, ModelId};
+
+/// How many seconds of training a lost graphics card may cost.
+const SNAPSHOT_SECS: f64 = 10.0;
 
 /// Listens, says so, and serves until the page ends the worker; or another worker, when this is its mate.
 pub fn start() {
@@ -58,6 +61,10 @@ impl Host for Worker {
         scope().performance().map_or(0.0, |clock| clock.now() / 1000.0)
     }
 
+    fn snapshot_secs(&self, kind: EngineKind) -> Option<f64> {
+        (kind != EngineKind::Cpu).then_some(SNAPSHOT_SECS)
+    }
+
     async fn pretrained(&self, model: ModelId) -> Option<Vec<u8>> {
         fetch::pretrained(model).await
     }
@@ -79,7 +86,7 @@ fn scope() -> DedicatedWorkerGlobalScope {
 fn listen() -> UnboundedReceiver<Command> {
     let (sender, receiver) = mpsc::unbounded();
     let hear = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
-        match protocol::decode(&Uint8Array::new(&message.data()).to_vec()) {
+        match command(&message.data()) {
             // The receiver lives as long as the worker.
             Ok(command) => sender.unbounded_send(command).unwrap_or_default(),
             Err(error) => post(&Event::Failed(Fault::new(error.to_string(), "Reload the page."))),
@@ -90,10 +97,25 @@ fn listen() -> UnboundedReceiver<Command> {
     receiver
 }
 
+/// A message of bytes is a command; one of three values restores a snapshot, which the page keeps as the browser's own bytes.
+fn command(message: &JsValue) -> Result<Command, protocol::DecodeError> {
+    let Some(restore) = message.dyn_ref::<Array>() else {
+        return protocol::decode(&Uint8Array::new(message).to_vec());
+    };
+    let (snapshot, workers) = (Uint8Array::new(&restore.get(0)).to_vec(), restore.get(2).as_f64().unwrap_or(1.0));
+    Ok(Command::Restore { snapshot, go_on: restore.get(1).is_truthy(), workers: workers as usize })
+}
+
+/// Bytes are moved and not copied. Those of a snapshot go as they are, in an array of one, past the page's own memory: that
+/// never shrinks, and they may be half a gigabyte.
 fn post(event: &Event) {
-    let bytes = Uint8Array::from(protocol::encode(event).as_slice());
+    let (bytes, is_snapshot) = match event {
+        Event::Snapshot(snapshot) => (Uint8Array::from(snapshot.as_slice()), true),
+        _ => (Uint8Array::from(protocol::encode(event).as_slice()), false),
+    };
+    let message: Object = if is_snapshot { Array::of1(&bytes).into() } else { bytes.clone().into() };
     // Fails only for values that cannot be cloned; an array of bytes can.
-    let _ = scope().post_message_with_transfer(&bytes, &Array::of1(&bytes.buffer()));
+    let _ = scope().post_message_with_transfer(&message, &Array::of1(&bytes.buffer()));
 }
 
 /// A panic is news on the page, not only a line in the console.

@@ -53,7 +53,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "engine/adapter",
-        rooms: &["spec", "protocol"],
+        rooms: &["spec", "protocol", "webgpu"],
         crates: &["burn", "inkling_shaders", "js_sys", "wasm_bindgen"],
     },
     Room {
@@ -81,9 +81,10 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "ui",
-        rooms: &["spec", "zoo", "judge", "receipt", "protocol", "run", "card", "plot", "ink"],
+        rooms: &["spec", "zoo", "judge", "receipt", "protocol", "run", "card", "plot", "ink", "webgpu"],
         crates: &["leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen"],
     },
+    Room { name: "webgpu", rooms: &[], crates: &["js_sys", "wasm_bindgen"] },
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

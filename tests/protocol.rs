@@ -61,7 +61,6 @@ fn events() -> Vec<Event> {
     let pretrained = Some(Pretrained { test_accuracy: 0.995, test_images: 10_000, epochs: 20 });
     vec![
         Event::Ready { protocol: VERSION, build: BUILD.into() },
-        Event::Elsewhere,
         Event::Engine(engine),
         Event::Using(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained }),
         Event::Together(vec![ModelId::Compact, ModelId::Leaky]),
@@ -76,6 +75,7 @@ fn events() -> Vec<Event> {
         Event::Paused,
         Event::Resumed,
         Event::Stopped,
+        Event::Snapshot(vec![1, 2, 3]),
         Event::Pictures(vec![Picture { index: 3, pixels: vec![0, 255, 7] }]),
         Event::Judged(Box::new(judge.finish())),
         Event::Finished(summary),

@@ -10,7 +10,7 @@ use inkling::judge;
 use inkling::protocol::{Command, Event};
 use inkling::run::State;
 use inkling::session::Session;
-use inkling::spec::{DatasetId, ModelId, Prediction, Recipe, SplitId, TrainSpec};
+use inkling::spec::{DatasetId, ModelId, OptimizerId, Prediction, Recipe, SplitId, TrainSpec};
 use paper::{BEGUN, Paper, Say, Work, losses, play, play_in, predict, run, spec, transcript};
 use pollster::block_on;
 
@@ -62,6 +62,91 @@ fn stop_in_the_middle_of_an_epoch_keeps_the_network() {
     assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
     assert_eq!(run(&session).state, State::Finished);
     assert!(block_on(session.weights()).is_ok());
+}
+
+/// The last snapshot that was told of.
+fn snapshot(session: &Session<Paper>) -> Vec<u8> {
+    let events = session.host().events.borrow();
+    let mut snapshots = events.iter().filter_map(|event| match event {
+        Event::Snapshot(bytes) => Some(bytes.clone()),
+        _ => None,
+    });
+    snapshots.next_back().unwrap()
+}
+
+fn restore(snapshot: Vec<u8>, go_on: bool) -> Command {
+    Command::Restore { snapshot, go_on, workers: 1 }
+}
+
+/// By each optimizer, with a network that normalises and drops: from the middle of an epoch, from its end, from the
+/// beginning of the next.
+#[test]
+fn a_restored_run_goes_on_as_if_nothing_had_happened_to_the_bit() {
+    for &optimizer in OptimizerId::ALL {
+        let own = spec();
+        let spec = TrainSpec { recipe: Recipe { optimizer, dropout: 1.0, ..own.recipe }, ..own };
+        let straight = play(vec![Say(Command::Start(spec.clone())), Work(20)]);
+        for pieces in [2, 3, 4, 5] {
+            let keeping = || Paper { snapshot_secs: Some(0.0), ..Paper::default() };
+            let lost = play_in(keeping(), vec![Say(Command::Start(spec.clone())), Work(pieces)]);
+            let restored = play(vec![Say(restore(snapshot(&lost), true)), Work(20)]);
+            let (straight_s, restored_s) = (losses(&straight), losses(&restored));
+            let known = straight_s.len() - restored_s.len();
+            assert_eq!(straight_s[known..], restored_s, "{optimizer} after {pieces}");
+            let weights = |session: &Session<Paper>| block_on(session.weights()).unwrap();
+            assert_eq!(weights(&straight), weights(&restored), "{optimizer} after {pieces}");
+            let summary = |session: &Session<Paper>| {
+                run(session).summary.map(|summary| (summary.test, summary.best, summary.test_errors))
+            };
+            assert_eq!(summary(&straight), summary(&restored), "{optimizer} after {pieces}");
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_is_taken_after_the_first_step_when_due_after_each_epoch_and_at_the_end() {
+    let never = Paper { snapshot_secs: Some(1e9), ..Paper::default() };
+    let session = play_in(never, vec![Say(Command::Start(spec())), Work(20)]);
+    let rest = [
+        "step 1",
+        "snapshot",
+        "step 2",
+        "step 3",
+        "epoch 1",
+        "snapshot",
+        "step 4",
+        "step 5",
+        "step 6",
+        "epoch 2",
+        "judged 20",
+        "finished",
+        "snapshot",
+    ];
+    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+    let often = Paper { snapshot_secs: Some(0.0), ..Paper::default() };
+    let session = play_in(often, vec![Say(Command::Start(spec())), Work(2), Say(Command::Stop), Work(9)]);
+    // Not after step 2: the first has just been taken.
+    let rest = ["step 1", "snapshot", "step 2", "snapshot", "stopped"];
+    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+}
+
+#[test]
+fn the_network_of_a_snapshot_reads_without_going_on() {
+    let keeping = Paper { snapshot_secs: Some(0.0), ..Paper::default() };
+    let lost = play_in(keeping, vec![Say(Command::Start(spec())), Work(2), Say(Command::Stop), predict(1)]);
+    let reader = play(vec![Say(restore(snapshot(&lost), false)), Work(9), predict(1)]);
+    assert_eq!(transcript(&reader), ["engine", "using compact", "restored 2 false", "predicted 1"]);
+    assert_eq!(run(&lost).prediction, run(&reader).prediction);
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_with_a_remedy() {
+    for damaged in [vec![], vec![7; 100]] {
+        let session = play(vec![Say(restore(damaged, true)), predict(1)]);
+        let told = transcript(&session);
+        assert!(told[2].starts_with("failed: The run cannot go on: its snapshot cannot be used"), "{told:?}");
+        assert_eq!(told[3], "predicted 1", "the network at hand stays");
+    }
 }
 
 #[test]

@@ -149,8 +149,7 @@ async fn read_together(trainers: &[Trainer], pixels: &[u8], shifts: bool) -> Res
 
 async fn open(args: &EngineArgs) -> Result<Engine> {
     let request = args.request(ModelId::Compact);
-    let engine = engine::open(request, |_| {}).await.map_err(|fault| anyhow!("{fault}"))?;
-    engine.context("no engine could be opened; choose --engine cpu")
+    engine::open(request, |_| {}).await.map_err(|fault| anyhow!("{fault}"))
 }
 
 async fn networks(weights: &[PathBuf], engine: &Engine) -> Result<(Vec<Trainer>, Vec<Member>)> {

@@ -1,50 +1,40 @@
 //! The graphics adapter: which one there is, whether it is real hardware, and a device on it.
 
-#[cfg(feature = "gpu")]
 use crate::protocol::EngineKind;
 
 #[cfg(target_family = "wasm")]
-pub use browser::find;
-#[cfg(all(feature = "gpu", target_family = "wasm"))]
-pub use browser::open;
+pub use crate::webgpu::find;
+#[cfg(target_family = "wasm")]
+pub use browser::{largest_buffer, open};
 #[cfg(not(target_family = "wasm"))]
-pub use native::{find, open};
+pub use native::{find, largest_buffer, open};
 
 /// What it is called in reports.
-#[cfg(all(feature = "gpu", target_family = "wasm"))]
-pub const KIND: EngineKind = EngineKind::WebGpu;
-#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
-pub const KIND: EngineKind = EngineKind::Gpu;
+pub const KIND: EngineKind = if cfg!(target_family = "wasm") { EngineKind::WebGpu } else { EngineKind::Gpu };
 
 /// GPU commands that are submitted together. Measured: larger values gain nothing, smaller ones cost submissions.
-#[cfg(feature = "gpu")]
 const TASKS_MAX: usize = 64;
-
-/// An adapter that can compute.
-pub struct Found {
-    pub name: String,
-    /// It is a program that imitates a graphics card.
-    pub software: bool,
-    /// The largest array it can bind, in bytes.
-    #[cfg(feature = "gpu")]
-    pub largest_buffer: u64,
-    /// The browser's own object.
-    #[cfg(all(feature = "gpu", target_family = "wasm"))]
-    adapter: wasm_bindgen::JsValue,
-}
-
-/// Names under which software adapters are known: Chrome's, Mesa's two, Windows's.
-fn is_software(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["swiftshader", "llvmpipe", "lavapipe", "basic render"].iter().any(|known| name.contains(known))
-}
 
 #[cfg(not(target_family = "wasm"))]
 mod native {
     use burn::tensor::Device;
     use burn::tensor::wgpu::wgpu;
 
-    use super::{Found, TASKS_MAX, is_software};
+    use super::TASKS_MAX;
+    use crate::webgpu::is_software;
+
+    /// An adapter that can compute.
+    pub struct Found {
+        pub name: String,
+        /// It is a program that imitates a graphics card.
+        pub software: bool,
+        largest_buffer: u64,
+    }
+
+    /// The largest array it can bind, in bytes.
+    pub fn largest_buffer(found: &Found) -> u64 {
+        found.largest_buffer
+    }
 
     /// Opens the adapter that [`find`] found: burn asks for it by the same preference.
     ///
@@ -55,11 +45,11 @@ mod native {
         opened.map_err(|error| format!("the graphics card would not open ({error})"))
     }
 
-    /// The adapter that the graphics API prefers.
+    /// The adapter that the graphics API prefers. One that is a program counts as none unless it is allowed.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn find() -> Result<Found, String> {
+    pub async fn find(allow_software: bool) -> Result<Found, String> {
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
@@ -68,6 +58,9 @@ mod native {
         let adapter = instance.request_adapter(&options).await.map_err(|_| "this machine has no graphics card")?;
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu || is_software(&info.name);
+        if software && !allow_software {
+            return Err(format!("the only adapter, {}, is a program and not a graphics card", info.name));
+        }
         let limits = adapter.limits();
         let largest_buffer = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         Ok(Found { name: format!("{} ({:?})", info.name, info.backend), software, largest_buffer })
@@ -76,15 +69,3 @@ mod native {
 
 #[cfg(target_family = "wasm")]
 mod browser;
-
-#[cfg(test)]
-mod tests {
-    use super::is_software;
-
-    #[test]
-    fn programs_that_imitate_a_card_are_known() {
-        assert!(is_software("google swiftshader"));
-        assert!(is_software("llvmpipe (LLVM 15.0.6, 256 bits)"));
-        assert!(!is_software("nvidia ampere"));
-    }
-}

@@ -1,6 +1,6 @@
 //! The arrays of a network: their names and shapes, their first values, and the way to a device and back.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
@@ -80,6 +80,24 @@ pub fn initial(slot: &Slot, random: &mut Pcg64Mcg) -> Array {
         _ => vec![0.0; n],
     };
     Array { name: slot.name.clone(), shape: slot.shape.clone(), values }
+}
+
+/// Reads arrays back from the device, in one transfer; each with its slot.
+///
+/// # Errors
+/// When the device has failed.
+pub async fn download<'a>(
+    slots: &[Slot],
+    tensors: impl Iterator<Item = &'a Tensor<1>>,
+) -> Result<Vec<Array>, ExecutionError> {
+    let register = |t: Transaction, tensor: &Tensor<1>| t.register(tensor.clone());
+    let datas = tensors.fold(Transaction::default(), register).execute_async().await?;
+    let array = |(slot, data): (&Slot, TensorData)| Array {
+        name: slot.name.clone(),
+        shape: slot.shape.clone(),
+        values: data.iter::<f32>().collect(),
+    };
+    Ok(slots.iter().zip(datas).map(array).collect())
 }
 
 /// The array of a slot, checked and on the device.

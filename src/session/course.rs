@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Host;
 use super::crew::Crew;
 use super::judging::{self, Judging};
@@ -11,7 +13,9 @@ use crate::data::batch::{self, Gathered, Picks};
 use crate::data::{Dataset, Split};
 use crate::judge::Judgement;
 use crate::network::DropoutKey;
-use crate::protocol::{BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport};
+use crate::protocol::{
+    BestEpoch, DatasetReport, EngineKind, EpochReport, Event, Fault, Offer, Phase, Progress, RunSummary, StepReport,
+};
 use crate::spec::{Metrics, TrainSpec};
 use crate::train::{Feed, Mean, Shelf, Tally, Trainer, read_metrics};
 
@@ -32,6 +36,24 @@ pub enum Outcome {
     Judging,
     /// The run is complete.
     Finished,
+}
+
+/// Where a run is between two steps: with its trainer's state, all that it goes on from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    pub spec: TrainSpec,
+    /// Where it was trained.
+    pub engine: EngineKind,
+    /// From 1.
+    pub epoch: usize,
+    /// Images of the epoch that were trained on.
+    n_trained: usize,
+    /// Steps of the whole run.
+    pub n_steps: usize,
+    training: Mean,
+    best: Option<BestEpoch>,
+    elapsed_secs: f64,
+    epoch_elapsed_secs: f64,
 }
 
 /// Where a run is, and what it has seen of the current epoch.
@@ -92,6 +114,37 @@ impl Course {
             pace: Pace::over(THROUGHPUT_SECS),
             epoch_pace: Pace::over(f64::INFINITY),
         }
+    }
+
+    /// A run that goes on from where it was. A validation that was under way begins anew.
+    pub fn going_on(position: Position, dataset: Rc<Dataset>, now_secs: f64) -> Self {
+        let Position { spec, epoch, n_trained, n_steps, training, best, elapsed_secs, epoch_elapsed_secs, .. } =
+            position;
+        let course = Self::new(spec, dataset, now_secs - elapsed_secs);
+        let order = batch::order(course.spec.seed, epoch, course.n_train());
+        let judging = (n_trained >= order.len()).then(|| Judging::new(course.dataset.validation.is_none()));
+        let epoch_started_secs = now_secs - epoch_elapsed_secs;
+        Self { order, epoch, epoch_started_secs, n_trained, n_steps, training, best, judging, ..course }
+    }
+
+    /// Where it is, when no metrics wait on the device any more ([`Course::report_steps`]).
+    pub fn position(&self, engine: EngineKind, now_secs: f64) -> Position {
+        Position {
+            spec: self.spec.clone(),
+            engine,
+            epoch: self.epoch,
+            n_trained: self.n_trained,
+            n_steps: self.n_steps,
+            training: self.training,
+            best: self.best,
+            elapsed_secs: now_secs - self.started_secs,
+            epoch_elapsed_secs: now_secs - self.epoch_started_secs,
+        }
+    }
+
+    /// Whether the last piece of work ended an epoch, and another follows.
+    pub fn begins_epoch(&self) -> bool {
+        self.n_trained == 0 && self.n_steps > 0
     }
 
     /// Training images after the limit.
@@ -314,9 +367,9 @@ impl Course {
     }
 }
 
-/// The device reports an error.
-pub fn device_failed(error: impl std::fmt::Display) -> Fault {
-    Fault::new(format!("The engine failed ({error})"), "Start again, or choose the engine \"cpu\".")
+/// The device reports an error. What it says is a chain of causes that helps nobody; another device may do.
+pub fn device_failed(_: impl std::fmt::Display) -> Fault {
+    Fault::new("The graphics card was lost", "Start again, or choose the engine \"cpu\".").offering(Offer::Reopen)
 }
 
 fn loss_diverged(step: usize) -> Fault {

@@ -39,7 +39,7 @@ pub struct Checkpoint {
 }
 
 /// A tensor as it is stored.
-struct Stored {
+pub(super) struct Stored {
     name: String,
     dtype: Dtype,
     shape: Vec<usize>,
@@ -47,6 +47,10 @@ struct Stored {
 }
 
 impl Stored {
+    pub(super) fn of(array: &Array) -> Self {
+        Self::floats(array.name.clone(), array.shape.clone(), &array.values)
+    }
+
     fn floats(name: String, shape: Vec<usize>, values: &[f32]) -> Self {
         Self { name, dtype: Dtype::F32, shape, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
     }
@@ -54,8 +58,7 @@ impl Stored {
 
 /// Writes a model's arrays, bit by bit as they are.
 pub fn save(model: ModelId, arrays: &[Array]) -> Vec<u8> {
-    let stored = |array: &Array| Stored::floats(array.name.clone(), array.shape.clone(), &array.values);
-    write(model, arrays.iter().map(stored).collect(), HashMap::new())
+    write(model, arrays.iter().map(Stored::of).collect(), HashMap::new())
 }
 
 /// Writes a model's arrays in a quarter of the space: kernels as 8-bit numbers with a scale for each filter or unit.
@@ -63,7 +66,7 @@ pub fn save(model: ModelId, arrays: &[Array]) -> Vec<u8> {
 pub fn pack(model: ModelId, arrays: &[Array], pretrained: &Pretrained) -> Vec<u8> {
     let stored = arrays.iter().flat_map(|array| match array.shape.as_slice() {
         [rows, _, ..] => quantized(array, *rows),
-        _ => vec![Stored::floats(array.name.clone(), array.shape.clone(), &array.values)],
+        _ => vec![Stored::of(array)],
     });
     let Pretrained { test_accuracy, test_images, epochs } = pretrained;
     let facts = [test_accuracy.to_string(), test_images.to_string(), epochs.to_string()];
@@ -82,7 +85,7 @@ fn quantized(array: &Array, rows: usize) -> Vec<Stored> {
     vec![weights, Stored::floats(format!("{}{SCALE}", array.name), vec![rows], &scales)]
 }
 
-fn write(model: ModelId, stored: Vec<Stored>, mut metadata: HashMap<String, String>) -> Vec<u8> {
+pub(super) fn write(model: ModelId, stored: Vec<Stored>, mut metadata: HashMap<String, String>) -> Vec<u8> {
     metadata.insert("model".into(), model.id().into());
     let mut views = Vec::with_capacity(stored.len());
     for stored in &stored {

@@ -2,6 +2,8 @@
 
 use burn::tensor::{ExecutionError, Tensor, Transaction};
 
+use serde::{Deserialize, Serialize};
+
 use crate::network::flex;
 use crate::spec::Metrics;
 
@@ -47,7 +49,7 @@ pub async fn read_metrics(tallies: Vec<Tally>) -> Result<Vec<(Metrics, usize)>, 
 }
 
 /// Metrics over the images of many batches.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     loss_sum: f64,
     hits: f64,

@@ -2,12 +2,13 @@
 //!
 //! A step is one pass of our kernels over each array, in place.
 
-use burn::tensor::Tensor;
+use burn::tensor::{ExecutionError, Tensor};
 use inkling_kernels::{self as kernels, Isa};
 
+use super::snapshot::optimizer_name;
 #[cfg(feature = "gpu")]
 use crate::network::Card;
-use crate::network::{Slot, flex};
+use crate::network::{Array, Slot, WeightsError, download, flex, upload};
 use crate::spec::OptimizerId;
 
 /// Keras's defaults.
@@ -41,12 +42,34 @@ struct Step {
 impl Optimizer {
     /// Fresh state for these arrays. Kernels alone decay.
     pub fn new(id: OptimizerId, weight_decay: f64, parameters: &[Tensor<1>]) -> Self {
-        let n = match id {
-            OptimizerId::Adam | OptimizerId::AdamW | OptimizerId::Adadelta => 2,
-            OptimizerId::Sgd | OptimizerId::RmsProp => 1,
-        };
-        let state = parameters.iter().map(|p| (0..n).map(|_| p.zeros_like()).collect()).collect();
+        let state = parameters.iter().map(|p| (0..n_arrays(id)).map(|_| p.zeros_like()).collect()).collect();
         Self { id, weight_decay, state, n_steps: 0 }
+    }
+
+    /// Reads the state back, with the steps done: of each parameter the first array, then of each the second.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn arrays(&self, parameters: &[Slot]) -> Result<(Vec<Array>, i32), ExecutionError> {
+        let tensors = (0..n_arrays(self.id)).flat_map(|number| self.state.iter().map(move |state| &state[number]));
+        Ok((download(&slots(self.id, parameters), tensors).await?, self.n_steps))
+    }
+
+    /// The state from [`Optimizer::arrays`].
+    ///
+    /// # Errors
+    /// When they are those of another network or optimizer.
+    pub fn going_on(self, parameters: &[Slot], arrays: &[Array], n_steps: i32) -> Result<Self, WeightsError> {
+        let slots = slots(self.id, parameters);
+        if let Some(surplus) = arrays.iter().find(|array| slots.iter().all(|slot| slot.name != array.name)) {
+            return Err(WeightsError::Surplus { name: surplus.name.clone() });
+        }
+        let mut state = self.state;
+        for (index, slot) in slots.iter().enumerate() {
+            let place = &mut state[index % parameters.len()][index / parameters.len()];
+            *place = upload(slot, arrays, &place.device())?;
+        }
+        Ok(Self { state, n_steps, ..self })
     }
 
     /// The parameters after one step.
@@ -86,6 +109,24 @@ impl Optimizer {
             _ => Step { rate: learning_rate, decay: 0.0, penalty: weight_decay },
         }
     }
+}
+
+/// Arrays that an optimizer keeps beside each parameter.
+fn n_arrays(id: OptimizerId) -> usize {
+    match id {
+        OptimizerId::Adam | OptimizerId::AdamW | OptimizerId::Adadelta => 2,
+        OptimizerId::Sgd | OptimizerId::RmsProp => 1,
+    }
+}
+
+/// Names and shapes of these arrays: of each parameter the first, then of each the second.
+fn slots(id: OptimizerId, parameters: &[Slot]) -> Vec<Slot> {
+    let named = |number, slot: &Slot| Slot {
+        name: optimizer_name(number, &slot.name),
+        shape: slot.shape.clone(),
+        trained: true,
+    };
+    (0..n_arrays(id)).flat_map(|number| parameters.iter().map(move |slot| named(number, slot))).collect()
 }
 
 type Moved = (Tensor<1>, Vec<Tensor<1>>);
@@ -146,8 +187,9 @@ fn on_card(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::*;
     use burn::tensor::Device;
+
+    use super::*;
 
     /// The same by burn's operations: the reference.
     fn by_burn(id: OptimizerId, step: Step, p: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {

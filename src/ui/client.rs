@@ -54,13 +54,21 @@ impl Kind {
 /// What comes from the worker.
 pub enum Heard {
     Event(Event),
+    /// All that a run can go on from.
+    Snapshot(Snapshot),
     /// The worker does not work any more: spawn another.
     Dead(Fault),
 }
 
+/// What a run can go on from, as the browser's own bytes.
+#[derive(Clone)]
+pub struct Snapshot(Uint8Array);
+
 /// A worker and the line to it. Dropping it ends the worker.
 pub struct Client {
-    kind: Kind,
+    pub kind: Kind,
+    /// Tells it from those before and beside it.
+    pub serial: u32,
     worker: Worker,
     /// The worker said that it listens.
     ready: bool,
@@ -75,7 +83,7 @@ impl Client {
     ///
     /// # Errors
     /// When the browser starts no module workers.
-    pub fn spawn(kind: Kind, hear: impl Fn(Heard) + Clone + 'static) -> Result<Self, Fault> {
+    pub fn spawn(kind: Kind, serial: u32, hear: impl Fn(Heard) + Clone + 'static) -> Result<Self, Fault> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(kind.loader(), &options).map_err(|error| {
@@ -94,7 +102,7 @@ impl Client {
                 hear(Heard::Dead(garbled("it was damaged on its way")))
             }),
         ];
-        Ok(Self { kind, worker, ready: false, queue: Vec::new(), _listeners: listeners })
+        Ok(Self { kind, serial, worker, ready: false, queue: Vec::new(), _listeners: listeners })
     }
 
     /// Sends a command, or keeps it until the worker listens.
@@ -104,6 +112,12 @@ impl Client {
         } else {
             self.queue.push(command);
         }
+    }
+
+    /// Has a worker whose engine is open go on from a snapshot, or only read with its network.
+    pub fn restore(&self, snapshot: &Snapshot, go_on: bool, workers: usize) {
+        // The bytes are copied: they may be needed again.
+        let _ = self.worker.post_message(&Array::of3(&snapshot.0, &go_on.into(), &(workers as u32).into()));
     }
 
     /// The worker listens from now on.
@@ -135,6 +149,9 @@ impl Drop for Client {
 
 fn read(event: &web_sys::Event) -> Heard {
     let data = event.dyn_ref::<MessageEvent>().map_or(JsValue::UNDEFINED, MessageEvent::data);
+    if let Some(snapshot) = data.dyn_ref::<Array>() {
+        return Heard::Snapshot(Snapshot(Uint8Array::new(&snapshot.get(0))));
+    }
     let Some(bytes) = data.dyn_ref::<Uint8Array>() else {
         return Heard::Dead(garbled("it held no bytes"));
     };

@@ -46,10 +46,33 @@ fn finished(run: &Run) -> String {
     match &run.summary {
         Some(summary) => {
             let read = percent(summary.test.accuracy);
-            format!("Finished: {read} of {} test images read rightly", count(summary.test_images as u64))
+            let n_images = count(summary.test_images as u64);
+            format!("Finished: {read} of {n_images} test images read rightly{}", resumed(run))
         }
         None => format!("Stopped in {}", epoch(run)),
     }
+}
+
+/// That a run did not go through on one engine.
+fn resumed(run: &Run) -> String {
+    let Some(last) = run.resumptions.last() else { return String::new() };
+    let times = match run.resumptions.len() {
+        1 => String::new(),
+        n => format!("{n} times, at last "),
+    };
+    let on_cpu = if last.engine == Some(EngineKind::Cpu) { " on the CPU" } else { "" };
+    let step = count(last.n_steps as u64);
+    format!(", after the graphics card was lost and the run went on {times}from step {step}{on_cpu}")
+}
+
+/// What to know of a run that just went on.
+pub fn went_on(run: &Run) -> Option<String> {
+    let last = run.resumptions.last()?;
+    let engine = match last.engine {
+        Some(EngineKind::Cpu) => "on the CPU",
+        _ => "on a fresh device",
+    };
+    Some(format!("The graphics card was lost. The run went on from step {} {engine}.", count(last.n_steps as u64)))
 }
 
 /// The epoch that a run is in.

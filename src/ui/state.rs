@@ -2,6 +2,7 @@
 
 #![cfg(all(feature = "page", target_family = "wasm"))]
 
+mod engines;
 mod line;
 
 use gloo::timers::callback::Interval;
@@ -63,7 +64,7 @@ impl Page {
             together: RwSignal::new(false),
             line: StoredValue::new_local(Line::default()),
         };
-        page.line.update_value(|line| (line.start_when_open, line.unpatched) = (start, unpatched));
+        page.line.update_value(|line| (line.start_when_open, line.engines.unpatched) = (start, unpatched));
         page.spawn();
         Interval::new(LISTEN_MILLIS, move || page.listen()).forget();
         Effect::new(move |_| page.pixels.with(|pixels| page.look(pixels.is_some())));
@@ -151,7 +152,7 @@ impl Page {
         }
         let alone = self.line.try_update_value(|line| {
             line.own.offer(files);
-            line.client.is_none()
+            line.is_dead()
         });
         if alone == Some(true) { self.spawn() } else { self.ask_about_files() }
     }
@@ -203,7 +204,7 @@ impl Page {
     pub fn start(self) {
         let fresh = self.line.try_update_value(|line| {
             line.start_when_open = true;
-            line.doomed || line.client.is_none()
+            line.doomed || line.is_dead()
         });
         if fresh == Some(true) {
             self.spawn();
@@ -237,7 +238,8 @@ impl Page {
     /// Does what a fault offers, and tries again.
     pub fn accept(self, offer: Offer) {
         match offer {
-            Offer::UseUntested => self.line.update_value(|line| line.untested = true),
+            Offer::UseUntested => self.line.update_value(|line| line.engines.untested = true),
+            Offer::Reopen => {}
         }
         self.retry();
     }

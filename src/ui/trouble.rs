@@ -5,6 +5,7 @@
 use leptos::prelude::*;
 
 use super::state::Page;
+use crate::protocol::Offer;
 use crate::run::State;
 
 #[component]
@@ -18,14 +19,16 @@ pub fn Trouble(page: Page) -> impl IntoView {
         let what = format!("{}.", fault.what.trim_end_matches('.'));
         Some(view! { <p><strong>{what}</strong>" "{fault.remedy}</p> })
     };
-    let offered = move || {
-        let offer = fault.with(|fault| fault.as_ref().and_then(|fault| fault.offer))?;
-        Some(view! {
+    let offered =
+        move || {
+            let offer = fault.with(|fault| fault.as_ref().and_then(|fault| fault.offer))?;
+            // To open an engine anew is what trying again does.
+            (offer == Offer::UseUntested).then(|| view! {
             <button class="button" type="button" data-testid="use-untested" on:click=move |_| page.accept(offer)>
                 "Use it all the same"
             </button>
         })
-    };
+        };
     view! {
         <Show when=move || troubled.get()>
             <div class="trouble" role="alert" data-testid="error">

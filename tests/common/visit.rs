@@ -19,7 +19,7 @@ pub const PATIENTLY: Duration = Duration::from_secs(240);
 pub struct Visit {
     pub page: Page,
     site: String,
-    _browser: Browser,
+    browser: Browser,
     _server: StaticServer,
 }
 
@@ -34,17 +34,35 @@ impl Visit {
         Self::of(StaticServer::start_without(&folder(), SUB_PATH, missing).unwrap(), query)
     }
 
-    /// The same, but every worker runs this script first.
-    pub fn with_worker_script(script: &str, query: &str) -> Self {
-        Self::of(StaticServer::start_with_worker_script(&folder(), SUB_PATH, script).unwrap(), query)
+    /// The same, but the page and every worker run this script first.
+    pub fn with_script(script: &str, query: &str) -> Self {
+        let server = StaticServer::start_with_worker_script(&folder(), SUB_PATH, script).unwrap();
+        Self::scripted(server, Some(script), query)
     }
 
     fn of(server: StaticServer, query: &str) -> Self {
+        Self::scripted(server, None, query)
+    }
+
+    fn scripted(server: StaticServer, script: Option<&str>, query: &str) -> Self {
         let mut browser = Browser::launch(&told("INKLING_CHROME"), &[]).unwrap();
         let mut page = browser.page().unwrap();
+        if let Some(script) = script {
+            page.run_first(script).unwrap();
+        }
         let site = server.url().to_owned();
         page.navigate(&format!("{site}?{query}")).unwrap();
-        Self { page, site, _browser: browser, _server: server }
+        Self { page, site, browser, _server: server }
+    }
+
+    /// Ends the process that drives the graphics card, as a crash of a driver does.
+    pub fn crash_gpu(&mut self) {
+        self.browser.crash_gpu().unwrap();
+    }
+
+    /// Waits until something can be drawn.
+    pub fn wait_for_pad(&mut self) {
+        self.page.wait_for("document.querySelector(\"[data-testid='draw-pad']\") !== null", SOON).unwrap();
     }
 
     /// Waits for a state of the run; fails at once when the run fails and that was not what was waited for.

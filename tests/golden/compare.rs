@@ -144,6 +144,8 @@ fn trainer(golden: &Golden, way: &Way, optimizer: OptimizerId) -> Result<Trainer
     let trainer = Trainer::from_arrays(model, &golden.arrays(), &way.device).map_err(text)?.by(&recipe);
     #[cfg(feature = "walk")]
     let trainer = if way.by_burn { trainer.by_burn() } else { trainer };
+    #[cfg(not(feature = "walk"))]
+    assert!(!way.by_burn, "this program was built without burn's operations");
     Ok(trainer)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use inkling::data::{Dataset, synthetic};
-use inkling::protocol::{Command, EngineRequest, Event, Fault};
+use inkling::protocol::{Command, EngineKind, EngineRequest, Event, Fault};
 use inkling::run::Run;
 use inkling::session::{Host, Session};
 use inkling::spec::{Augment, DatasetId, EngineChoice, ModelId, Pretrained, Recipe, TrainSpec};
@@ -21,6 +21,8 @@ pub struct Paper {
     pub tick_secs: Option<f64>,
     /// Seeds of further models that came with it.
     pub shipped: BTreeMap<&'static str, u64>,
+    /// Seconds between snapshots, if they are kept.
+    pub snapshot_secs: Option<f64>,
     /// How often weights were brought.
     pub n_brought: Cell<usize>,
 }
@@ -33,6 +35,10 @@ impl Host for Paper {
     fn now_secs(&self) -> f64 {
         self.ticks.set(self.ticks.get() + self.tick_secs.unwrap_or(0.05));
         self.ticks.get()
+    }
+
+    fn snapshot_secs(&self, _: EngineKind) -> Option<f64> {
+        self.snapshot_secs
     }
 
     /// One model came with the program: it was not trained, but it says what it is worth.
@@ -112,6 +118,8 @@ pub fn transcript(session: &Session<Paper>) -> Vec<String> {
         Event::Paused => vec!["paused".into()],
         Event::Resumed => vec!["resumed".into()],
         Event::Stopped => vec!["stopped".into()],
+        Event::Snapshot(_) => vec!["snapshot".into()],
+        Event::Restored(restored) => vec![format!("restored {} {}", restored.n_steps, restored.goes_on)],
         Event::Finished(_) => vec!["finished".into()],
         Event::Predicted { version, .. } => vec![format!("predicted {version}")],
         Event::Failed(fault) => vec![format!("failed: {}", fault.what)],
@@ -120,7 +128,7 @@ pub fn transcript(session: &Session<Paper>) -> Vec<String> {
             let over = if speed.over { ", over" } else { "" };
             vec![format!("measured {}{over}", speed.paces.len())]
         }
-        Event::Progress(_) | Event::Pictures(_) | Event::Ready { .. } | Event::Elsewhere | Event::Crashed(_) => vec![],
+        Event::Progress(_) | Event::Pictures(_) | Event::Ready { .. } | Event::Crashed(_) => vec![],
     };
     session.host().events.borrow().iter().flat_map(short).collect()
 }

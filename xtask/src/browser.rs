@@ -120,6 +120,15 @@ impl Browser {
         Page::attach(Cdp::connect(&format!("ws://127.0.0.1:{}/devtools/page/{id}", self.port))?)
     }
 
+    /// Ends the process that drives the graphics card, as a crash of its driver does.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn crash_gpu(&mut self) -> Result<()> {
+        self.control.call("Browser.crashGpuProcess", json!({}))?;
+        Ok(())
+    }
+
     /// The process, for whoever wants to measure it.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -1,7 +1,7 @@
 //! What is said, word for word.
 
 use super::*;
-use crate::protocol::{BestEpoch, Event, RunPlan, RunSummary, StepReport};
+use crate::protocol::{BestEpoch, Event, Restored, RunPlan, RunSummary, StepReport};
 use crate::spec::{Metrics, ModelId, OptimizerId, TrainSpec};
 use crate::zoo;
 
@@ -33,6 +33,27 @@ fn a_run_is_told_from_start_to_end() {
     assert_eq!(told(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 20");
     let finished = told(&[started(), stepped(12, 5628), Event::Finished(summary)]);
     assert_eq!(finished, "Finished: 99.12 % of 10,000 test images read rightly");
+}
+
+#[test]
+fn a_run_whose_card_was_lost_says_so_in_its_verdict() {
+    let test = Metrics { loss: 0.03, accuracy: 0.9912 };
+    let best = BestEpoch { epoch: 9, validation: test };
+    let summary = RunSummary { test_images: 10_000, test_errors: 88, test, best, elapsed_secs: 1.0 };
+    let Event::Started(plan) = started() else { unreachable!() };
+    let restored = |n_steps| Event::Restored(Restored { plan: plan.clone(), epoch: 3, n_steps, goes_on: true });
+    let mut run = Run::of(&[started(), stepped(3, 1000), restored(960)]);
+    assert_eq!(went_on(&run).unwrap(), "The graphics card was lost. The run went on from step 960 on a fresh device.");
+    let again = Run::of(&[started(), stepped(3, 1000), restored(960), restored(990), Event::Finished(summary)]);
+    assert!(
+        status(&again)
+            .ends_with(", after the graphics card was lost and the run went on 2 times, at last from step 990"),
+        "{}",
+        status(&again)
+    );
+    run.resumptions[0].engine = Some(EngineKind::Cpu);
+    run.apply(&Event::Finished(summary));
+    assert!(status(&run).ends_with("and the run went on from step 960 on the CPU"), "{}", status(&run));
 }
 
 #[test]

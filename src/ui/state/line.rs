@@ -6,12 +6,14 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 
 use super::Page;
-use crate::protocol::{self, Command, EngineRequest, Event, Fault, Phase, Progress};
+use super::engines::{Engines, LOST};
+use crate::protocol::{self, Command, EngineKind, Event, Fault, Phase, Progress};
 use crate::run::{Run, State};
-use crate::spec::{DatasetId, EngineChoice, Prediction};
+use crate::spec::{DatasetId, Prediction};
 use crate::ui::browser;
 use crate::ui::client::{Client, Heard, Kind};
 use crate::ui::own::Own;
+use crate::ui::phrase;
 use crate::ui::question::Question;
 use crate::ui::worth;
 
@@ -23,7 +25,9 @@ const PATIENCE: u32 = 36;
 /// What belongs to the worker of the moment.
 #[derive(Default)]
 pub(super) struct Line {
+    /// The worker that trains.
     pub(super) client: Option<Client>,
+    pub(super) engines: Engines,
     /// Events that wait to be shown.
     pub(super) waiting: Vec<Event>,
     pub(super) timer: Option<Timeout>,
@@ -31,46 +35,21 @@ pub(super) struct Line {
     pub(super) own: Own,
     /// Something failed: the next start gets a fresh worker.
     pub(super) doomed: bool,
-    /// Start as soon as the engine is open.
+    /// Start as soon as an engine is open: until a run has begun.
     pub(super) start_when_open: bool,
-    /// A graphics card is used whatever its self-test says.
-    pub(super) untested: bool,
-    /// WebGPU's classes stay as they are.
-    pub(super) unpatched: bool,
     /// Times in a row that nothing was heard.
     pub(super) silence: u32,
 }
 
+impl Line {
+    /// Nobody is there who could train, or is on the way.
+    pub(super) fn is_dead(&self) -> bool {
+        self.client.is_none() && !self.engines.is_looking()
+    }
+}
+
 impl Page {
-    /// Ends the worker and starts another. What was shown stays.
-    pub(super) fn spawn(self) {
-        let graphics = self.spec.with_untracked(|spec| spec.engine == EngineChoice::WebGpu);
-        self.spawn_kind(if graphics { Kind::Graphics } else { Kind::for_cpu() });
-    }
-
-    fn spawn_kind(self, kind: Kind) {
-        self.show_waiting();
-        let client = Client::spawn(kind, move |heard| self.hear(heard));
-        let fault = self.line.try_update_value(|line| {
-            line.question.lost();
-            line.own.lost();
-            (line.doomed, line.silence) = (false, 0);
-            match client {
-                Ok(client) => {
-                    line.client = Some(client);
-                    None
-                }
-                Err(fault) => Some(fault),
-            }
-        });
-        match fault.flatten() {
-            Some(fault) => self.die(fault),
-            None => self.run.update(Run::renew),
-        }
-    }
-
     pub(super) fn begin(self) {
-        self.line.update_value(|line| line.start_when_open = false);
         // Until the session answers, so that a second press does not start a second run.
         self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Data, done: 0, total: 0 })));
         let spec = self.spec.get_untracked();
@@ -86,20 +65,27 @@ impl Page {
         });
     }
 
-    fn hear(self, heard: Heard) {
+    /// What the worker that trains says.
+    pub(super) fn hear(self, heard: Heard) {
         self.line.update_value(|line| line.silence = 0);
         match heard {
             Heard::Dead(fault) => {
                 match self.line.with_value(|line| line.client.as_ref().and_then(Client::substitute)) {
-                    Some(kind) => self.spawn_kind(kind),
-                    None => self.die(fault),
+                    Some(kind) => self.spawn_client(kind),
+                    None => self.broke_down(fault),
                 }
             }
-            Heard::Event(Event::Crashed(fault)) => self.die(fault),
+            Heard::Event(Event::Crashed(fault)) => self.broke_down(fault),
             Heard::Event(Event::Ready { protocol, build }) => self.greet(protocol, &build),
             Heard::Event(Event::Predicted { version, prediction }) => self.answered(version, prediction),
-            Heard::Event(Event::Failed(fault)) if self.is_about_files(&fault) => {}
+            Heard::Event(Event::Engine(report)) if report.kind == EngineKind::Cpu && self.is_on(Kind::Graphics) => {
+                self.take_cpu(report.passed_over.unwrap_or_default());
+            }
+            // The network that came with the page, before that of the snapshot.
+            Heard::Event(Event::Using(_)) if self.line.with_value(|line| line.engines.is_restoring()) => {}
+            Heard::Event(Event::Failed(fault)) if self.is_about_files(&fault) || self.is_recovered(&fault) => {}
             Heard::Event(event) => self.take(event),
+            Heard::Snapshot(snapshot) => self.line.update_value(|line| line.engines.snapshot = Some(snapshot)),
         }
     }
 
@@ -107,9 +93,7 @@ impl Page {
     fn greet(self, version: u32, build: &str) {
         if (version, build) == (protocol::VERSION, protocol::BUILD) {
             self.line.update_value(|line| line.client.as_mut().into_iter().for_each(Client::listens));
-            let (choice, model) = self.spec.with_untracked(|spec| (spec.engine, spec.model));
-            let (untested, patches) = self.line.with_value(|line| (line.untested, !line.unpatched));
-            self.send(Command::Open(EngineRequest { choice, model, untested, patches }));
+            self.open_engine();
         } else if !browser::reload_once(build) {
             self.die(Fault::new(
                 "The page and its worker are of different versions",
@@ -119,7 +103,8 @@ impl Page {
     }
 
     /// Figures wait a little to be shown together; anything else is shown at once, and in its order.
-    fn take(self, event: Event) {
+    pub(super) fn take(self, event: Event) {
+        let event = self.explained(event);
         let figures = matches!(event, Event::Stepped(_) | Event::Progress(_));
         let waits = self.line.try_update_value(|line| {
             line.waiting.push(event);
@@ -132,7 +117,7 @@ impl Page {
         }
     }
 
-    fn show_waiting(self) {
+    pub(super) fn show_waiting(self) {
         let events = self.line.try_update_value(|line| {
             line.timer = None;
             std::mem::take(&mut line.waiting)
@@ -148,6 +133,7 @@ impl Page {
     fn follow(self, event: &Event) {
         match event {
             Event::Engine(_) => {
+                self.go_on();
                 if self.together.get_untracked() {
                     self.send(Command::Together(true));
                 }
@@ -157,12 +143,26 @@ impl Page {
                     self.begin();
                 }
             }
-            Event::Elsewhere => self.spawn_kind(Kind::Graphics),
             Event::Started(_) => {
-                self.line.update_value(|line| line.question.lost());
+                self.line.update_value(|line| {
+                    line.start_when_open = false;
+                    line.question.lost();
+                    line.engines.begin_run();
+                });
+                self.tell_of_loss(Some(format!("{LOST}. The run began anew.")));
+                self.ask_again();
+            }
+            Event::Restored(_) => {
+                self.line.update_value(|line| {
+                    line.engines.reader = None;
+                    line.engines.restored();
+                    line.question.lost();
+                });
+                self.tell_of_loss(self.run.with_untracked(phrase::went_on));
                 self.ask_again();
             }
             Event::Using(network) => {
+                self.line.update_value(|line| line.engines.snapshot = None);
                 self.ask_again();
                 // A fresh session reads with the default network.
                 if self.spec.with_untracked(|spec| spec.model != network.model) {
@@ -170,17 +170,22 @@ impl Page {
                 }
             }
             Event::Dataset(report) if report.id == DatasetId::Dropped => self.use_own(),
-            Event::Stepped(_) | Event::EpochEnded(_) | Event::Together(_) => self.ask_again(),
+            Event::EpochEnded(_) => {
+                self.line.update_value(|line| line.engines.n_lost = 0);
+                self.ask_again();
+            }
+            Event::Stepped(_) | Event::Together(_) => self.ask_again(),
             Event::Failed(_) => self.line.update_value(|line| {
                 line.question.lost();
                 (line.doomed, line.start_when_open) = (true, false);
+                line.engines.restored();
             }),
             _ => {}
         }
     }
 
     /// The worker is no use any more: says so once, keeps what was shown.
-    fn die(self, fault: Fault) {
+    pub(super) fn die(self, fault: Fault) {
         self.show_waiting();
         let first = self.line.try_update_value(|line| {
             line.client = None;
@@ -205,7 +210,7 @@ impl Page {
             line.silence >= PATIENCE
         });
         if silent == Some(true) {
-            self.die(Fault::new(
+            self.broke_down(Fault::new(
                 "Nothing was heard of the worker for three minutes",
                 "Try again; if it happens again, choose the CPU engine or a smaller batch.",
             ));
@@ -223,22 +228,28 @@ impl Page {
     }
 
     /// Asks about the pad, now or as soon as the question under way is answered.
-    fn ask_again(self) {
+    pub(super) fn ask_again(self) {
         self.line.update_value(|line| line.question.want());
         self.ask();
     }
 
     fn ask(self) {
         let open = self.run.with_untracked(|run| run.engine.is_some());
-        let Some(pixels) = self.pixels.get_untracked().filter(|_| open) else { return };
+        let Some(pixels) = self.pixels.get_untracked() else { return };
         self.line.update_value(|line| {
-            if let (Some(client), Some(version)) = (&mut line.client, line.question.ask()) {
+            let Line { client, engines, question, .. } = line;
+            let asked = match &mut engines.reader {
+                Some(reader) => Some(&mut reader.client).filter(|_| reader.reads),
+                None => client.as_mut().filter(|_| open),
+            };
+            let Some(client) = asked else { return };
+            if let Some(version) = question.ask() {
                 client.send(Command::Predict { version, pixels: pixels.to_vec() });
             }
         });
     }
 
-    fn answered(self, version: u64, prediction: Prediction) {
+    pub(super) fn answered(self, version: u64, prediction: Prediction) {
         let current = self.line.try_update_value(|line| line.question.answered(version));
         if current == Some(true) {
             self.answer.try_set((version, Some(prediction)));
