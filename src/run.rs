@@ -192,8 +192,9 @@ impl Run {
         self.network = Some(network.clone());
         self.judgement = None;
         self.pictures.clear();
-        // What it needs was compiled and tested first.
-        if self.state == State::Loading && self.engine.is_some() {
+        // What it needs was compiled and tested first. Images are got ready for a run, which is still to come.
+        let prepared = |progress: Progress| matches!(progress.phase, Phase::Compile | Phase::SelfTest);
+        if self.state == State::Loading && self.engine.is_some() && self.progress.is_some_and(prepared) {
             self.enter(State::Ready);
         }
     }
@@ -333,6 +334,14 @@ mod tests {
         let run = Run::of(&[engine(), started(), stepped(4), failed(), started()]);
         assert!(run.steps.is_empty() && !run.learned && run.fault.is_none());
         assert_eq!(run.epoch(), 1);
+    }
+
+    #[test]
+    fn a_network_that_comes_to_hand_ends_its_own_loading_and_not_that_of_a_run() {
+        let using = Event::Using(NetworkReport { model: ModelId::Compact, parameters: 1, pretrained: None });
+        let state =
+            |phase| Run::of(&[engine(), Event::Progress(Progress { phase, done: 0, total: 0 }), using.clone()]).state;
+        assert_eq!((state(Phase::SelfTest), state(Phase::Data)), (State::Ready, State::Loading));
     }
 
     #[test]

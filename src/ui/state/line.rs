@@ -164,8 +164,9 @@ impl Page {
             Event::Using(network) => {
                 self.line.update_value(|line| line.engines.snapshot = None);
                 self.ask_again();
-                // A fresh session reads with the default network.
-                if self.spec.with_untracked(|spec| spec.model != network.model) {
+                // A fresh session reads with the default network. A run that is about to begin brings its own.
+                let starting = self.line.with_value(|line| line.start_when_open);
+                if !starting && self.spec.with_untracked(|spec| spec.model != network.model) {
                     self.use_chosen();
                 }
             }
