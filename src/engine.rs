@@ -167,7 +167,7 @@ pub async fn open(request: EngineRequest, on: impl Fn(Progress)) -> Result<Engin
 const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::WebGpu } else { EngineChoice::Gpu };
 
 /// The CPU engine, with the reason why no graphics card was taken.
-pub fn cpu(passed_over: Option<String>) -> Engine {
+fn cpu(passed_over: Option<String>) -> Engine {
     let report =
         EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over, work_per_sec: None };
     let (device, limits) = (Device::flex(), Limits::cpu());

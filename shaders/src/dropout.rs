@@ -8,42 +8,41 @@ use crate::gpu::{Array, Gpu, launch};
 /// Units that one call of the generator decides: 16 random bits each.
 const UNITS: usize = 4;
 
-/// Which units of a layer one step drops: the numbers mean what they mean on the CPU.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dropout {
-    pub key: [u32; 2],
-    pub layer: u32,
-    pub first_image: u32,
-    pub limit: u32,
-    pub scale: f32,
-}
-
-impl Dropout {
-    /// `[units, n]` with each unit multiplied by 0 or by the scale.
-    pub fn apply(&self, gpu: &Gpu, x: &Array, n: usize) -> Array {
-        let y = gpu.empty(x.len());
-        let units = x.len() / n;
-        launch!(
-            dropout,
-            gpu,
-            units.div_ceil(UNITS) * n,
-            x.arg(),
-            y.arg(),
-            units,
-            n,
-            self.key[0],
-            self.key[1],
-            self.layer << 24,
-            self.first_image,
-            self.limit,
-            self.scale
-        );
-        y
-    }
+/// `[units, n]` with each unit multiplied by 0 or by `scale`. The numbers mean what they mean on the CPU.
+pub fn dropout(
+    gpu: &Gpu,
+    x: &Array,
+    n: usize,
+    key: [u32; 2],
+    layer: u32,
+    first_image: u32,
+    limit: u32,
+    scale: f32,
+) -> Array {
+    let y = gpu.empty(x.len());
+    let units = x.len() / n;
+    let n_calls = units.div_ceil(UNITS) * n;
+    let [key, other_key] = key;
+    launch!(
+        drop_units,
+        gpu,
+        n_calls,
+        x.arg(),
+        y.arg(),
+        units,
+        n,
+        key,
+        other_key,
+        layer << 24,
+        first_image,
+        limit,
+        scale
+    );
+    y
 }
 
 #[cube(launch_unchecked)]
-fn dropout(
+fn drop_units(
     x: &[f32],
     y: &mut [f32],
     units: usize,

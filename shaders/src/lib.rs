@@ -27,7 +27,7 @@ pub use cubecl::Device;
 /// While one lives, kernels are compiled and not run.
 pub use cubecl::dry_run::DryRun;
 pub use dense::Dense;
-pub use dropout::Dropout;
+pub use dropout::dropout;
 pub use fold::channels as sum_channels;
 #[cfg(target_family = "wasm")]
 pub use gpu::construct;

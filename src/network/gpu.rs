@@ -112,14 +112,14 @@ impl<'a> Flow<'a> {
     /// Does an op in training mode.
     fn forward_train(&self, op: &Op, dropout: Option<inkling_kernels::Dropout>) -> (Array, Kept) {
         let gpu = self.gpu();
-        match (*op, dropout.map(on_card)) {
+        match (*op, dropout) {
             (Op::Norm { rectified }, _) => {
                 let norm = self.norm(rectified);
                 let [mean, variance] = norm.moments(gpu, &self.x);
                 let y = norm.apply(gpu, &self.x, self.pair(), [&mean, &variance]);
                 (y, Kept::Statistics([mean, variance]))
             }
-            (Op::Dropout(_), Some(dropout)) => (dropout.apply(gpu, &self.x, self.n), Kept::Dropout(dropout)),
+            (Op::Dropout(_), Some(dropout)) => (dropped(gpu, &self.x, self.n, dropout), Kept::Dropout(dropout)),
             (Op::Dropout(_), None) => (self.x.clone(), Kept::Nothing),
             _ => self.forward(op),
         }
@@ -175,10 +175,10 @@ pub fn moved(running: &Tensor<1>, of_batch: Tensor<1>) -> Tensor<1> {
     card.tensor(shaders::mix(&card.gpu, [&running, &of_batch], [kept, 1.0 - kept, 0.0]))
 }
 
-/// The same dropout, for the card's own kernel.
-fn on_card(dropout: inkling_kernels::Dropout) -> shaders::Dropout {
+/// A layer with what this step drops of it dropped; on the way back, its gradient.
+fn dropped(gpu: &Gpu, x: &Array, n: usize, dropout: inkling_kernels::Dropout) -> Array {
     let inkling_kernels::Dropout { key, layer, first_image, limit, scale } = dropout;
-    shaders::Dropout { key, layer, first_image, limit, scale }
+    shaders::dropout(gpu, x, n, key, layer, first_image, limit, scale)
 }
 
 fn norm(n: usize, shape: Shape, rectified: inkling_kernels::Rectified) -> Norm {

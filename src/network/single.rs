@@ -11,7 +11,9 @@ use super::arrays::{Slot, slots};
 use super::cpu;
 use super::dropout::Dropouts;
 use super::plan::{self, Cursor, LINEAR, Op};
-use crate::zoo::{self, Conv, Layer, Shape};
+#[cfg(test)]
+use crate::zoo::Conv;
+use crate::zoo::{self, Layer, Shape};
 
 /// A dense layer of more weights is tried with fewer units: its kernels are the same, and a gigabyte is saved.
 const MOST_WEIGHTS: usize = 1 << 21;
@@ -36,7 +38,7 @@ pub struct Single {
     /// Images have lost their rows and columns before it.
     pub(super) flat: bool,
     /// No array is trained before it: its input needs no gradient.
-    pub(super) first: bool,
+    pub first: bool,
 }
 
 /// What goes into an op and what comes back to it. Rows are `[n, numbers of an image]`.
@@ -139,7 +141,8 @@ impl Single {
         }
     }
 
-    /// The convolution it is, if it is one or a dense layer.
+    /// The convolution it is, if it is one or a dense layer: what plain kernels compute to be compared with.
+    #[cfg(test)]
     pub fn sums(&self) -> Option<Sums> {
         let in_pool = matches!(self.ops.get(self.at + 1), Some(Op::Pool { .. }));
         let (conv, rectifier) = match self.op() {
@@ -149,11 +152,6 @@ impl Single {
         };
         let slope_back = if rectifier.back_in_norm || in_pool { LINEAR } else { rectifier.slope };
         Some(Sums { conv, slope: rectifier.slope, slope_back })
-    }
-
-    /// No array is trained before it: its input needs no gradient.
-    pub fn is_first(&self) -> bool {
-        self.first
     }
 
     /// Runs the op in training mode on a device, forward and back.
@@ -171,6 +169,7 @@ impl Single {
 }
 
 /// A convolution; a dense layer is one of a single pixel.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug)]
 pub struct Sums {
     pub conv: Conv,

@@ -1,9 +1,11 @@
 //! The course of one run: epochs of steps, each followed by a validation, and a test at the end where the test images
 //! are others than those for validation; in pieces small enough to interrupt.
 
-use std::rc::Rc;
+mod position;
 
-use serde::{Deserialize, Serialize};
+pub use position::Position;
+
+use std::rc::Rc;
 
 use super::Host;
 use super::crew::Crew;
@@ -14,7 +16,7 @@ use crate::data::{Dataset, Split};
 use crate::judge::Judgement;
 use crate::network::DropoutKey;
 use crate::protocol::{
-    BestEpoch, DatasetReport, EngineKind, EpochReport, Event, Fault, Offer, Phase, Progress, RunSummary, StepReport,
+    BestEpoch, DatasetReport, EpochReport, Event, Fault, Offer, Phase, Progress, RunSummary, StepReport,
 };
 use crate::spec::{Metrics, TrainSpec};
 use crate::train::{Feed, Mean, Shelf, Tally, Trainer, read_metrics};
@@ -36,24 +38,6 @@ pub enum Outcome {
     Judging,
     /// The run is complete.
     Finished,
-}
-
-/// Where a run is between two steps: with its trainer's state, all that it goes on from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    pub spec: TrainSpec,
-    /// Where it was trained.
-    pub engine: EngineKind,
-    /// From 1.
-    pub epoch: usize,
-    /// Images of the epoch that were trained on.
-    n_trained: usize,
-    /// Steps of the whole run.
-    pub n_steps: usize,
-    training: Mean,
-    best: Option<BestEpoch>,
-    elapsed_secs: f64,
-    epoch_elapsed_secs: f64,
 }
 
 /// Where a run is, and what it has seen of the current epoch.
@@ -113,32 +97,6 @@ impl Course {
             last_rate: 0.0,
             pace: Pace::over(THROUGHPUT_SECS),
             epoch_pace: Pace::over(f64::INFINITY),
-        }
-    }
-
-    /// A run that goes on from where it was. A validation that was under way begins anew.
-    pub fn going_on(position: Position, dataset: Rc<Dataset>, now_secs: f64) -> Self {
-        let Position { spec, epoch, n_trained, n_steps, training, best, elapsed_secs, epoch_elapsed_secs, .. } =
-            position;
-        let course = Self::new(spec, dataset, now_secs - elapsed_secs);
-        let order = batch::order(course.spec.seed, epoch, course.n_train());
-        let judging = (n_trained >= order.len()).then(|| Judging::new(course.dataset.validation.is_none()));
-        let epoch_started_secs = now_secs - epoch_elapsed_secs;
-        Self { order, epoch, epoch_started_secs, n_trained, n_steps, training, best, judging, ..course }
-    }
-
-    /// Where it is, when no metrics wait on the device any more ([`Course::report_steps`]).
-    pub fn position(&self, engine: EngineKind, now_secs: f64) -> Position {
-        Position {
-            spec: self.spec.clone(),
-            engine,
-            epoch: self.epoch,
-            n_trained: self.n_trained,
-            n_steps: self.n_steps,
-            training: self.training,
-            best: self.best,
-            elapsed_secs: now_secs - self.started_secs,
-            epoch_elapsed_secs: now_secs - self.epoch_started_secs,
         }
     }
 

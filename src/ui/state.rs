@@ -4,6 +4,8 @@
 
 mod engines;
 mod line;
+mod loss;
+mod reader;
 
 use gloo::timers::callback::Interval;
 use leptos::prelude::*;
@@ -17,7 +19,7 @@ use line::Line;
 
 use crate::ink;
 use crate::protocol::{Command, Event, Fault, Offer, Phase, Progress};
-use crate::run::Run;
+use crate::run::{Run, State};
 use crate::spec::{DatasetId, IMAGE_PIXELS, Prediction, TrainSpec};
 
 /// How often silence is noticed.
@@ -214,11 +216,11 @@ impl Page {
     }
 
     pub fn pause(self) {
-        self.send(Command::Pause);
+        self.want(State::Paused, Command::Pause);
     }
 
     pub fn resume(self) {
-        self.send(Command::Resume);
+        self.want(State::Training, Command::Resume);
     }
 
     pub fn step(self) {
@@ -226,7 +228,13 @@ impl Page {
     }
 
     pub fn stop(self) {
-        self.send(Command::Stop);
+        self.want(State::Finished, Command::Stop);
+    }
+
+    /// Has the run be in another state, and remembers it until the worker answers: it may be lost before.
+    fn want(self, state: State, command: Command) {
+        self.line.update_value(|line| line.engines.loss.wanted = Some(state));
+        self.send(command);
     }
 
     /// Takes the messages away; what failed stays failed.

@@ -18,9 +18,9 @@ pub async fn check(device: &Device) -> Result<(), String> {
     }
     let card = Card::on(device);
     let Dropout { key, layer, first_image, limit, scale } = DROPOUT;
-    let dropout = inkling_shaders::Dropout { key, layer, first_image, limit, scale };
     let ones = card.gpu.upload(&vec![1.0; UNITS * IMAGES]);
-    let masked = card.tensor(dropout.apply(&card.gpu, &ones, IMAGES)).into_data_async().await;
+    let masked = inkling_shaders::dropout(&card.gpu, &ones, IMAGES, key, layer, first_image, limit, scale);
+    let masked = card.tensor(masked).into_data_async().await;
     let masked: Vec<f32> = masked.map_err(|error| error.to_string())?.iter().collect();
     // The card has neighbouring images side by side, the CPU's mask neighbouring units.
     let mask = DROPOUT.mask(IMAGES, UNITS);

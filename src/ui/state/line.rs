@@ -6,7 +6,8 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 
 use super::Page;
-use super::engines::{Engines, LOST};
+use super::engines::Engines;
+use super::loss::LOST;
 use crate::protocol::{self, Command, EngineKind, Event, Fault, Phase, Progress};
 use crate::run::{Run, State};
 use crate::spec::{DatasetId, Prediction};
@@ -82,10 +83,12 @@ impl Page {
                 self.take_cpu(report.passed_over.unwrap_or_default());
             }
             // The network that came with the page, before that of the snapshot.
-            Heard::Event(Event::Using(_)) if self.line.with_value(|line| line.engines.is_restoring()) => {}
+            Heard::Event(Event::Using(_)) if self.line.with_value(|line| line.engines.loss.is_restoring()) => {}
+            Heard::Event(Event::Restored(restored))
+                if self.line.with_value(|line| line.engines.loss.is_late(restored.goes_on)) => {}
             Heard::Event(Event::Failed(fault)) if self.is_about_files(&fault) || self.is_recovered(&fault) => {}
             Heard::Event(event) => self.take(event),
-            Heard::Snapshot(snapshot) => self.line.update_value(|line| line.engines.snapshot = Some(snapshot)),
+            Heard::Snapshot(snapshot) => self.line.update_value(|line| line.engines.loss.snapshot = Some(snapshot)),
         }
     }
 
@@ -147,22 +150,19 @@ impl Page {
                 self.line.update_value(|line| {
                     line.start_when_open = false;
                     line.question.lost();
-                    line.engines.begin_run();
+                    line.engines.loss.begin_run();
                 });
                 self.tell_of_loss(Some(format!("{LOST}. The run began anew.")));
                 self.ask_again();
             }
             Event::Restored(_) => {
-                self.line.update_value(|line| {
-                    line.engines.reader = None;
-                    line.engines.restored();
-                    line.question.lost();
-                });
+                self.line.update_value(|line| line.engines.loss.restored());
+                self.dismiss_reader();
                 self.tell_of_loss(self.run.with_untracked(phrase::went_on));
                 self.ask_again();
             }
             Event::Using(network) => {
-                self.line.update_value(|line| line.engines.snapshot = None);
+                self.line.update_value(|line| line.engines.loss.snapshot = None);
                 self.ask_again();
                 // A fresh session reads with the default network. A run that is about to begin brings its own.
                 let starting = self.line.with_value(|line| line.start_when_open);
@@ -172,14 +172,18 @@ impl Page {
             }
             Event::Dataset(report) if report.id == DatasetId::Dropped => self.use_own(),
             Event::EpochEnded(_) => {
-                self.line.update_value(|line| line.engines.n_lost = 0);
+                self.line.update_value(|line| line.engines.loss.n_lost = 0);
                 self.ask_again();
             }
             Event::Stepped(_) | Event::Together(_) => self.ask_again(),
+            Event::Paused | Event::Resumed | Event::Stopped | Event::Finished(_) => {
+                self.line.update_value(|line| line.engines.loss.wanted = None);
+            }
             Event::Failed(_) => self.line.update_value(|line| {
                 line.question.lost();
                 (line.doomed, line.start_when_open) = (true, false);
-                line.engines.restored();
+                line.engines.loss.restored();
+                line.engines.loss.wanted = None;
             }),
             _ => {}
         }
