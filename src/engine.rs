@@ -218,6 +218,7 @@ async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)
     let found = adapter::find(software).await?;
     let limits = Limits { total: None, tensor: Some(adapter::largest_buffer(&found)) };
     let device = adapter::open(&found).await?;
+    choose_kernels(&device, found.software).await?;
     let report = EngineReport {
         kind: adapter::KIND,
         adapter: found.name,
@@ -229,6 +230,15 @@ async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)
     let engine = Engine { device, report, limits, untested, patches, prepared: Prepared::default() };
     engine.prove(request.model, &Recipe::of(request.model), on).await?;
     Ok(engine)
+}
+
+/// Finds out which kernels are faster on a card; a program that imitates one is known to have no use for tiles.
+#[cfg(feature = "gpu")]
+async fn choose_kernels(device: &Device, software: bool) -> Result<(), String> {
+    let gpu = crate::network::Card::on(device).gpu;
+    let tiles = !software && inkling_shaders::tiles_win(&gpu).await?;
+    inkling_shaders::Gpu::choose_tiles(tiles);
+    Ok(())
 }
 
 /// Compiles what training and reading need, where that goes faster ahead of them: in a browser.

@@ -18,7 +18,7 @@ mod walk;
 pub use arrays::{Array, Slot, WeightsError, download, upload};
 pub use dropout::{DropoutKey, Dropouts};
 #[cfg(feature = "gpu")]
-pub use gpu::Card;
+pub use gpu::{Card, arrays as card_arrays};
 
 use std::rc::Rc;
 
@@ -90,15 +90,6 @@ impl Machine {
         debug_assert_eq!(*device, Device::flex(), "this program was built for the CPU alone");
         Self::Cpu(Rc::new(cpu::Machine::new(layers)))
     }
-
-    /// A running statistic after one more batch.
-    fn moved(&self, running: &Tensor<1>, batch: Tensor<1>) -> Tensor<1> {
-        match self {
-            #[cfg(feature = "gpu")]
-            Self::Gpu(_) => gpu::moved(running, batch),
-            _ => running.clone().mul_scalar(BATCH_NORM_KEPT).add(batch.mul_scalar(1.0 - BATCH_NORM_KEPT)),
-        }
-    }
 }
 
 /// Layers with their arrays on a device.
@@ -168,6 +159,12 @@ impl Network {
         &self.parameters
     }
 
+    /// All arrays as they are, flat, in the network's order.
+    #[cfg(feature = "gpu")]
+    pub fn all_arrays(&self) -> impl Iterator<Item = &Tensor<1>> {
+        self.parameters.iter().chain(&self.statistics)
+    }
+
     /// Names and shapes of the trained arrays, in the network's order.
     pub fn parameter_slots(&self) -> &[Slot] {
         &self.slots[..self.slots.iter().filter(|slot| slot.trained).count()]
@@ -188,8 +185,22 @@ impl Network {
     pub fn replace(&mut self, parameters: Vec<Tensor<1>>, of_batch: Vec<Tensor<1>>) {
         debug_assert_eq!(parameters.len() + of_batch.len(), self.slots.len());
         self.parameters = parameters;
-        let arrays = self.statistics.iter().zip(of_batch);
-        self.statistics = arrays.map(|(running, batch)| self.machine.moved(running, batch)).collect();
+        let moved = |(running, batch): (&Tensor<1>, Tensor<1>)| {
+            running.clone().mul_scalar(BATCH_NORM_KEPT).add(batch.mul_scalar(1.0 - BATCH_NORM_KEPT))
+        };
+        self.statistics = self.statistics.iter().zip(of_batch).map(moved).collect();
+        self.count_step();
+    }
+
+    /// Moves the running statistics on a card towards those of the batch, in place.
+    #[cfg(feature = "gpu")]
+    pub fn move_statistics(&self, of_batch: &[Tensor<1>]) {
+        let pairs = self.statistics.chunks_exact(2).zip(of_batch.chunks_exact(2));
+        pairs.for_each(|(running, batch)| gpu::move_statistics(running, batch));
+    }
+
+    /// The running statistics moved once more.
+    pub fn count_step(&mut self) {
         self.untrained_share *= BATCH_NORM_KEPT;
     }
 
@@ -293,6 +304,18 @@ impl Network {
         self.forward_part(images, dropout, key, 0)
     }
 
+    /// The same on a card that has the words of the key already: [`DropoutKey::words`].
+    ///
+    /// # Panics
+    /// When the network lives elsewhere.
+    #[cfg(feature = "gpu")]
+    pub fn forward_with(&self, images: Tensor<4>, dropout: f64, key: inkling_shaders::Array) -> Pass {
+        let Machine::Gpu(machine) = &self.machine else { panic!("only a card has keys") };
+        // The key's own words are not asked for.
+        let mut dropouts = Dropouts::new(dropout, DropoutKey::of(0, 0), 0);
+        gpu::Machine::train(machine, &self.parameters, images, &mut dropouts, Some(key))
+    }
+
     /// The same for the images of a batch from `first_image` on: they are normalised by their own statistics, and drop
     /// what they drop in the whole batch.
     pub fn forward_part(&self, images: Tensor<4>, dropout: f64, key: DropoutKey, first_image: usize) -> Pass {
@@ -300,7 +323,7 @@ impl Network {
         match &self.machine {
             Machine::Cpu(machine) => cpu::Machine::train(machine, &self.parameters, images, &mut dropouts),
             #[cfg(feature = "gpu")]
-            Machine::Gpu(machine) => gpu::Machine::train(machine, &self.parameters, images, &mut dropouts),
+            Machine::Gpu(machine) => gpu::Machine::train(machine, &self.parameters, images, &mut dropouts, None),
             #[cfg(feature = "walk")]
             Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut dropouts),
         }

@@ -5,6 +5,8 @@ mod feed;
 mod loss;
 mod metrics;
 mod optimizer;
+#[cfg(feature = "gpu")]
+mod recorded;
 mod share;
 pub mod snapshot;
 
@@ -17,8 +19,8 @@ pub use snapshot::State;
 use burn::tensor::ExecutionError;
 use burn::tensor::{Device, Tensor};
 
-use crate::data::batch::{self, Batch};
-use crate::network::{Array, DropoutKey, Network, WeightsError};
+use crate::data::batch::{self, Batch, Picks};
+use crate::network::{Array, DropoutKey, Network, Pass, WeightsError};
 use crate::spec::{IMAGE_PIXELS, ModelId, N_CLASSES, Prediction, Recipe};
 use loss::{Loss, softmax};
 use optimizer::Optimizer;
@@ -30,6 +32,9 @@ pub struct Trainer {
     /// Multiplies the network's own dropout rates.
     dropout: f64,
     device: Device,
+    /// Its steps on a card.
+    #[cfg(feature = "gpu")]
+    recorder: recorded::Recorder,
 }
 
 /// What a batch says about the network.
@@ -44,7 +49,11 @@ pub struct Backward {
 impl Backward {
     /// Forth and back through a network in training mode, for a part of a batch; nothing changes yet.
     fn through(network: &Network, batch: &Batch, dropout: f64, key: DropoutKey, first_image: usize) -> Self {
-        let pass = network.forward_part(batch.images.clone(), dropout, key, first_image);
+        Self::of(network.forward_part(batch.images.clone(), dropout, key, first_image), batch)
+    }
+
+    /// The way back of a pass in training mode.
+    fn of(pass: Pass, batch: &Batch) -> Self {
         let Loss { tally, gradient } = Loss::of(pass.logits.clone(), batch);
         let statistics = pass.statistics.clone();
         Self { tally, gradients: pass.backward(gradient), statistics }
@@ -67,7 +76,14 @@ impl Trainer {
 
     fn of(network: Network, recipe: &Recipe, device: &Device) -> Self {
         let optimizer = Optimizer::new(recipe.optimizer, recipe.weight_decay, network.parameters());
-        Self { network, optimizer, dropout: recipe.dropout, device: device.clone() }
+        Self {
+            network,
+            optimizer,
+            dropout: recipe.dropout,
+            device: device.clone(),
+            #[cfg(feature = "gpu")]
+            recorder: recorded::Recorder::default(),
+        }
     }
 
     /// The same network, to be trained by another recipe: with a fresh optimizer.
@@ -91,9 +107,10 @@ impl Trainer {
     /// When the state is not that of such a trainer.
     pub fn going_on(state: &State, recipe: &Recipe, device: &Device) -> Result<Self, WeightsError> {
         let network = Network::going_on(state.model, &state.arrays, state.untrained_share, device)?;
-        let Self { network, optimizer, dropout, device } = Self::of(network, recipe, device);
-        let optimizer = optimizer.going_on(network.parameter_slots(), &state.optimizer, state.n_steps)?;
-        Ok(Self { network, optimizer, dropout, device })
+        let mut trainer = Self::of(network, recipe, device);
+        let slots = trainer.network.parameter_slots();
+        trainer.optimizer = trainer.optimizer.going_on(slots, &state.optimizer, state.n_steps)?;
+        Ok(trainer)
     }
 
     /// The same by burn's own operations, on the CPU too: the reference for our kernels.
@@ -121,14 +138,45 @@ impl Trainer {
         self.apply(backward, learning_rate)
     }
 
+    /// One step of the optimizer on images of a feed: as [`Trainer::step`], but where a card has the images, steps alike
+    /// are recorded once and played again.
+    ///
+    /// # Panics
+    /// When an index is not below the number of images.
+    pub fn step_on(&mut self, feed: Feed<'_>, picks: &Picks<'_>, learning_rate: f64, key: DropoutKey) -> Tally {
+        #[cfg(feature = "gpu")]
+        if let Some(resident) = feed.resident() {
+            return recorded::step(self, resident, (feed.split, picks), learning_rate, key);
+        }
+        self.step(&feed.batch(picks, &self.device), learning_rate, key)
+    }
+
     /// What the optimizer makes of gradients; the running statistics move towards the batch's.
     pub fn apply(&mut self, backward: Backward, learning_rate: f64) -> Tally {
+        let step = self.optimizer.begin_step(learning_rate);
+        #[cfg(feature = "gpu")]
+        if self.device != Device::flex() {
+            let numbers = crate::network::Card::on(&self.device).gpu.upload(&step.numbers());
+            let tally = self.apply_on_card(backward, &numbers);
+            self.network.count_step();
+            return tally;
+        }
         let Backward { tally, gradients, statistics } = backward;
         // Taken out, so that nobody else holds them and they change in place.
         let parameters = self.network.take_parameters();
         let slots = self.network.parameter_slots();
-        let parameters = self.optimizer.step(parameters, gradients, slots, learning_rate);
+        let parameters = self.optimizer.step(step, parameters, gradients, slots);
         self.network.replace(parameters, statistics);
+        tally
+    }
+
+    /// The same by numbers that are on the card, in place; nothing is counted.
+    #[cfg(feature = "gpu")]
+    fn apply_on_card(&self, backward: Backward, numbers: &inkling_shaders::Array) -> Tally {
+        let Backward { tally, gradients, statistics } = backward;
+        let (network, slots) = (&self.network, self.network.parameter_slots());
+        self.optimizer.step_on_card(numbers, network.parameters(), gradients, slots);
+        network.move_statistics(&statistics);
         tally
     }
 

@@ -7,6 +7,15 @@
 mod bending;
 #[path = "golden/compare.rs"]
 mod compare;
+#[cfg(feature = "gpu")]
+#[path = "golden/dropping.rs"]
+mod dropping;
+#[cfg(feature = "gpu")]
+#[path = "golden/recording.rs"]
+mod recording;
+#[cfg(feature = "gpu")]
+#[path = "golden/tiling.rs"]
+mod tiling;
 
 use burn::tensor::Device;
 use compare::{Golden, TOLERANCE, Way, check, relative};
@@ -83,9 +92,15 @@ fn sprint_computes_alike_both_ways() {
 fn all_are_keras_s_on_a_graphics_card() {
     let device = block_on(Device::wgpu_options().init_async()).expect("this machine has a graphics card");
     assert_eq!(block_on(bending::check(&device)), Ok(()));
-    for model in PUBLISHED {
-        let way = Way { device: device.clone(), by_burn: false };
-        assert_eq!(block_on(check(model, &way)), Ok(()), "{model}");
+    assert_eq!(block_on(dropping::check(&device)), Ok(()));
+    assert_eq!(block_on(tiling::check(&device)), Ok(()));
+    for tiles in [false, true] {
+        inkling_shaders::Gpu::choose_tiles(tiles);
+        assert_eq!(block_on(recording::check(&device)), Ok(()), "tiles: {tiles}");
+        for model in PUBLISHED {
+            let way = Way { device: device.clone(), by_burn: false };
+            assert_eq!(block_on(check(model, &way)), Ok(()), "{model}, tiles: {tiles}");
+        }
     }
 }
 

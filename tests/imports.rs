@@ -38,7 +38,7 @@ const ROOMS: &[Room] = &[
     Room { name: "data/batch", rooms: &["spec"], crates: &["burn"] },
     Room { name: "zoo", rooms: &["spec"], crates: &[] },
     Room { name: "network", rooms: &["spec", "zoo"], crates: &["burn", "inkling_kernels", "inkling_shaders"] },
-    Room { name: "train", rooms: &["spec", "data", "zoo", "network"], crates: &["burn"] },
+    Room { name: "train", rooms: &["spec", "data", "zoo", "network"], crates: &["burn", "inkling_shaders"] },
     Room { name: "train/loss", rooms: &["spec", "data", "network"], crates: &["burn", "inkling_shaders"] },
     Room { name: "train/feed", rooms: &["spec", "data", "network"], crates: &["burn", "inkling_shaders"] },
     Room {
@@ -49,7 +49,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "engine",
         rooms: &["spec", "protocol", "data", "zoo", "network", "train"],
-        crates: &["burn", "inkling_kernels"],
+        crates: &["burn", "inkling_kernels", "inkling_shaders"],
     },
     Room {
         name: "engine/adapter",

@@ -13,6 +13,7 @@ mod sums;
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
+use crate::tiles::{self, Patches, Products};
 use frame::Frame;
 use products::{fold_products, window_products};
 use sums::{Order, Sums};
@@ -25,6 +26,9 @@ const WINDOW_PIXELS: usize = 4;
 const SHARES: usize = 32;
 /// Invocations that a weights' gradient is split into at least, where there are rows enough.
 const INVOCATIONS: usize = 8_192;
+
+/// A tile is all but empty with fewer columns.
+const FEWEST_TAPS: usize = 16;
 
 type Four = Vector<f32, Const<4>>;
 
@@ -114,13 +118,19 @@ impl Window {
 
     /// The gradient of the weights; `input` is padded.
     pub fn weights_gradient(&self, gpu: &Gpu, input: &Array, gradient: &Array) -> Array {
+        let taps = self.channels * self.area();
+        if tiles::fit(gpu, self.n) && taps >= FEWEST_TAPS && (self.filters * taps).is_multiple_of(LANES) {
+            let patches =
+                Patches { n: self.n, from: self.padded(), to: self.output, kernel: self.kernel, stride: self.stride };
+            let products = Products { rows: self.filters, columns: taps, patches };
+            return products.run(gpu, [gradient, input]);
+        }
         let vectors = self.filters.div_ceil(LANES);
         // Larger windows fill the registers with a single vector of filters.
         let tile = if self.kernel <= 3 && vectors.is_multiple_of(2) { 2 } else { 1 };
         let groups = vectors / tile;
         let shares = self.n.min(SHARES);
         let slices = INVOCATIONS.div_ceil(shares * groups * self.channels).clamp(1, self.output[0]);
-        let taps = self.channels * self.area();
         let partial = gpu.empty(shares * slices * taps * vectors * LANES);
         let [_, width] = self.padded();
         let height = input.len() / (self.channels * width * self.n);

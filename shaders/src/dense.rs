@@ -5,6 +5,7 @@
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
+use crate::tiles::{self, Columns, Factor, Products};
 
 /// Numbers in one vector of weights.
 const LANES: usize = 4;
@@ -32,6 +33,10 @@ impl Dense {
     /// - `weights`: `[units, inputs]`
     /// - `slope`: what becomes of negative outputs
     pub fn forward(&self, gpu: &Gpu, x: &Array, weights: &Array, bias: &Array, slope: f32) -> Array {
+        if self.is_tiled(gpu) {
+            let product = Columns::plain(self.units, self.inputs, self.n);
+            return product.run(gpu, [weights, x], Factor::Rows, Some(bias), slope);
+        }
         let slices = self.inputs.div_ceil(SLICE);
         let per_slice = (self.inputs / LANES).div_ceil(slices);
         let (images, across) = self.images();
@@ -60,6 +65,10 @@ impl Dense {
 
     /// The gradient of the input from that of the output, `[units, n]`.
     pub fn input_gradient(&self, gpu: &Gpu, gradient: &Array, weights: &Array) -> Array {
+        if self.is_tiled(gpu) {
+            let product = Columns::plain(self.inputs, self.units, self.n);
+            return product.run(gpu, [weights, gradient], Factor::Columns(self.inputs), None, 1.0);
+        }
         let before = gpu.empty(self.inputs * self.n);
         let (images, across) = self.images();
         let tile = self.tile();
@@ -83,6 +92,9 @@ impl Dense {
 
     /// The gradient of the weights.
     pub fn weights_gradient(&self, gpu: &Gpu, x: &Array, gradient: &Array) -> Array {
+        if self.is_tiled(gpu) {
+            return Products::plain(self.units, self.inputs, self.n).run(gpu, [gradient, x]);
+        }
         let of_weights = gpu.empty(self.units * self.inputs);
         let tile = self.tile();
         let n_invocations = self.units.div_ceil(TILE) * (self.inputs / LANES / tile);
@@ -100,6 +112,11 @@ impl Dense {
             tile
         );
         of_weights
+    }
+
+    /// Whether tiles compute it: those of the few units of a last layer would be all but empty.
+    fn is_tiled(&self, gpu: &Gpu) -> bool {
+        tiles::fit(gpu, self.n) && self.units >= 32 && self.units.is_multiple_of(LANES)
     }
 
     /// Vectors of inputs of one invocation.

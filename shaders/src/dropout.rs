@@ -8,57 +8,26 @@ use crate::gpu::{Array, Gpu, launch};
 /// Units that one call of the generator decides: 16 random bits each.
 const UNITS: usize = 4;
 
-/// `[units, n]` with each unit multiplied by 0 or by `scale`. The numbers mean what they mean on the CPU.
-pub fn dropout(
-    gpu: &Gpu,
-    x: &Array,
-    n: usize,
-    key: [u32; 2],
-    layer: u32,
-    first_image: u32,
-    limit: u32,
-    scale: f32,
-) -> Array {
+/// `[units, n]` with each unit multiplied by 0 or by `scale`. The numbers mean what they mean on the CPU; the two words of the
+/// key and the place of the first image in its batch are on the card, where they change from step to step.
+pub fn dropout(gpu: &Gpu, x: &Array, n: usize, key: &Array, layer: u32, limit: u32, scale: f32) -> Array {
     let y = gpu.empty(x.len());
     let units = x.len() / n;
     let n_calls = units.div_ceil(UNITS) * n;
-    let [key, other_key] = key;
-    launch!(
-        drop_units,
-        gpu,
-        n_calls,
-        x.arg(),
-        y.arg(),
-        units,
-        n,
-        key,
-        other_key,
-        layer << 24,
-        first_image,
-        limit,
-        scale
-    );
+    launch!(drop_units, gpu, n_calls, x.arg(), key.arg(), y.arg(), units, n, layer << 24, limit, scale);
     y
 }
 
 #[cube(launch_unchecked)]
-fn drop_units(
-    x: &[f32],
-    y: &mut [f32],
-    units: usize,
-    n: usize,
-    key: u32,
-    other_key: u32,
-    layer: u32,
-    first_image: u32,
-    limit: u32,
-    scale: f32,
-) {
+fn drop_units(x: &[f32], keys: &[u32], y: &mut [f32], units: usize, n: usize, layer: u32, limit: u32, scale: f32) {
     let image = ABSOLUTE_POS % n;
     let first = ABSOLUTE_POS / n * UNITS;
     if first >= units {
         terminate!();
     }
+    let key = keys[0];
+    let other_key = keys[1];
+    let first_image = keys[2];
     let block = layer + u32::cast_from(ABSOLUTE_POS / n);
     let third_key = key ^ other_key ^ 0x1BD1_1BDAu32;
     let a = first_image + u32::cast_from(image) + key;

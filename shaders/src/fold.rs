@@ -16,6 +16,9 @@ pub(crate) fn rows(gpu: &Gpu, values: &Array, n: usize) -> Array {
 
 /// `[channels, pixels, n]` to `[channels]`.
 pub fn channels(gpu: &Gpu, values: &Array, pixels: usize, n: usize) -> Array {
+    if pixels == 1 {
+        return rows(gpu, values, n);
+    }
     let partial = gpu.empty(values.len() / pixels);
     launch!(fold_pixels, gpu, partial.len(), values.arg(), partial.arg(), partial.len(), pixels, n);
     rows(gpu, &partial, n)

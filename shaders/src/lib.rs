@@ -19,6 +19,7 @@ mod norm;
 mod optimize;
 mod point;
 mod pool;
+mod tiles;
 
 pub use bend::Images;
 pub use conv::Window;
@@ -31,9 +32,10 @@ pub use dropout::dropout;
 pub use fold::channels as sum_channels;
 #[cfg(target_family = "wasm")]
 pub use gpu::construct;
-pub use gpu::{Array, Gpu};
+pub use gpu::{Array, Gpu, PART, Recording};
 pub use loss::cross_entropy;
 pub use norm::Norm;
-pub use optimize::{adadelta, adam, momentum, rms_prop};
-pub use point::{mix, rectify_backward, transpose};
+pub use optimize::{Rates, adadelta, adam, momentum, rms_prop};
+pub use point::{mix, move_towards, rectify_backward, transpose};
 pub use pool::{pool, pool_backward};
+pub use tiles::tiles_win;

@@ -3,7 +3,7 @@
 use cubecl::prelude::*;
 
 use crate::fold::{self, PIECE};
-use crate::gpu::{Array, EACH, Gpu, launch, place};
+use crate::gpu::{Array, EACH, Gpu, PART, launch, place};
 
 /// A normalisation of the channels of arrays `[channels, pixels, n]`.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,9 @@ impl Norm {
         [mean, variance]: [&Array; 2],
     ) -> [Array; 3] {
         let rows = self.channels * self.n;
-        let [plain, scaled] = [0; 2].map(|_| gpu.empty(rows));
+        // One below the other, from where a part of an array may begin: one launch adds both up.
+        let second = self.channels.next_multiple_of(PART);
+        let sums = gpu.empty((second + self.channels) * self.n);
         launch!(
             slopes,
             gpu,
@@ -88,16 +90,16 @@ impl Norm {
             gradient.arg(),
             mean.arg(),
             variance.arg(),
-            plain.arg(),
-            scaled.arg(),
+            sums.arg(),
             self.n,
             self.channels,
             self.pixels,
+            second * self.n,
             self.epsilon,
             self.slope_after
         );
-        let of_beta = fold::rows(gpu, &plain, self.n);
-        let of_gamma = fold::rows(gpu, &scaled, self.n);
+        let both = fold::rows(gpu, &sums, self.n);
+        let [of_beta, of_gamma] = [0, second].map(|start| both.part(start, self.channels));
         let before = gpu.empty(self.len());
         launch!(
             back,
@@ -220,11 +222,11 @@ fn slopes(
     gradient: &[f32],
     mean: &[f32],
     variance: &[f32],
-    plain: &mut [f32],
-    scaled: &mut [f32],
+    sums: &mut [f32],
     n: usize,
     channels: usize,
     pixels: usize,
+    second: usize,
     epsilon: f32,
     slope: f32,
 ) {
@@ -248,8 +250,8 @@ fn slopes(
             sum += part;
             products += part_of_products;
         }
-        plain[row] = sum;
-        scaled[row] = products;
+        sums[row] = sum;
+        sums[second + row] = products;
     }
 }
 

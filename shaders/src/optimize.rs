@@ -1,23 +1,27 @@
 //! Optimizer steps, in place: parameters and state are read and written once.
-//!
-//! `rate` holds the learning rate with all corrections, `penalty` is what is added to the gradient for each number
-//! (plain weight decay), `decay` the part of each number that is taken away (AdamW).
 
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, EACH, Gpu, launch, place};
 
+/// What changes from step to step, on the card: the learning rate with all corrections, the part of each number that is
+/// taken away (AdamW), and what is added to the gradient for each number (plain weight decay).
+#[derive(Clone, Copy, Debug)]
+pub struct Rates<'a> {
+    /// These three.
+    pub numbers: &'a Array,
+    /// This array's numbers decay.
+    pub decays: bool,
+}
+
+impl Rates<'_> {
+    fn share(self) -> f32 {
+        f32::from(u8::from(self.decays))
+    }
+}
+
 /// Adam as Keras computes it; the arrays are parameter, mean and mean square.
-pub fn adam(
-    gpu: &Gpu,
-    gradient: &Array,
-    [p, m, v]: [&Array; 3],
-    betas: [f32; 2],
-    epsilon: f32,
-    rate: f32,
-    decay: f32,
-    penalty: f32,
-) {
+pub fn adam(gpu: &Gpu, gradient: &Array, [p, m, v]: [&Array; 3], betas: [f32; 2], epsilon: f32, rates: Rates) {
     let len = gradient.len();
     let [beta_1, beta_2] = betas;
     launch!(
@@ -25,6 +29,7 @@ pub fn adam(
         gpu,
         len.div_ceil(EACH),
         gradient.arg(),
+        rates.numbers.arg(),
         p.arg(),
         m.arg(),
         v.arg(),
@@ -32,46 +37,68 @@ pub fn adam(
         beta_1,
         beta_2,
         epsilon,
-        rate,
-        decay,
-        penalty
+        rates.share()
     );
 }
 
 /// Stochastic gradient descent with Nesterov momentum, as Keras computes it; the arrays are parameter and velocity.
-pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], kept: f32, rate: f32, penalty: f32) {
-    let len = gradient.len();
-    launch!(momentum_step, gpu, len.div_ceil(EACH), gradient.arg(), p.arg(), v.arg(), len, kept, rate, penalty);
+pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], kept: f32, rates: Rates) {
+    let (len, numbers) = (gradient.len(), rates.numbers.arg());
+    launch!(
+        momentum_step,
+        gpu,
+        len.div_ceil(EACH),
+        gradient.arg(),
+        numbers,
+        p.arg(),
+        v.arg(),
+        len,
+        kept,
+        rates.share()
+    );
 }
 
 /// RMSprop as Keras computes it; the arrays are parameter and mean square.
-pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], rho: f32, epsilon: f32, rate: f32, penalty: f32) {
-    let len = gradient.len();
-    launch!(rms_prop_step, gpu, len.div_ceil(EACH), gradient.arg(), p.arg(), v.arg(), len, rho, epsilon, rate, penalty);
+pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], rho: f32, epsilon: f32, rates: Rates) {
+    let (len, numbers) = (gradient.len(), rates.numbers.arg());
+    launch!(
+        rms_prop_step,
+        gpu,
+        len.div_ceil(EACH),
+        gradient.arg(),
+        numbers,
+        p.arg(),
+        v.arg(),
+        len,
+        rho,
+        epsilon,
+        rates.share()
+    );
 }
 
 /// Adadelta as Keras computes it; the arrays are parameter, mean square and mean square of the changes.
-pub fn adadelta(gpu: &Gpu, gradient: &Array, [p, v, d]: [&Array; 3], rho: f32, epsilon: f32, rate: f32, penalty: f32) {
+pub fn adadelta(gpu: &Gpu, gradient: &Array, [p, v, d]: [&Array; 3], rho: f32, epsilon: f32, rates: Rates) {
     let len = gradient.len();
     launch!(
         adadelta_step,
         gpu,
         len.div_ceil(EACH),
         gradient.arg(),
+        rates.numbers.arg(),
         p.arg(),
         v.arg(),
         d.arg(),
         len,
         rho,
         epsilon,
-        rate,
-        penalty
+        rates.share()
     );
 }
 
 #[cube(launch_unchecked)]
 fn adam_step(
     gradient: &[f32],
+    rates: &[f32],
     p: &mut [f32],
     m: &mut [f32],
     v: &mut [f32],
@@ -79,10 +106,11 @@ fn adam_step(
     beta_1: f32,
     beta_2: f32,
     epsilon: f32,
-    rate: f32,
-    decay: f32,
-    penalty: f32,
+    share: f32,
 ) {
+    let rate = rates[0];
+    let decay = rates[1] * share;
+    let penalty = rates[2] * share;
     #[unroll]
     for i in 0..EACH {
         let at = place(i);
@@ -99,7 +127,9 @@ fn adam_step(
 }
 
 #[cube(launch_unchecked)]
-fn momentum_step(gradient: &[f32], p: &mut [f32], v: &mut [f32], len: usize, kept: f32, rate: f32, penalty: f32) {
+fn momentum_step(gradient: &[f32], rates: &[f32], p: &mut [f32], v: &mut [f32], len: usize, kept: f32, share: f32) {
+    let rate = rates[0];
+    let penalty = rates[2] * share;
     #[unroll]
     for i in 0..EACH {
         let at = place(i);
@@ -115,14 +145,16 @@ fn momentum_step(gradient: &[f32], p: &mut [f32], v: &mut [f32], len: usize, kep
 #[cube(launch_unchecked)]
 fn rms_prop_step(
     gradient: &[f32],
+    rates: &[f32],
     p: &mut [f32],
     v: &mut [f32],
     len: usize,
     rho: f32,
     epsilon: f32,
-    rate: f32,
-    penalty: f32,
+    share: f32,
 ) {
+    let rate = rates[0];
+    let penalty = rates[2] * share;
     #[unroll]
     for i in 0..EACH {
         let at = place(i);
@@ -138,15 +170,17 @@ fn rms_prop_step(
 #[cube(launch_unchecked)]
 fn adadelta_step(
     gradient: &[f32],
+    rates: &[f32],
     p: &mut [f32],
     v: &mut [f32],
     d: &mut [f32],
     len: usize,
     rho: f32,
     epsilon: f32,
-    rate: f32,
-    penalty: f32,
+    share: f32,
 ) {
+    let rate = rates[0];
+    let penalty = rates[2] * share;
     #[unroll]
     for i in 0..EACH {
         let at = place(i);

@@ -25,6 +25,24 @@ pub fn mix(gpu: &Gpu, [x, y]: [&Array; 2], [a, b, c]: [f32; 3]) -> Array {
     to
 }
 
+/// Moves two arrays of the same length, `x` to `kept · x + (1 − kept) · y` each, in place.
+pub fn move_towards(gpu: &Gpu, [x, other_x]: [&Array; 2], [y, other_y]: [&Array; 2], kept: f32) {
+    let len = x.len();
+    launch!(moved, gpu, len.div_ceil(EACH), x.arg(), other_x.arg(), y.arg(), other_y.arg(), len, kept);
+}
+
+#[cube(launch_unchecked)]
+fn moved(x: &mut [f32], other_x: &mut [f32], y: &[f32], other_y: &[f32], len: usize, kept: f32) {
+    #[unroll]
+    for i in 0..EACH {
+        let at = place(i);
+        if at < len {
+            x[at] = kept * x[at] + (1.0 - kept) * y[at];
+            other_x[at] = kept * other_x[at] + (1.0 - kept) * other_y[at];
+        }
+    }
+}
+
 #[cube(launch_unchecked)]
 fn swap(from: &[f32], to: &mut [f32], len: usize, rows: usize, columns: usize, factor: f32, offset: f32) {
     let at = ABSOLUTE_POS;

@@ -58,7 +58,15 @@ impl<'a> Picks<'a> {
     /// # Panics
     /// When an index is not below `split.len()`.
     pub fn targets(&self, split: &Split, device: &Device) -> Tensor<2> {
-        targets(&labels(split, self.indices), self.smoothing, device)
+        as_tensor(self.target_values(split), device)
+    }
+
+    /// The same on the host, row by row.
+    ///
+    /// # Panics
+    /// When an index is not below `split.len()`.
+    pub fn target_values(&self, split: &Split) -> Vec<f32> {
+        targets(&labels(split, self.indices), self.smoothing)
     }
 }
 
@@ -83,19 +91,24 @@ impl Gathered {
 
     /// Puts them on a device.
     pub fn upload(self, device: &Device) -> Batch {
-        let targets = targets(&self.labels, self.smoothing, device);
+        let targets = as_tensor(targets(&self.labels, self.smoothing), device);
         Batch { images: images(self.pixels, device), targets }
     }
 }
 
 /// Targets `[n, 10]`: 1 at the label, but for a share that is spread evenly over the ten classes.
-fn targets(labels: &[u8], smoothing: f64, device: &Device) -> Tensor<2> {
+fn targets(labels: &[u8], smoothing: f64) -> Vec<f32> {
     let spread = smoothing / N_CLASSES as f64;
     let mut targets = vec![spread as f32; labels.len() * N_CLASSES];
     for (row, &label) in labels.iter().enumerate() {
         targets[row * N_CLASSES + usize::from(label)] = (1.0 - smoothing + spread) as f32;
     }
-    Tensor::from_data(TensorData::new(targets, [labels.len(), N_CLASSES]), device)
+    targets
+}
+
+fn as_tensor(targets: Vec<f32>, device: &Device) -> Tensor<2> {
+    let n = targets.len() / N_CLASSES;
+    Tensor::from_data(TensorData::new(targets, [n, N_CLASSES]), device)
 }
 
 fn labels(split: &Split, indices: &[usize]) -> Vec<u8> {

@@ -26,8 +26,9 @@ use crate::network::DropoutKey;
 use crate::spec::{ModelId, Recipe};
 use crate::train::{Feed, Shelf, Trainer};
 
-/// As few images as dense layers compute at once, so that their kernels are those of training.
-const N_IMAGES: usize = 8;
+/// As few images as dense layers compute at once, so that their kernels are those of training; and a few more that fill no
+/// vector, so that the kernels of such batches are there too.
+const N_IMAGES: [usize; 2] = [8, 9];
 /// A property of a stand-in: the pipeline whose place it holds.
 const REAL: &str = "inklingReal";
 /// The shader of a stand-in.
@@ -66,14 +67,16 @@ pub async fn rehearse(device: &Device, plays: &[(ModelId, Recipe)], on: impl Fn(
 
 /// Launches everything that a step of training and reading images launch.
 fn play(model: ModelId, recipe: &Recipe, device: &Device) {
-    let split = synthetic::split(synthetic::SEED, 0, N_IMAGES);
-    let all: Vec<usize> = (0..N_IMAGES).collect();
-    let mut random = batch::random(1, 1, 1);
-    let shelf = Shelf::new();
-    let images = Feed::of(&shelf, &split, N_IMAGES, device).batch(&Picks::drawn(&all, recipe, &mut random), device);
     let mut trainer = Trainer::new(model, 1, device).by(recipe);
-    trainer.step(&images, recipe.learning_rate, DropoutKey::of(1, 1));
-    trainer.evaluate(&images);
+    for n in N_IMAGES {
+        let split = synthetic::split(synthetic::SEED, 0, n);
+        let all: Vec<usize> = (0..n).collect();
+        let mut random = batch::random(1, 1, 1);
+        let shelf = Shelf::new();
+        let images = Feed::of(&shelf, &split, n, device).batch(&Picks::drawn(&all, recipe, &mut random), device);
+        trainer.step(&images, recipe.learning_rate, DropoutKey::of(1, 1));
+        trainer.evaluate(&images);
+    }
 }
 
 /// A pipeline that the browser is compiling.

@@ -22,6 +22,8 @@ use crate::zoo;
 /// Images: one more than dense layers compute at once, so that their kernels are those of training and their last images
 /// fill no tile.
 const N_IMAGES: usize = 9;
+/// Images where a card computes in tiles: they fill vectors, and no tile.
+const N_IN_TILES: usize = 12;
 /// Any seed shows the same faults.
 const SEED: u64 = 1;
 
@@ -42,7 +44,12 @@ impl Subject for Device {
 /// # Errors
 /// Which layer and array differ, and by how much, in words for a report.
 pub async fn check(model: ModelId, recipe: &Recipe, device: &Device, on: impl Fn(u64, u64)) -> Result<(), String> {
-    let singles = singles(model, N_IMAGES);
+    let tiles = computes_in_tiles(device);
+    let mut singles = singles(model, if tiles { N_IN_TILES } else { N_IMAGES });
+    if tiles {
+        // Batches that fill no vectors are computed otherwise.
+        singles.extend(self::singles(model, N_IMAGES).into_iter().filter(Single::is_product));
+    }
     let n_parts = singles.len() as u64 + 1;
     let failed = |what: String| format!("it failed its self-test of {model}: {what}");
     for (part, single) in (0..).zip(&singles) {
@@ -51,6 +58,16 @@ pub async fn check(model: ModelId, recipe: &Recipe, device: &Device, on: impl Fn
     }
     on(n_parts - 1, n_parts);
     step::compare(model, recipe, device).await.map_err(failed)
+}
+
+#[cfg(feature = "gpu")]
+fn computes_in_tiles(device: &Device) -> bool {
+    *device != Device::flex() && crate::network::Card::on(device).gpu.has_tiles()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn computes_in_tiles(_: &Device) -> bool {
+    false
 }
 
 /// The ops of a network.

@@ -23,6 +23,16 @@ impl DropoutKey {
         key ^= key >> 31;
         Self([key as u32, (key >> 32) as u32])
     }
+
+    /// Words of [`DropoutKey::words`].
+    #[cfg(feature = "gpu")]
+    pub const WORDS: usize = 3;
+
+    /// The words from which a card computes what it drops, for images of a batch from this one on.
+    #[cfg(feature = "gpu")]
+    pub fn words(self, first_image: usize) -> [u32; Self::WORDS] {
+        [self.0[0], self.0[1], first_image as u32]
+    }
 }
 
 /// The dropout of one pass, layer by layer.

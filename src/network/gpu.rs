@@ -14,7 +14,7 @@ use super::plan::{self, Cursor, Op};
 use super::{BATCH_NORM_EPSILON, BATCH_NORM_KEPT, Dropouts, Pass};
 use crate::spec::{IMAGE_PIXELS, N_CLASSES};
 use crate::zoo::{Conv, Layer, Shape};
-pub use card::Card;
+pub use card::{Card, arrays};
 pub use single::run_single;
 use tape::Kept;
 pub use tape::Tape;
@@ -61,15 +61,25 @@ impl Machine {
         flow.logits()
     }
 
-    /// A pass in training mode.
-    pub fn train(machine: &Rc<Self>, parameters: &[Tensor<1>], images: Tensor<4>, dropouts: &mut Dropouts) -> Pass {
+    /// A pass in training mode. The words of the dropouts' key are uploaded where they are not on the card yet.
+    pub fn train(
+        machine: &Rc<Self>,
+        parameters: &[Tensor<1>],
+        images: Tensor<4>,
+        dropouts: &mut Dropouts,
+        mut key: Option<Array>,
+    ) -> Pass {
         let (card, n, x) = enter(images);
         let parameters = card::arrays(parameters);
         let mut flow = Flow::new(&card, n, x, &parameters);
         let (mut values, mut kept, mut statistics) = (vec![], vec![], vec![]);
         for op in &machine.ops {
             let dropout = if let Op::Dropout(rate) = *op { dropouts.next(rate) } else { None };
-            let (output, keep) = flow.forward_train(op, dropout);
+            let dropped = dropout.map(|dropout| {
+                let key = key.get_or_insert_with(|| card.gpu.upload_words(&dropouts.key.words(dropouts.first_image)));
+                Dropped { dropout, key: key.clone() }
+            });
+            let (output, keep) = flow.forward_train(op, dropped);
             if let Kept::Statistics(of_batch) = &keep {
                 statistics.extend(of_batch.iter().map(|array| card.tensor(array.clone())));
             }
@@ -110,16 +120,16 @@ impl<'a> Flow<'a> {
     }
 
     /// Does an op in training mode.
-    fn forward_train(&self, op: &Op, dropout: Option<inkling_kernels::Dropout>) -> (Array, Kept) {
+    fn forward_train(&self, op: &Op, dropped: Option<Dropped>) -> (Array, Kept) {
         let gpu = self.gpu();
-        match (*op, dropout) {
+        match (*op, dropped) {
             (Op::Norm { rectified }, _) => {
                 let norm = self.norm(rectified);
                 let [mean, variance] = norm.moments(gpu, &self.x);
                 let y = norm.apply(gpu, &self.x, self.pair(), [&mean, &variance]);
                 (y, Kept::Statistics([mean, variance]))
             }
-            (Op::Dropout(_), Some(dropout)) => (dropped(gpu, &self.x, self.n, dropout), Kept::Dropout(dropout)),
+            (Op::Dropout(_), Some(dropped)) => (dropped.apply(gpu, &self.x, self.n), Kept::Dropped(dropped)),
             (Op::Dropout(_), None) => (self.x.clone(), Kept::Nothing),
             _ => self.forward(op),
         }
@@ -168,17 +178,27 @@ fn enter(images: Tensor<4>) -> (Card, usize, Array) {
     (card, n, x)
 }
 
-/// A running statistic after one more batch.
-pub fn moved(running: &Tensor<1>, of_batch: Tensor<1>) -> Tensor<1> {
-    let ((card, running), (_, of_batch)) = (Card::of(running.clone()), Card::of(of_batch));
-    let kept = BATCH_NORM_KEPT as f32;
-    card.tensor(shaders::mix(&card.gpu, [&running, &of_batch], [kept, 1.0 - kept, 0.0]))
+/// Moves mean and variance of a normalisation towards those of one more batch, in place.
+pub fn move_statistics(running: &[Tensor<1>], of_batch: &[Tensor<1>]) {
+    let (card, _) = Card::of(running[0].clone());
+    let (running, of_batch) = (card::arrays(running), card::arrays(of_batch));
+    let [running, of_batch] = [&running, &of_batch].map(|pair| [&pair[0], &pair[1]]);
+    shaders::move_towards(&card.gpu, running, of_batch, BATCH_NORM_KEPT as f32);
 }
 
-/// A layer with what this step drops of it dropped; on the way back, its gradient.
-fn dropped(gpu: &Gpu, x: &Array, n: usize, dropout: inkling_kernels::Dropout) -> Array {
-    let inkling_kernels::Dropout { key, layer, first_image, limit, scale } = dropout;
-    shaders::dropout(gpu, x, n, key, layer, first_image, limit, scale)
+/// What a layer drops in a step whose key is on the card.
+pub struct Dropped {
+    dropout: inkling_kernels::Dropout,
+    /// [`super::DropoutKey::words`].
+    key: Array,
+}
+
+impl Dropped {
+    /// A layer with its units dropped; on the way back, its gradient.
+    fn apply(&self, gpu: &Gpu, x: &Array, n: usize) -> Array {
+        let inkling_kernels::Dropout { layer, limit, scale, .. } = self.dropout;
+        shaders::dropout(gpu, x, n, &self.key, layer, limit, scale)
+    }
 }
 
 fn norm(n: usize, shape: Shape, rectified: inkling_kernels::Rectified) -> Norm {

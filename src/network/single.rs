@@ -104,6 +104,11 @@ impl Single {
         self
     }
 
+    /// Whether it multiplies numbers with weights: a convolution or a dense layer.
+    pub fn is_product(&self) -> bool {
+        matches!(self.ops[self.at], Op::Conv { .. } | Op::Dense { .. })
+    }
+
     /// The same with rectifiers that let everything pass.
     pub fn linear(mut self) -> Self {
         for op in &mut self.ops {

@@ -84,8 +84,7 @@ impl Crew {
         host: &impl Host,
     ) -> Tally {
         if self.n_shards == 1 {
-            let batch = feed.batch(picks, trainer.device());
-            return trainer.step(&batch, learning_rate, key);
+            return trainer.step_on(feed, picks, learning_rate, key);
         }
         let shared = self.share(trainer, &feed.gather(picks), key, host);
         self.finish(shared, trainer, learning_rate, host).await

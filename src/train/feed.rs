@@ -18,7 +18,7 @@ pub struct Resident {
     #[cfg(feature = "gpu")]
     card: crate::network::Card,
     #[cfg(feature = "gpu")]
-    images: inkling_shaders::Images,
+    images: std::rc::Rc<inkling_shaders::Images>,
 }
 
 /// Keeps what is on the card, from the first time on that it is asked for.
@@ -44,7 +44,7 @@ impl Resident {
             }
             let card = crate::network::Card::on(device);
             let images = inkling_shaders::Images::upload(&card.gpu, bytes, IMAGE_SIDE);
-            return Some(Self { card, images });
+            return Some(Self { card, images: images.into() });
         }
         let _ = (split, n, device);
         None
@@ -56,16 +56,34 @@ impl Resident {
     /// When an index is not below the number of images there.
     #[cfg(feature = "gpu")]
     fn bent(&self, picks: &Picks) -> Option<Tensor<4>> {
+        Some(self.bent_by(&self.card.gpu.upload(&self.rows(picks)), picks.indices.len()))
+    }
+
+    /// Which image each of the picks is, and how it is bent: the numbers of [`Resident::bent_by`].
+    ///
+    /// # Panics
+    /// When an index is not below the number of images there.
+    #[cfg(feature = "gpu")]
+    pub fn rows(&self, picks: &Picks) -> Vec<f32> {
         use crate::data::augment::Bend;
-        use crate::spec::IMAGE_SIDE;
         assert!(picks.indices.iter().all(|index| *index < self.images.len()), "the card holds these images");
         let bends = picks.bends.iter().chain(std::iter::repeat(const { &Bend::none() }));
         // Below 2²⁴ a float names its image as exactly as an integer.
         let images = picks.indices.iter().map(|index| *index as f32).zip(bends);
-        let rows: Vec<f32> = images.flat_map(|(index, bend)| std::iter::once(index).chain(bend.numbers())).collect();
-        let n = picks.indices.len();
-        let bent = self.images.bent(&self.card.gpu, &self.card.gpu.upload(&rows), n);
-        Some(self.card.tensor(bent).reshape([n, 1, IMAGE_SIDE, IMAGE_SIDE]))
+        images.flat_map(|(index, bend)| std::iter::once(index).chain(bend.numbers())).collect()
+    }
+
+    /// Bent images `[n, 1, 28, 28]`, by rows that are on the card.
+    #[cfg(feature = "gpu")]
+    pub fn bent_by(&self, rows: &inkling_shaders::Array, n: usize) -> Tensor<4> {
+        use crate::spec::IMAGE_SIDE;
+        self.card.tensor(self.images.bent(&self.card.gpu, rows, n)).reshape([n, 1, IMAGE_SIDE, IMAGE_SIDE])
+    }
+
+    /// The card, and the images on it.
+    #[cfg(feature = "gpu")]
+    pub fn place(&self) -> (&crate::network::Card, &std::rc::Rc<inkling_shaders::Images>) {
+        (&self.card, &self.images)
     }
 
     #[cfg(not(feature = "gpu"))]
@@ -78,6 +96,12 @@ impl<'a> Feed<'a> {
     /// The first `n` images of a split for this device; a shelf belongs to one split and one device.
     pub fn of(shelf: &'a Shelf, split: &'a Split, n: usize, device: &Device) -> Self {
         Self { split, resident: shelf.get_or_init(|| Resident::of(split, n, device)).as_ref() }
+    }
+
+    /// The images on the card, where they are.
+    #[cfg(feature = "gpu")]
+    pub fn resident(&self) -> Option<&'a Resident> {
+        self.resident
     }
 
     /// The images of a step, on the device.

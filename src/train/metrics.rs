@@ -21,6 +21,12 @@ impl Tally {
         Self { sums, n_images }
     }
 
+    /// The sums on a card.
+    #[cfg(feature = "gpu")]
+    pub(super) fn on_card(&self) -> inkling_shaders::Array {
+        crate::network::Card::of(self.sums.clone()).1
+    }
+
     /// What other workers counted, on the CPU: mean cross-entropy, and the fraction of the images read rightly.
     pub(super) fn known(loss: f32, accuracy: f32, n_images: usize) -> Self {
         let n = n_images as f32;

@@ -1,14 +1,15 @@
 //! What turns gradients into steps, as Keras computes it, with the state in plain tensors on the network's own device.
 //!
-//! A step is one pass of our kernels over each array, in place.
+//! A step is one pass of our kernels over each array, in place. On a card the arrays stay the same for good, since recorded
+//! steps are bound to them.
 
 use burn::tensor::{ExecutionError, Tensor};
 use inkling_kernels::{self as kernels, Isa};
 
 use super::snapshot::optimizer_name;
-#[cfg(feature = "gpu")]
-use crate::network::Card;
 use crate::network::{Array, Slot, WeightsError, download, flex, upload};
+#[cfg(feature = "gpu")]
+use crate::network::{Card, card_arrays as arrays};
 use crate::spec::OptimizerId;
 
 /// Keras's defaults.
@@ -28,9 +29,9 @@ pub struct Optimizer {
     n_steps: i32,
 }
 
-/// The numbers of one step, for one array.
-#[derive(Clone, Copy)]
-struct Step {
+/// The numbers of one step, for an array that decays.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
     /// The learning rate, with Adam's bias corrections.
     rate: f64,
     /// The part of each number that is taken away (decoupled weight decay).
@@ -39,11 +40,35 @@ struct Step {
     penalty: f64,
 }
 
+impl Step {
+    /// As [`inkling_shaders::Rates`] has them.
+    #[cfg(feature = "gpu")]
+    pub fn numbers(self) -> [f32; 3] {
+        [self.rate, self.decay, self.penalty].map(|number| number as f32)
+    }
+
+    /// Of an array that may not decay.
+    fn of(self, slot: &Slot) -> Self {
+        if decays(slot) { self } else { Self { decay: 0.0, penalty: 0.0, ..self } }
+    }
+}
+
+/// Kernels alone decay.
+fn decays(slot: &Slot) -> bool {
+    slot.role() == "kernel"
+}
+
 impl Optimizer {
-    /// Fresh state for these arrays. Kernels alone decay.
+    /// Fresh state for these arrays.
     pub fn new(id: OptimizerId, weight_decay: f64, parameters: &[Tensor<1>]) -> Self {
         let state = parameters.iter().map(|p| (0..n_arrays(id)).map(|_| p.zeros_like()).collect()).collect();
         Self { id, weight_decay, state, n_steps: 0 }
+    }
+
+    /// All arrays of the state.
+    #[cfg(feature = "gpu")]
+    pub fn state(&self) -> impl Iterator<Item = &Tensor<1>> {
+        self.state.iter().flatten()
     }
 
     /// Reads the state back, with the steps done: of each parameter the first array, then of each the second.
@@ -72,41 +97,52 @@ impl Optimizer {
         Ok(Self { state, n_steps, ..self })
     }
 
-    /// The parameters after one step.
+    /// Counts one step; gives its numbers.
+    pub fn begin_step(&mut self, learning_rate: f64) -> Step {
+        self.n_steps += 1;
+        let [beta_1, beta_2] = ADAM_BETAS.map(|beta| 1.0 - beta.powi(self.n_steps));
+        match self.id {
+            OptimizerId::Adam => {
+                Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: 0.0, penalty: self.weight_decay }
+            }
+            OptimizerId::AdamW => Step {
+                rate: learning_rate * beta_2.sqrt() / beta_1,
+                decay: learning_rate * self.weight_decay,
+                penalty: 0.0,
+            },
+            _ => Step { rate: learning_rate, decay: 0.0, penalty: self.weight_decay },
+        }
+    }
+
+    /// The parameters after the step that has begun, on the CPU.
     pub fn step(
         &mut self,
+        step: Step,
         parameters: Vec<Tensor<1>>,
         gradients: Vec<Tensor<1>>,
         slots: &[Slot],
-        learning_rate: f64,
     ) -> Vec<Tensor<1>> {
-        self.n_steps += 1;
         let state = std::mem::take(&mut self.state);
         let arrays = parameters.into_iter().zip(gradients).zip(state).zip(slots);
-        let moved = arrays.map(|(((parameter, gradient), state), slot)| {
-            let step = self.numbers(learning_rate, slot);
-            #[cfg(feature = "gpu")]
-            if parameter.device() != burn::tensor::Device::flex() {
-                return on_card(self.id, step, parameter, gradient, state);
-            }
-            on_cpu(self.id, step, parameter, gradient, state)
-        });
+        let moved = arrays
+            .map(|(((parameter, gradient), state), slot)| on_cpu(self.id, step.of(slot), parameter, gradient, state));
         let (parameters, state) = moved.unzip();
         self.state = state;
         parameters
     }
 
-    fn numbers(&self, learning_rate: f64, slot: &Slot) -> Step {
-        let weight_decay = if slot.role() == "kernel" { self.weight_decay } else { 0.0 };
-        let [beta_1, beta_2] = ADAM_BETAS.map(|beta| 1.0 - beta.powi(self.n_steps));
-        match self.id {
-            OptimizerId::Adam => {
-                Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: 0.0, penalty: weight_decay }
-            }
-            OptimizerId::AdamW => {
-                Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: learning_rate * weight_decay, penalty: 0.0 }
-            }
-            _ => Step { rate: learning_rate, decay: 0.0, penalty: weight_decay },
+    /// Moves parameters on a card by a step that has begun and whose numbers lie there, in place: [`Step::numbers`].
+    #[cfg(feature = "gpu")]
+    pub fn step_on_card(
+        &self,
+        numbers: &inkling_shaders::Array,
+        parameters: &[Tensor<1>],
+        gradients: Vec<Tensor<1>>,
+        slots: &[Slot],
+    ) {
+        for (((parameter, gradient), state), slot) in parameters.iter().zip(gradients).zip(&self.state).zip(slots) {
+            let rates = inkling_shaders::Rates { numbers, decays: decays(slot) };
+            on_card(self.id, rates, parameter, gradient, state);
         }
     }
 }
@@ -159,28 +195,32 @@ fn on_cpu(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1>
 }
 
 #[cfg(feature = "gpu")]
-fn on_card(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
+fn on_card(
+    id: OptimizerId,
+    rates: inkling_shaders::Rates,
+    parameter: &Tensor<1>,
+    gradient: Tensor<1>,
+    state: &[Tensor<1>],
+) {
     use inkling_shaders as shaders;
 
-    let (rate, decay, penalty) = (step.rate as f32, step.decay as f32, step.penalty as f32);
     let epsilon = EPSILON as f32;
     let (card, g) = Card::of(gradient);
-    let p = Card::own(parameter);
-    let state: Vec<_> = state.into_iter().map(Card::own).collect();
+    let (_, p) = Card::of(parameter.clone());
+    let state = arrays(state);
     match (id, state.as_slice()) {
         (OptimizerId::Adam | OptimizerId::AdamW, [mean, square]) => {
             let betas = ADAM_BETAS.map(|beta| beta as f32);
-            shaders::adam(&card.gpu, &g, [&p, mean, square], betas, epsilon, rate, decay, penalty);
+            shaders::adam(&card.gpu, &g, [&p, mean, square], betas, epsilon, rates);
         }
         (OptimizerId::Adadelta, [square, change]) => {
-            shaders::adadelta(&card.gpu, &g, [&p, square, change], ADADELTA_RHO as f32, epsilon, rate, penalty);
+            shaders::adadelta(&card.gpu, &g, [&p, square, change], ADADELTA_RHO as f32, epsilon, rates);
         }
         (OptimizerId::RmsProp, [square]) => {
-            shaders::rms_prop(&card.gpu, &g, [&p, square], RMS_PROP_RHO as f32, epsilon, rate, penalty);
+            shaders::rms_prop(&card.gpu, &g, [&p, square], RMS_PROP_RHO as f32, epsilon, rates);
         }
-        (_, state) => shaders::momentum(&card.gpu, &g, [&p, &state[0]], MOMENTUM as f32, rate, penalty),
+        (_, state) => shaders::momentum(&card.gpu, &g, [&p, &state[0]], MOMENTUM as f32, rates),
     }
-    (card.tensor(p), state.into_iter().map(|array| card.tensor(array)).collect())
 }
 
 #[cfg(test)]
@@ -239,7 +279,8 @@ mod tests {
         let start = Tensor::<1>::from_floats([1.0, -1.0, 0.5], &device);
         let mut adam = Optimizer::new(OptimizerId::Adam, 0.0, std::slice::from_ref(&start));
         let gradient = Tensor::<1>::from_floats([3.0, -0.2, 0.0], &device);
-        let moved = adam.step(vec![start], vec![gradient], &[slot()], 0.01);
+        let step = adam.begin_step(0.01);
+        let moved = adam.step(step, vec![start], vec![gradient], &[slot()]);
         let expected = [0.99, -0.99, 0.5];
         assert!(values(&moved[0]).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{moved:?}");
     }
@@ -254,7 +295,8 @@ mod tests {
         let mut optimizer = Optimizer::new(id, weight_decay, std::slice::from_ref(&x));
         for _ in 0..n_steps {
             let slope = x.clone().mul_scalar(2.0);
-            x = optimizer.step(vec![x], vec![slope], &[slot()], rate).remove(0);
+            let step = optimizer.begin_step(rate);
+            x = optimizer.step(step, vec![x], vec![slope], &[slot()]).remove(0);
         }
         values(&x)
     }
@@ -264,8 +306,7 @@ mod tests {
         let mut x = start();
         let mut optimizer = Optimizer::new(id, weight_decay, std::slice::from_ref(&x));
         for _ in 0..n_steps {
-            optimizer.n_steps += 1;
-            let (step, state) = (optimizer.numbers(rate, &slot()), optimizer.state.remove(0));
+            let (step, state) = (optimizer.begin_step(rate), optimizer.state.remove(0));
             let slope = x.clone().mul_scalar(2.0);
             let state_after;
             (x, state_after) = by_burn(id, step, x, slope, state);

@@ -19,7 +19,8 @@ pub async fn check(device: &Device) -> Result<(), String> {
     let card = Card::on(device);
     let Dropout { key, layer, first_image, limit, scale } = DROPOUT;
     let ones = card.gpu.upload(&vec![1.0; UNITS * IMAGES]);
-    let masked = inkling_shaders::dropout(&card.gpu, &ones, IMAGES, key, layer, first_image, limit, scale);
+    let key = card.gpu.upload_words(&[key[0], key[1], first_image]);
+    let masked = inkling_shaders::dropout(&card.gpu, &ones, IMAGES, &key, layer, limit, scale);
     let masked = card.tensor(masked).into_data_async().await;
     let masked: Vec<f32> = masked.map_err(|error| error.to_string())?.iter().collect();
     // The card has neighbouring images side by side, the CPU's mask neighbouring units.

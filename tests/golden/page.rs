@@ -15,6 +15,12 @@ mod compare;
 #[cfg(target_family = "wasm")]
 #[path = "dropping.rs"]
 mod dropping;
+#[cfg(target_family = "wasm")]
+#[path = "recording.rs"]
+mod recording;
+#[cfg(target_family = "wasm")]
+#[path = "tiling.rs"]
+mod tiling;
 
 #[cfg(target_family = "wasm")]
 mod page {
@@ -25,7 +31,7 @@ mod page {
     use wasm_bindgen_futures::spawn_local;
 
     use super::compare::{Way, check};
-    use super::{bending, dropping};
+    use super::{bending, dropping, recording, tiling};
 
     /// Those that a software adapter does in seconds.
     const MODELS: [ModelId; 4] = [ModelId::Compact, ModelId::Strided, ModelId::Leaky, ModelId::Classic];
@@ -43,6 +49,8 @@ mod page {
         for (engine, device) in [("cpu", Device::flex()), ("webgpu", card)] {
             bending::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
             dropping::check(&device).await.map_err(|what| format!("dropout on {engine}: {what}"))?;
+            tiling::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
+            recording::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
             let way = Way { device, by_burn: false };
             for model in MODELS {
                 check(model, &way).await.map_err(|what| format!("{model} on {engine}: {what}"))?;

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
 
-use super::{N_IMAGES, SEED, farthest};
+use super::{N_IMAGES, N_IN_TILES, SEED, computes_in_tiles, farthest};
 use crate::data::batch::{self, Picks};
 use crate::data::{Split, synthetic};
 use crate::network::DropoutKey;
@@ -43,7 +43,8 @@ pub(super) async fn compare(model: ModelId, recipe: &Recipe, device: &Device) ->
         return Ok(());
     }
     let reference = Device::flex();
-    let split = synthetic::split(SEED, 0, N_IMAGES);
+    let n_images = if computes_in_tiles(device) { N_IN_TILES } else { N_IMAGES };
+    let split = synthetic::split(SEED, 0, n_images);
     let [mut ours, mut theirs] = [device, &reference].map(|device| Trainer::new(model, SEED, device).by(recipe));
     let (found, backward) = step(&ours, &split, device).await?;
     let (truth, reference_backward) = step(&theirs, &split, &reference).await?;

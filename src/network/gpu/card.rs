@@ -30,18 +30,6 @@ impl Card {
         (Self { gpu: Gpu::new(primitive.client), device: primitive.device }, array)
     }
 
-    /// The tensor as an array that may change: a copy where somebody else still holds the numbers.
-    pub fn own(tensor: Tensor<1>) -> Array {
-        let primitive = primitive(tensor);
-        let (shared, len) = (!primitive.handle.can_mut(), primitive.meta.shape().num_elements());
-        let array = Array::new(primitive.handle, len);
-        if shared {
-            inkling_shaders::mix(&Gpu::new(primitive.client), [&array, &array], [1.0, 0.0, 0.0])
-        } else {
-            array
-        }
-    }
-
     /// An array as a flat tensor of burn.
     pub fn tensor(&self, array: Array) -> Tensor<1> {
         let (client, handle) = (self.gpu.client().clone(), array.handle().clone());

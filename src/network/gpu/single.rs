@@ -6,7 +6,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, Transaction};
 use inkling_shaders::Array;
 
 use super::tape::{Kept, Tape};
-use super::{Card, Flow, Machine};
+use super::{Card, Dropped, Flow, Machine};
 use crate::network::plan::Cursor;
 use crate::network::single::{Given, Outcome, Single};
 
@@ -25,7 +25,11 @@ pub async fn run_single(single: &Single, given: &Given, device: &Device) -> Resu
     let parameters: Vec<Array> = before.into_iter().chain(given.arrays.iter().map(|array| upload(array))).collect();
     let x = upload(&images_innermost(&given.input, n));
     let flow = Flow { card: &card, n, shape, x, parameters: &parameters, cursor };
-    let (output, kept) = flow.forward_train(single.op(), single.dropout);
+    let dropped = single.dropout.map(|dropout| {
+        let [first, second] = dropout.key;
+        Dropped { dropout, key: card.gpu.upload_words(&[first, second, dropout.first_image]) }
+    });
+    let (output, kept) = flow.forward_train(single.op(), dropped);
     let values = match &given.output {
         Some(output) => [flow.x.clone(), upload(&images_innermost(output, n))],
         None => [flow.x.clone(), output.clone()],

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use burn::tensor::Tensor;
 use inkling_shaders::{self as shaders, Array, Dense};
 
-use super::{Card, Machine, dropped, norm, window};
+use super::{Card, Dropped, Machine, norm, window};
 use crate::network::plan::{Cursor, LINEAR, Op, Rectifier};
 use crate::zoo::Shape;
 
@@ -29,7 +29,7 @@ pub enum Kept {
     /// Mean and variance of a normalisation.
     Statistics([Array; 2]),
     /// What a dropout layer dropped.
-    Dropout(inkling_kernels::Dropout),
+    Dropped(Dropped),
 }
 
 impl Tape {
@@ -94,7 +94,7 @@ impl Tape {
                 (vec![], Some(shaders::pool_backward(gpu, [x, &g], input.channels, input.height, n, slope)))
             }
             Op::Dropout(_) => match &self.kept[at] {
-                Kept::Dropout(dropout) => (vec![], Some(dropped(gpu, &g, n, *dropout))),
+                Kept::Dropped(dropped) => (vec![], Some(dropped.apply(gpu, &g, n))),
                 _ => (vec![], Some(g)),
             },
             Op::Flatten => (vec![], Some(g)),

@@ -1,0 +1,245 @@
+//! The rows of two matrices with one another.
+
+use cubecl::prelude::*;
+
+use super::{ACROSS, DEPTH, Four, LANES, PITCH, Patches, ROWS, add_up, grid, row_groups, slices};
+use crate::gpu::{Array, Gpu};
+
+/// Columns of the result of one invocation.
+const COLUMNS: usize = 8;
+/// As many as [`super::columns`] wants have more to add up than they gain here (measured on an H200).
+const WORKGROUPS: usize = 256;
+
+/// `[rows, columns]` from `[rows, depth]` and `[columns, depth]`, where the second are images `[columns, n]`, or one row to
+/// each tap of the windows of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Products {
+    pub rows: usize,
+    pub columns: usize,
+    pub patches: Patches,
+}
+
+impl Products {
+    /// Rows of `[rows, n]` with rows of `[columns, n]`.
+    pub fn plain(rows: usize, columns: usize, n: usize) -> Self {
+        Self { rows, columns, patches: Patches::none(n) }
+    }
+
+    pub fn run(&self, gpu: &Gpu, [a, b]: [&Array; 2]) -> Array {
+        let Patches { n, from, to, kernel, stride } = self.patches;
+        let depth = self.patches.columns();
+        let groups = row_groups(self.rows);
+        let across = self.columns.div_ceil(ACROSS * COLUMNS);
+        let down = self.rows.div_ceil(groups * ROWS);
+        let (n_slices, per_slice) = slices(WORKGROUPS, across * down, depth);
+        let output = gpu.empty(n_slices * self.rows * self.columns);
+        let (count, dim) = grid(gpu, across * down * n_slices, ACROSS * groups);
+        // SAFETY: as in `Columns::run`.
+        unsafe {
+            products_tile::launch_unchecked(
+                gpu.client(),
+                count,
+                dim,
+                a.vectors(LANES),
+                b.vectors(LANES),
+                output.arg(),
+                self.rows,
+                self.columns,
+                depth,
+                n_slices,
+                per_slice,
+                across,
+                down,
+                n / LANES,
+                to[1],
+                from[1] * n / LANES,
+                from[0] * from[1] * n / LANES,
+                kernel,
+                stride,
+                groups,
+            );
+        }
+        if n_slices == 1 { output } else { add_up(gpu, &output, n_slices, self.rows, None, 1.0) }
+    }
+}
+
+#[cube(launch_unchecked)]
+fn products_tile(
+    a: &[Four],
+    b: &[Four],
+    output: &mut [f32],
+    rows: usize,
+    columns: usize,
+    depth: usize,
+    n_slices: usize,
+    per_slice: usize,
+    across: usize,
+    down: usize,
+    image_quads: usize,
+    pixel_columns: usize,
+    line: usize,
+    plane: usize,
+    #[comptime] kernel: usize,
+    #[comptime] stride: usize,
+    #[comptime] groups: usize,
+) {
+    let slice = CUBE_POS / (across * down);
+    if slice >= n_slices {
+        terminate!();
+    }
+    let unit = UNIT_POS as usize;
+    let place = unit % ACROSS;
+    let group = unit / ACROSS;
+    let first_column = CUBE_POS % across * comptime![ACROSS * COLUMNS];
+    let first_row = CUBE_POS / across % down * comptime![groups * ROWS];
+    let mut a_tile = Shared::<[Four]>::new_slice(comptime![groups * ROWS * PITCH]);
+    let mut b_tile = Shared::<[Four]>::new_slice(comptime![ACROSS * COLUMNS * PITCH]);
+    let mut totals = Sequence::<RuntimeCell<f32>>::new();
+    #[unroll]
+    for _i in 0..comptime![ROWS * COLUMNS] {
+        totals.push(RuntimeCell::<f32>::new(0.0));
+    }
+    // What this invocation reads of the second rows begins here.
+    let mut starts = Sequence::<usize>::new();
+    #[unroll]
+    for i in 0..comptime![ACROSS * COLUMNS * 4 / (ACROSS * groups)] {
+        let column = min(first_column + unit / 4 + i * comptime![ACROSS * groups / 4], columns - 1);
+        let tap = column % comptime![kernel * kernel];
+        starts.push(column / comptime![kernel * kernel] * plane + tap / kernel * line + tap % kernel * image_quads);
+    }
+    let end = min((slice + 1) * per_slice, depth);
+    let mut a_next = Sequence::<RuntimeCell<Four>>::new();
+    #[unroll]
+    for _i in 0..2usize {
+        a_next.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+    }
+    let mut b_next = Sequence::<RuntimeCell<Four>>::new();
+    #[unroll]
+    for _i in 0..comptime![ACROSS * COLUMNS * 4 / (ACROSS * groups)] {
+        b_next.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+    }
+    let mut k = slice * per_slice;
+    read(
+        a,
+        b,
+        &a_next,
+        &b_next,
+        &starts,
+        first_row,
+        k,
+        rows,
+        end,
+        depth,
+        image_quads,
+        pixel_columns,
+        line,
+        stride,
+        groups,
+    );
+    while k < end {
+        sync_cube();
+        #[unroll]
+        for i in 0..2usize {
+            let at = unit + i * comptime![ACROSS * groups];
+            a_tile[at / 4 * PITCH + at % 4] = a_next[i].read();
+        }
+        #[unroll]
+        for i in 0..comptime![ACROSS * COLUMNS * 4 / (ACROSS * groups)] {
+            let at = unit + i * comptime![ACROSS * groups];
+            b_tile[at / 4 * PITCH + at % 4] = b_next[i].read();
+        }
+        sync_cube();
+        k += DEPTH;
+        if k < end {
+            read(
+                a,
+                b,
+                &a_next,
+                &b_next,
+                &starts,
+                first_row,
+                k,
+                rows,
+                end,
+                depth,
+                image_quads,
+                pixel_columns,
+                line,
+                stride,
+                groups,
+            );
+        }
+        for step in 0..comptime![DEPTH / LANES] {
+            let mut factors = Sequence::<Four>::new();
+            #[unroll]
+            for i in 0..ROWS {
+                factors.push(a_tile[(group * ROWS + i) * PITCH + step]);
+            }
+            #[unroll]
+            for j in 0..COLUMNS {
+                let factor = b_tile[(place + j * ACROSS) * PITCH + step];
+                #[unroll]
+                for i in 0..ROWS {
+                    let total = &totals[comptime![j * ROWS + i]];
+                    let mut sum = total.read();
+                    #[unroll]
+                    for lane in 0..4usize {
+                        sum = fma(factors[i].extract(lane), factor.extract(lane), sum);
+                    }
+                    total.store(sum);
+                }
+            }
+        }
+    }
+    #[unroll]
+    for i in 0..ROWS {
+        let row = first_row + group * ROWS + i;
+        #[unroll]
+        for j in 0..COLUMNS {
+            let column = first_column + place + j * ACROSS;
+            if row < rows && column < columns {
+                output[(slice * rows + row) * columns + column] = totals[comptime![j * ROWS + i]].read();
+            }
+        }
+    }
+}
+
+/// This invocation's part of the tiles; zeros outside of the first, and anything outside of the second.
+#[cube]
+fn read(
+    a: &[Four],
+    b: &[Four],
+    a_next: &Sequence<RuntimeCell<Four>>,
+    b_next: &Sequence<RuntimeCell<Four>>,
+    starts: &Sequence<usize>,
+    first_row: usize,
+    k: usize,
+    rows: usize,
+    end: usize,
+    depth: usize,
+    image_quads: usize,
+    pixel_columns: usize,
+    line: usize,
+    #[comptime] stride: usize,
+    #[comptime] groups: usize,
+) {
+    let unit = UNIT_POS as usize;
+    let quad = k / 4 + unit % 4;
+    #[unroll]
+    for i in 0..2usize {
+        let row = first_row + unit / 4 + i * comptime![ACROSS * groups / 4];
+        let mut four = Four::new(0.0);
+        if row < rows && quad * 4 < end {
+            four = a[row * (depth / 4) + quad];
+        }
+        a_next[i].store(four);
+    }
+    let inside = min(quad, end / 4 - 1);
+    let pixel = inside / image_quads;
+    let from =
+        pixel / pixel_columns * stride * line + pixel % pixel_columns * stride * image_quads + inside % image_quads;
+    #[unroll]
+    for i in 0..comptime![ACROSS * COLUMNS * 4 / (ACROSS * groups)] {
+        b_next[i].store(b[from + starts[i]]);
+    }
+}
