@@ -113,6 +113,7 @@ mod tests {
             software: false,
             passed_over: None,
             work_per_sec: None,
+            kernels: None,
         };
         let pace = |model, images_per_second| Pace {
             model,

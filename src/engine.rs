@@ -11,16 +11,21 @@ mod rehearsal;
 mod selftest;
 
 use std::cell::RefCell;
+#[cfg(feature = "gpu")]
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use burn::tensor::Device;
+use futures_util::future::join;
 use inkling_kernels::Isa;
 
-#[cfg(feature = "gpu")]
-use crate::protocol::Phase;
 use crate::protocol::{EngineKind, EngineReport, EngineRequest, Fault, Offer, Progress};
+#[cfg(feature = "gpu")]
+use crate::protocol::{Kernels, Phase};
 use crate::spec::{EngineChoice, ModelId, Recipe, TrainSpec};
 use crate::zoo::Memory;
+#[cfg(feature = "gpu")]
+use selftest::Question;
 
 /// A device with what is known of it.
 #[derive(Clone)]
@@ -54,32 +59,53 @@ impl Engine {
         if self.report.kind == EngineKind::Cpu || self.prepared.borrow().contains(&play) {
             return Ok(());
         }
-        if self.patches {
-            compile(&self.device, std::slice::from_ref(&play), &on).await?;
-        }
-        if !self.untested {
-            let failed = |why| Refused { why, offer: Some(Offer::UseUntested) };
-            self.test(model, recipe, on).await.map_err(failed)?;
+        // The CPU works out what the card must come to while the shaders are compiled elsewhere.
+        let questions = async { if self.untested { Ok(None) } else { self.questions(&play).await } };
+        let (compiled, questions) = join(self.compile(&play, &on), questions).await;
+        compiled?;
+        let failed = |why| Refused { why, offer: Some(Offer::UseUntested) };
+        if let Some(questions) = questions.map_err(failed)? {
+            self.ask(&play, questions, &on).await.map_err(failed)?;
         }
         self.prepared.borrow_mut().push(play);
         Ok(())
     }
 
-    /// Only the optimizer of a recipe decides which kernels there are.
-    #[cfg(feature = "gpu")]
-    async fn test(&self, model: ModelId, recipe: &Recipe, on: impl Fn(Progress)) -> Result<(), String> {
-        let same = |(known, by): &(ModelId, Recipe)| *known == model && by.optimizer == recipe.optimizer;
+    async fn compile(&self, play: &(ModelId, Recipe), on: &impl Fn(Progress)) -> Result<(), String> {
+        if self.patches { compile(&self.device, std::slice::from_ref(play), on).await } else { Ok(()) }
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl Engine {
+    /// What the card is to be asked; nothing where it was asked already.
+    async fn questions(&self, (model, recipe): &(ModelId, Recipe)) -> Result<Option<Vec<Question>>, String> {
+        // Only the optimizer of a recipe decides which kernels there are.
+        let same = |(known, by): &(ModelId, Recipe)| known == model && by.optimizer == recipe.optimizer;
         if self.prepared.borrow().iter().any(same) {
-            return Ok(());
+            return Ok(None);
         }
-        selftest::check(model, recipe, &self.device, |done, total| {
-            on(Progress { phase: Phase::SelfTest, done, total });
-        })
-        .await
+        selftest::questions(*model, &self.device).await.map(Some)
     }
 
-    #[cfg(not(feature = "gpu"))]
-    async fn test(&self, _: ModelId, _: &Recipe, _: impl Fn(Progress)) -> Result<(), String> {
+    async fn ask(
+        &self,
+        (model, recipe): &(ModelId, Recipe),
+        questions: Vec<Question>,
+        on: &impl Fn(Progress),
+    ) -> Result<(), String> {
+        let told = |done, total| on(Progress { phase: Phase::SelfTest, done, total });
+        selftest::check(*model, recipe, questions, &self.device, told).await
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+impl Engine {
+    async fn questions(&self, _: &(ModelId, Recipe)) -> Result<Option<()>, String> {
+        Ok(None)
+    }
+
+    async fn ask(&self, _: &(ModelId, Recipe), (): (), _: &impl Fn(Progress)) -> Result<(), String> {
         Ok(())
     }
 }
@@ -168,8 +194,14 @@ const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::W
 
 /// The CPU engine, with the reason why no graphics card was taken.
 fn cpu(passed_over: Option<String>) -> Engine {
-    let report =
-        EngineReport { kind: EngineKind::Cpu, adapter: cpu_name(), software: false, passed_over, work_per_sec: None };
+    let report = EngineReport {
+        kind: EngineKind::Cpu,
+        adapter: cpu_name(),
+        software: false,
+        passed_over,
+        work_per_sec: None,
+        kernels: None,
+    };
     let (device, limits) = (Device::flex(), Limits::cpu());
     Engine { device, report, limits, untested: false, patches: false, prepared: Prepared::default() }
 }
@@ -218,13 +250,14 @@ async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)
     let found = adapter::find(software).await?;
     let limits = Limits { total: None, tensor: Some(adapter::largest_buffer(&found)) };
     let device = adapter::open(&found).await?;
-    choose_kernels(&device, found.software).await?;
+    let kernels = choose_kernels(&device, &found, request.kernels).await?;
     let report = EngineReport {
         kind: adapter::KIND,
         adapter: found.name,
         software: found.software,
         passed_over: None,
         work_per_sec: None,
+        kernels,
     };
     let EngineRequest { untested, patches, .. } = request;
     let engine = Engine { device, report, limits, untested, patches, prepared: Prepared::default() };
@@ -232,13 +265,32 @@ async fn graphics(request: EngineRequest, software: bool, on: &impl Fn(Progress)
     Ok(engine)
 }
 
-/// Finds out which kernels are faster on a card; a program that imitates one is known to have no use for tiles.
+/// Finds out which kernels are faster on a card, unless that is known; a program that imitates one is known to have no use for
+/// tiles.
 #[cfg(feature = "gpu")]
-async fn choose_kernels(device: &Device, software: bool) -> Result<(), String> {
-    let gpu = crate::network::Card::on(device).gpu;
-    let tiles = !software && inkling_shaders::tiles_win(&gpu).await?;
-    inkling_shaders::Gpu::choose_tiles(tiles);
-    Ok(())
+async fn choose_kernels(
+    device: &Device,
+    found: &adapter::Found,
+    known: Option<Kernels>,
+) -> Result<Option<Kernels>, String> {
+    let adapter = hash(&found.name);
+    let kernels = match known.filter(|known| known.adapter == adapter) {
+        _ if found.software => None,
+        Some(known) => Some(known),
+        None => {
+            let tiles = inkling_shaders::tiles_win(&crate::network::Card::on(device).gpu).await?;
+            Some(Kernels { adapter, tiles })
+        }
+    };
+    inkling_shaders::Gpu::choose_tiles(kernels.is_some_and(|kernels| kernels.tiles));
+    Ok(kernels)
+}
+
+#[cfg(feature = "gpu")]
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Compiles what training and reading need, where that goes faster ahead of them: in a browser.

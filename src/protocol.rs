@@ -7,8 +7,8 @@ mod reports;
 mod wire;
 
 pub use reports::{
-    BestEpoch, CrewReport, DatasetReport, EngineKind, EngineReport, EpochReport, NetworkReport, Pace, Phase, Picture,
-    Progress, Restored, RunPlan, RunSummary, SpeedReport, StepReport,
+    BestEpoch, CrewReport, DatasetReport, EngineKind, EngineReport, EpochReport, Kernels, NetworkReport, Pace, Phase,
+    Picture, Progress, Restored, RunPlan, RunSummary, SpeedReport, StepReport,
 };
 pub use wire::{DecodeError, decode, encode};
 
@@ -76,12 +76,16 @@ pub struct EngineRequest {
     /// In a browser, stand in for methods of WebGPU's classes to have shaders compiled side by side
     /// (`engine/rehearsal.rs`).
     pub patches: bool,
+    /// What was found out when a card was opened before: [`EngineReport::kernels`].
+    pub kernels: Option<Kernels>,
+    /// A run on MNIST begins as soon as the engine is open: fetch it while shaders are compiled.
+    pub needs_mnist: bool,
 }
 
 impl EngineRequest {
     /// This engine, tested, for this network.
     pub fn new(choice: EngineChoice, model: ModelId) -> Self {
-        Self { choice, model, untested: false, patches: true }
+        Self { choice, model, untested: false, patches: true, kernels: None, needs_mnist: false }
     }
 }
 

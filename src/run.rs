@@ -58,6 +58,8 @@ pub struct Run {
     pub progress: Option<Progress>,
     /// Every step of the run, in order.
     pub steps: Vec<StepReport>,
+    /// Training images a second, lately: of the engine and the network at hand.
+    pub images_per_second: Option<f64>,
     /// Every epoch of the run, in order.
     pub epochs: Vec<EpochReport>,
     /// How good the network is on the test images, when it was last judged.
@@ -95,6 +97,7 @@ impl Run {
             Event::Ready { .. } => self.renew(),
             Event::Engine(report) => {
                 self.engine = Some(report.clone());
+                self.images_per_second = None;
                 self.fault = None;
                 self.enter(State::Ready);
             }
@@ -146,16 +149,11 @@ impl Run {
         self.n_steps().map_or(0.0, |total| done as f64 / total.max(1) as f64)
     }
 
-    /// Training images a second, lately.
-    pub fn images_per_second(&self) -> Option<f64> {
-        self.steps.last().map(|step| step.images_per_second)
-    }
-
     /// Seconds until the last step at the current pace, validation left out.
     pub fn remaining_secs(&self) -> Option<f64> {
         let plan = self.plan.as_ref()?;
         let left = self.n_steps()?.saturating_sub(self.steps.last()?.step);
-        let pace = self.images_per_second().filter(|pace| *pace > 0.0)?;
+        let pace = self.images_per_second?;
         Some((left * plan.spec.recipe.batch) as f64 / pace)
     }
 
@@ -163,6 +161,7 @@ impl Run {
     pub fn renew(&mut self) {
         self.enter(State::Loading);
         self.engine = None;
+        self.images_per_second = None;
         self.prediction = None;
         self.network = None;
         self.crew = CrewReport::default();
@@ -189,6 +188,7 @@ impl Run {
     /// A network that was not trained here takes the place of the one at hand.
     fn take_up(&mut self, network: &NetworkReport) {
         self.learned = network.pretrained.is_some();
+        self.images_per_second = None;
         self.network = Some(network.clone());
         self.judgement = None;
         self.pictures.clear();
@@ -213,6 +213,8 @@ impl Run {
 
     fn step(&mut self, steps: &[StepReport]) {
         self.steps.extend_from_slice(steps);
+        // The first figures of a run come before there is a pace.
+        self.images_per_second = steps.last().map(|step| step.images_per_second).filter(|pace| *pace > 0.0);
         self.learned |= !steps.is_empty();
         if self.progress.is_some_and(|progress| progress.phase == Phase::FirstStep) {
             self.progress = None;
@@ -239,6 +241,7 @@ impl Run {
     fn begin(&mut self, plan: &RunPlan) {
         self.plan = Some(plan.clone());
         self.network = None;
+        self.images_per_second = None;
         self.steps.clear();
         self.epochs.clear();
         self.judgement = None;

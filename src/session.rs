@@ -14,6 +14,8 @@ mod speed;
 
 pub use crew::{Answer, Mate};
 
+use futures_util::future::join;
+
 use crate::data::Dataset;
 use crate::engine::{self, Engine};
 use crate::judge;
@@ -157,7 +159,14 @@ impl<H: Host> Session<H> {
         self.end_run().await;
         let host = &self.host;
         let on = |progress| host.emit(Event::Progress(progress));
-        let mut engine = engine::open(request, on).await?;
+        // What cannot be had is told when a run asks for it.
+        let images = async {
+            if request.needs_mnist {
+                let _ = self.images.fetch(&DatasetId::Mnist, host).await;
+            }
+        };
+        let (engine, ()) = join(engine::open(request, on), images).await;
+        let mut engine = engine?;
         if engine.report.kind == EngineKind::Cpu {
             engine.report.work_per_sec = speed::try_out(&engine, &self.host).await?;
         }
@@ -246,15 +255,18 @@ impl<H: Host> Session<H> {
         let device = engine.device.clone();
         let needs = zoo::memory(&zoo::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
         engine.limits.check(&needs, &spec)?;
-        let (dataset, fallback) = self.images.of(&spec, &self.host).await?;
+        let on = |progress| self.host.emit(Event::Progress(progress));
+        // Shaders are compiled elsewhere while this worker unpacks images.
+        let prepared = engine.prepare(spec.model, &spec.recipe, on);
+        let (prepared, images) = join(prepared, self.images.of(&spec, &self.host)).await;
+        let (dataset, fallback) = images?;
         let course = Course::new(spec.clone(), dataset, self.host.now_secs());
         let report = course.dataset_report(fallback);
         if report.n_train == 0 || report.n_test == 0 {
             return Err(Fault::new("The data set holds no images", "Choose another data set."));
         }
         self.host.emit(Event::Dataset(report));
-        let on = |progress| self.host.emit(Event::Progress(progress));
-        engine.prepare(spec.model, &spec.recipe, on).await?;
+        prepared?;
         let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
         self.crew.muster(spec.workers, &self.host);
         let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), course.steps_per_epoch());

@@ -12,7 +12,7 @@ pub mod snapshot;
 
 pub use checkpoint::Checkpoint;
 pub use feed::{Feed, Shelf};
-pub use metrics::{Mean, Tally, read_metrics};
+pub use metrics::{Mean, Tallies, Tally, read_metrics};
 pub use share::{Brief, Replica, Share, Task};
 pub use snapshot::State;
 

@@ -10,6 +10,27 @@ pub fn is_software(name: &str) -> bool {
     ["swiftshader", "llvmpipe", "lavapipe", "basic render"].iter().any(|known| name.contains(known))
 }
 
+/// What to call a card, from what a browser tells of it: `nvidia` and `ampere` are NVIDIA Ampere. The description says more
+/// where a browser gives it, such as NVIDIA H200.
+#[cfg(any(target_family = "wasm", test))]
+fn card_name(vendor: &str, architecture: &str, description: &str) -> String {
+    let whole = |name: &str| -> String {
+        match name {
+            "nvidia" | "amd" | "arm" | "rdna" | "gcn" | "cdna" => name.to_uppercase(),
+            name => name.chars().take(1).flat_map(char::to_uppercase).chain(name.chars().skip(1)).collect(),
+        }
+    };
+    let words = |told: &str| told.split(['-', ' ']).map(whole).collect::<Vec<_>>().join(" ");
+    let named = description.to_lowercase().contains(&vendor.to_lowercase());
+    let told = if !description.is_empty() && named {
+        description.to_owned()
+    } else {
+        format!("{} {} {description}", words(vendor), words(architecture))
+    };
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    if told.is_empty() { "unnamed".into() } else { told }
+}
+
 #[cfg(target_family = "wasm")]
 pub use browser::{Found, ask, find, get, gpu};
 
@@ -19,7 +40,7 @@ mod browser {
     use wasm_bindgen::{JsCast, JsValue};
     use wasm_bindgen_futures::JsFuture;
 
-    use super::is_software;
+    use super::{card_name, is_software};
 
     /// Browsers answer in a few hundredths of a second. Some never do: a driver hangs, or a dialogue waits in another
     /// window.
@@ -92,9 +113,9 @@ mod browser {
     }
 
     fn name(info: &JsValue) -> String {
-        let parts = ["vendor", "architecture", "description"].map(|key| get(info, key).as_string().unwrap_or_default());
-        let told: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        if told.is_empty() { "unnamed".into() } else { told.join(" ") }
+        let [vendor, architecture, description] =
+            ["vendor", "architecture", "description"].map(|key| get(info, key).as_string().unwrap_or_default());
+        card_name(&vendor, &architecture, &description)
     }
 
     /// A property, which may be undefined.
@@ -110,7 +131,18 @@ mod browser {
 
 #[cfg(test)]
 mod tests {
-    use super::is_software;
+    use super::{card_name, is_software};
+
+    #[test]
+    fn a_card_is_called_by_its_name() {
+        assert_eq!(card_name("nvidia", "ampere", ""), "NVIDIA Ampere");
+        assert_eq!(card_name("amd", "rdna-3", ""), "AMD RDNA 3");
+        assert_eq!(card_name("intel", "gen-12lp", ""), "Intel Gen 12lp");
+        assert_eq!(card_name("apple", "", ""), "Apple");
+        assert_eq!(card_name("nvidia", "", "NVIDIA H200"), "NVIDIA H200");
+        assert_eq!(card_name("", "", "Some card"), "Some card");
+        assert_eq!(card_name("", "", ""), "unnamed");
+    }
 
     #[test]
     fn programs_that_imitate_a_card_are_known() {

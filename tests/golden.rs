@@ -19,8 +19,14 @@ mod tiling;
 
 use burn::tensor::Device;
 use compare::{Golden, TOLERANCE, Way, check, relative};
+#[cfg(feature = "gpu")]
+use inkling::engine::{self, Engine};
 use inkling::network::DropoutKey;
+#[cfg(feature = "gpu")]
+use inkling::protocol::EngineRequest;
 use inkling::spec::ModelId;
+#[cfg(feature = "gpu")]
+use inkling::spec::{EngineChoice, OptimizerId, Recipe};
 use inkling::train::{Trainer, read_metrics};
 use inkling::zoo;
 use pollster::block_on;
@@ -85,12 +91,16 @@ fn sprint_computes_alike_both_ways() {
     }
 }
 
-/// Only where there is a card, real or not: `cargo test --features gpu --test golden -- --ignored`.
+/// Only where there is a card, real or not: `cargo xtask test card`.
 #[cfg(feature = "gpu")]
 #[test]
 #[ignore = "needs a graphics card"]
 fn all_are_keras_s_on_a_graphics_card() {
-    let device = block_on(Device::wgpu_options().init_async()).expect("this machine has a graphics card");
+    // One test for all of it: a card can be opened once.
+    let request = EngineRequest::new(EngineChoice::Gpu, ModelId::Compact);
+    let engine = block_on(engine::open(request, |_| ())).unwrap();
+    passes_its_self_test_with_every_network(&engine);
+    let device = engine.device;
     assert_eq!(block_on(bending::check(&device)), Ok(()));
     assert_eq!(block_on(dropping::check(&device)), Ok(()));
     assert_eq!(block_on(tiling::check(&device)), Ok(()));
@@ -100,6 +110,19 @@ fn all_are_keras_s_on_a_graphics_card() {
         for model in PUBLISHED {
             let way = Way { device: device.clone(), by_burn: false };
             assert_eq!(block_on(check(model, &way)), Ok(()), "{model}, tiles: {tiles}");
+        }
+    }
+}
+
+/// The command line would use it.
+#[cfg(feature = "gpu")]
+fn passes_its_self_test_with_every_network(engine: &Engine) {
+    // What was tested is not tested again: another optimizer makes it another recipe.
+    for (tiles, optimizer) in [(false, OptimizerId::Adam), (true, OptimizerId::Sgd)] {
+        inkling_shaders::Gpu::choose_tiles(tiles);
+        for model in ModelId::ALL {
+            let recipe = Recipe { optimizer, ..Recipe::of(*model) };
+            assert_eq!(block_on(engine.prepare(*model, &recipe, |_| ())), Ok(()), "{model}, tiles: {tiles}");
         }
     }
 }

@@ -33,6 +33,7 @@ fn events() -> Vec<Event> {
         software: true,
         passed_over: Some("no timestamps".into()),
         work_per_sec: Some(1e9),
+        kernels: Some(Kernels { adapter: u64::MAX, tiles: true }),
     };
     let dataset = DatasetReport {
         id: DatasetId::Mnist,
@@ -121,4 +122,16 @@ fn damaged_messages_are_refused() {
         assert!(decode::<Command>(&[bytes, vec![0]].concat()).is_err(), "{command:?} with a byte too many");
     }
     assert!(decode::<Command>(&[200, 1, 2, 3]).is_err());
+}
+
+#[test]
+fn what_was_measured_of_a_card_holds_for_this_build_alone() {
+    for kernels in [Kernels { adapter: u64::MAX, tiles: true }, Kernels { adapter: 7, tiles: false }] {
+        assert_eq!(Kernels::kept(&kernels.to_keep()), Some(kernels));
+    }
+    for other in
+        ["", "another-build 7 true", &format!("{BUILD} x true"), &format!("{BUILD} 7"), &format!("{BUILD} 7 1")]
+    {
+        assert_eq!(Kernels::kept(other), None, "{other}");
+    }
 }

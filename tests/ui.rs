@@ -53,6 +53,8 @@ fn a_link_trains_on_the_cpu_and_shows_it() {
     }
     assert_eq!(visit.first_losses().len(), 10);
     assert!(visit.number("throughput", "data-images-per-second") > 10.0);
+    // Beside the engine's name.
+    assert!(visit.page.text("engine-pace").unwrap().ends_with("images/s"));
     visit.assert_clean();
 }
 

@@ -13,7 +13,7 @@ mod sums;
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
-use crate::tiles::{self, Patches, Products};
+use crate::tiles::{self, Patches, Products, reduce};
 use frame::Frame;
 use products::{fold_products, window_products};
 use sums::{Order, Sums};
@@ -155,6 +155,9 @@ impl Window {
             even_parts(self.output[1], WINDOW_PIXELS),
             tile
         );
+        if reduce::fits_parts(gpu, shares * slices) {
+            return reduce::filters(gpu, &partial, shares * slices, [self.filters, taps]);
+        }
         let weights = gpu.empty(self.filters * taps);
         launch!(
             fold_products,

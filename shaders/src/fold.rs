@@ -3,12 +3,18 @@
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
+use crate::tiles::{self, reduce};
 
 /// Long sums are added up in pieces of so many numbers: the rounding stays that of short sums.
 pub(crate) const PIECE: usize = 32;
 
 /// `[rows, n]` to `[rows]`.
 pub(crate) fn rows(gpu: &Gpu, values: &Array, n: usize) -> Array {
+    if tiles::fit(gpu, n) { reduce::rows(gpu, values, values.len() / n) } else { few(gpu, values, n) }
+}
+
+/// The same where an invocation to a row is enough.
+pub(crate) fn few(gpu: &Gpu, values: &Array, n: usize) -> Array {
     let sums = gpu.empty(values.len() / n);
     launch!(fold_rows, gpu, sums.len(), values.arg(), sums.arg(), sums.len(), n);
     sums
@@ -18,6 +24,9 @@ pub(crate) fn rows(gpu: &Gpu, values: &Array, n: usize) -> Array {
 pub fn channels(gpu: &Gpu, values: &Array, pixels: usize, n: usize) -> Array {
     if pixels == 1 {
         return rows(gpu, values, n);
+    }
+    if tiles::fit(gpu, n) {
+        return reduce::rows(gpu, values, values.len() / (pixels * n));
     }
     let partial = gpu.empty(values.len() / pixels);
     launch!(fold_pixels, gpu, partial.len(), values.arg(), partial.arg(), partial.len(), pixels, n);

@@ -4,6 +4,7 @@ use cubecl::prelude::*;
 
 use crate::fold::{self, PIECE};
 use crate::gpu::{Array, EACH, Gpu, PART, launch, place};
+use crate::tiles::{self, reduce};
 
 /// A normalisation of the channels of arrays `[channels, pixels, n]`.
 #[derive(Clone, Copy, Debug)]
@@ -28,23 +29,13 @@ impl Norm {
 
     /// Mean and (biased) variance of each channel of the batch.
     pub fn moments(&self, gpu: &Gpu, x: &Array) -> [Array; 2] {
+        if tiles::fit(gpu, self.n) {
+            return reduce::moments(gpu, x, self.channels);
+        }
         let rows = self.channels * self.n;
         let [means, squares] = [0; 2].map(|_| gpu.empty(rows));
         launch!(moments, gpu, rows, x.arg(), means.arg(), squares.arg(), self.n, self.pixels);
-        let [mean, variance] = [0; 2].map(|_| gpu.empty(self.channels));
-        launch!(
-            combine,
-            gpu,
-            self.channels,
-            means.arg(),
-            squares.arg(),
-            mean.arg(),
-            variance.arg(),
-            self.n,
-            self.channels,
-            self.pixels
-        );
-        [mean, variance]
+        combined(gpu, [&means, &squares], self.channels, self.pixels)
     }
 
     /// Normalised with these statistics, and rectified.
@@ -77,29 +68,7 @@ impl Norm {
         gamma: &Array,
         [mean, variance]: [&Array; 2],
     ) -> [Array; 3] {
-        let rows = self.channels * self.n;
-        // One below the other, from where a part of an array may begin: one launch adds both up.
-        let second = self.channels.next_multiple_of(PART);
-        let sums = gpu.empty((second + self.channels) * self.n);
-        launch!(
-            slopes,
-            gpu,
-            rows,
-            x.arg(),
-            y.arg(),
-            gradient.arg(),
-            mean.arg(),
-            variance.arg(),
-            sums.arg(),
-            self.n,
-            self.channels,
-            self.pixels,
-            second * self.n,
-            self.epsilon,
-            self.slope_after
-        );
-        let both = fold::rows(gpu, &sums, self.n);
-        let [of_beta, of_gamma] = [0, second].map(|start| both.part(start, self.channels));
+        let [of_beta, of_gamma] = self.slopes(gpu, [x, y, gradient], [mean, variance]);
         let before = gpu.empty(self.len());
         launch!(
             back,
@@ -122,6 +91,45 @@ impl Norm {
         );
         [of_gamma, of_beta, before]
     }
+
+    /// The gradients of beta and gamma.
+    fn slopes(&self, gpu: &Gpu, [x, y, gradient]: [&Array; 3], [mean, variance]: [&Array; 2]) -> [Array; 2] {
+        if tiles::fit(gpu, self.n) {
+            return reduce::slopes(gpu, [x, y, gradient], [mean, variance], self.epsilon, self.slope_after);
+        }
+        let rows = self.channels * self.n;
+        // One below the other, from where a part of an array may begin: one launch adds both up.
+        let second = self.channels.next_multiple_of(PART);
+        let sums = gpu.empty((second + self.channels) * self.n);
+        launch!(
+            slopes,
+            gpu,
+            rows,
+            x.arg(),
+            y.arg(),
+            gradient.arg(),
+            mean.arg(),
+            variance.arg(),
+            sums.arg(),
+            self.n,
+            self.channels,
+            self.pixels,
+            second * self.n,
+            self.epsilon,
+            self.slope_after
+        );
+        let both = fold::rows(gpu, &sums, self.n);
+        [0, second].map(|start| both.part(start, self.channels))
+    }
+}
+
+/// Mean and variance of whole channels from the means of parts of so many numbers, and the sums of the squares of the distances
+/// from these.
+pub(crate) fn combined(gpu: &Gpu, [means, squares]: [&Array; 2], channels: usize, each: usize) -> [Array; 2] {
+    let [mean, variance] = [0; 2].map(|_| gpu.empty(channels));
+    let parts = means.len() / channels;
+    launch!(combine, gpu, channels, means.arg(), squares.arg(), mean.arg(), variance.arg(), parts, channels, each);
+    [mean, variance]
 }
 
 /// Of each channel of each image: the mean, and the sum of the squares of the distances from it.
@@ -153,7 +161,7 @@ fn moments(x: &[f32], means: &mut [f32], squares: &mut [f32], n: usize, pixels: 
     }
 }
 
-/// The moments of whole channels from those of their images (Chan, Golub and LeVeque's update).
+/// The moments of whole channels from those of their parts, each of so many pixels (Chan, Golub and LeVeque's update).
 #[cube(launch_unchecked)]
 fn combine(
     means: &[f32],

@@ -9,6 +9,7 @@
 mod choice;
 mod columns;
 mod products;
+pub mod reduce;
 
 use cubecl::prelude::*;
 
@@ -88,6 +89,9 @@ fn grid(gpu: &Gpu, workgroups: usize, invocations: usize) -> (CubeCount, CubeDim
 
 /// The sum of parts of the same length, with a bias to each row, rectified.
 fn add_up(gpu: &Gpu, parts: &Array, n_parts: usize, rows: usize, bias: Option<&Array>, slope: f32) -> Array {
+    if reduce::fits_parts(gpu, n_parts) {
+        return reduce::parts(gpu, parts, n_parts, rows, bias, slope);
+    }
     let sums = gpu.empty(parts.len() / n_parts);
     let len = sums.len() / LANES;
     crate::gpu::launch!(

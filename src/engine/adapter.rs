@@ -3,11 +3,11 @@
 use crate::protocol::EngineKind;
 
 #[cfg(target_family = "wasm")]
-pub use crate::webgpu::find;
+pub use crate::webgpu::{Found, find};
 #[cfg(target_family = "wasm")]
 pub use browser::{largest_buffer, open};
 #[cfg(not(target_family = "wasm"))]
-pub use native::{find, largest_buffer, open};
+pub use native::{Found, find, largest_buffer, open};
 
 /// What it is called in reports.
 pub const KIND: EngineKind = if cfg!(target_family = "wasm") { EngineKind::WebGpu } else { EngineKind::Gpu };

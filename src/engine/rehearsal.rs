@@ -16,7 +16,7 @@ use std::rc::Rc;
 use burn::tensor::Device;
 use inkling_shaders::DryRun;
 use js_sys::{Array, Function, Object, Promise, Proxy, Reflect};
-use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -101,7 +101,7 @@ impl Stage {
     fn set() -> Option<Self> {
         let create = Method::of("GPUDevice", "createComputePipeline")?;
         Method::of("GPUDevice", "createComputePipelineAsync")?;
-        replace_stand_ins()?;
+        set_real_ones()?;
         let asked: Rc<RefCell<Vec<Asked>>> = Rc::default();
         let list = asked.clone();
         let trap = Trap::new(move |create: Function, device: JsValue, arguments: Array| {
@@ -133,24 +133,28 @@ fn ask(create: &Function, device: &JsValue, descriptor: &JsValue) -> Result<Aske
     Ok(Asked { stand_in, promise, again: Box::new(move || create.call1(&device, &descriptor)) })
 }
 
-/// From now on, whoever sets a stand-in sets the real pipeline.
-fn replace_stand_ins() -> Option<()> {
+// In JavaScript: every dispatch of every step goes through it, and a closure of WebAssembly would cost several calls.
+#[wasm_bindgen(inline_js = "
+export function replace_stand_ins(real) {
+    const passes = GPUComputePassEncoder.prototype;
+    const set = passes.setPipeline;
+    passes.setPipeline = function (asked) { set.call(this, asked[real] ?? asked); };
+}")]
+extern "C" {
+    /// From now on, whoever sets a stand-in sets the pipeline that this property of it holds.
+    #[wasm_bindgen(catch)]
+    fn replace_stand_ins(real: &str) -> Result<(), JsValue>;
+}
+
+/// Once for as long as the worker lives.
+fn set_real_ones() -> Option<()> {
     thread_local! {
         static DONE: Cell<bool> = const { Cell::new(false) };
     }
-    if DONE.get() {
-        return Some(());
+    if !DONE.get() {
+        replace_stand_ins(REAL).ok()?;
+        DONE.set(true);
     }
-    let set = Method::of("GPUComputePassEncoder", "setPipeline")?;
-    let replace = Trap::new(|set: Function, pass: JsValue, arguments: Array| {
-        let asked = arguments.get(0);
-        let real = Reflect::get(&asked, &REAL.into())?;
-        set.call1(&pass, if real.is_undefined() { &asked } else { &real })
-    });
-    set.trap(&replace)?;
-    // For as long as the worker lives.
-    replace.forget();
-    DONE.set(true);
     Some(())
 }
 

@@ -10,7 +10,10 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+
 use burn::tensor::Device;
+use futures_util::future::join_all;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -39,24 +42,57 @@ impl Subject for Device {
     }
 }
 
-/// Checks that `device` computes a network as the CPU engine does; `on` hears how many of how many parts are checked.
+/// An op, what goes into it, and what must come out: computed by the CPU engine.
+pub struct Question {
+    single: Single,
+    given: Given,
+    truth: Outcome,
+    /// How far from the truth each number may be.
+    allowed: Outcome,
+}
+
+/// All questions of a network for `device`. The CPU alone works on them.
 ///
 /// # Errors
-/// Which layer and array differ, and by how much, in words for a report.
-pub async fn check(model: ModelId, recipe: &Recipe, device: &Device, on: impl Fn(u64, u64)) -> Result<(), String> {
+/// None but those of the CPU engine, which are faults of this program.
+pub async fn questions(model: ModelId, device: &Device) -> Result<Vec<Question>, String> {
     let tiles = computes_in_tiles(device);
     let mut singles = singles(model, if tiles { N_IN_TILES } else { N_IMAGES });
     if tiles {
         // Batches that fill no vectors are computed otherwise.
         singles.extend(self::singles(model, N_IMAGES).into_iter().filter(Single::is_product));
     }
-    let n_parts = singles.len() as u64 + 1;
-    let failed = |what: String| format!("it failed its self-test of {model}: {what}");
-    for (part, single) in (0..).zip(&singles) {
-        on(part, n_parts);
-        compare(single, device).await.map_err(failed)?;
+    let mut questions = Vec::with_capacity(singles.len());
+    for single in singles {
+        questions.push(Question::of(single).await?);
     }
-    on(n_parts - 1, n_parts);
+    Ok(questions)
+}
+
+/// Checks that `device` computes a network as the CPU engine does; `on` hears how many of how many parts are checked.
+///
+/// # Errors
+/// Which layer and array differ, and by how much, in words for a report.
+pub async fn check(
+    model: ModelId,
+    recipe: &Recipe,
+    questions: Vec<Question>,
+    device: &Device,
+    on: impl Fn(u64, u64),
+) -> Result<(), String> {
+    let (n_parts, n_answered) = (questions.len() as u64 + 1, Cell::new(0));
+    let ask = async |question: &Question| {
+        let asked = question.ask(device).await;
+        n_answered.set(n_answered.get() + 1);
+        on(n_answered.get(), n_parts);
+        asked
+    };
+    on(0, n_parts);
+    let failed = |what: String| format!("it failed its self-test of {model}: {what}");
+    // All are launched before the first is waited for: a card takes longer to answer than to compute.
+    let answers = join_all(questions.iter().map(ask)).await;
+    answers.into_iter().collect::<Result<(), _>>().map_err(failed)?;
+    drop(questions);
     step::compare(model, recipe, device).await.map_err(failed)
 }
 
@@ -75,14 +111,21 @@ fn singles(model: ModelId, n_images: usize) -> Vec<Single> {
     Single::all(&zoo::layers(model), n_images, &mut Dropouts::new(1.0, DropoutKey::of(SEED, 1), 0))
 }
 
-/// Compares one op on an engine with the same on the CPU engine.
-async fn compare(single: &Single, subject: &impl Subject) -> Result<(), String> {
-    let mut given = random_numbers(single);
-    let truth = Device::flex().run(single, &given).await?;
-    given.output = Some(truth.output.clone());
-    let found = subject.run(single, &given).await?;
-    let allowed = rounding::allowed(single, &given, &truth).await?;
-    differs(single, &found, &truth, &allowed).map_or(Ok(()), Err)
+impl Question {
+    async fn of(single: Single) -> Result<Self, String> {
+        let mut given = random_numbers(&single);
+        let truth = Device::flex().run(&single, &given).await?;
+        given.output = Some(truth.output.clone());
+        let allowed = rounding::allowed(&single, &given, &truth).await?;
+        Ok(Self { single, given, truth, allowed })
+    }
+
+    /// Compares what an engine makes of it.
+    async fn ask(&self, subject: &impl Subject) -> Result<(), String> {
+        let Self { single, given, truth, allowed } = self;
+        let found = subject.run(single, given).await?;
+        differs(single, &found, truth, allowed).map_or(Ok(()), Err)
+    }
 }
 
 /// Numbers that no kernel can get right by chance: nothing is zero, least of all at borders, where digits are.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::BUILD;
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Pretrained, TrainSpec};
 
 /// An engine that computes.
@@ -35,6 +36,30 @@ pub struct EngineReport {
     pub passed_over: Option<String>,
     /// Multiply-adds a second while training, as a few steps showed; `None` where they were not tried.
     pub work_per_sec: Option<f64>,
+    /// Which kernels are faster on this card, where that was measured.
+    pub kernels: Option<Kernels>,
+}
+
+/// Which kernels are faster on a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernels {
+    /// A hash of the adapter's name: on another card something else is faster.
+    pub adapter: u64,
+    /// Those that compute in tiles of a workgroup's memory.
+    pub tiles: bool,
+}
+
+impl Kernels {
+    /// As text, for this build alone: other kernels may be faster in the next.
+    pub fn to_keep(self) -> String {
+        format!("{BUILD} {:x} {}", self.adapter, self.tiles)
+    }
+
+    /// From such a text; nothing where it is another build's, or none.
+    pub fn kept(text: &str) -> Option<Self> {
+        let [BUILD, adapter, tiles] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
+        Some(Self { adapter: u64::from_str_radix(adapter, 16).ok()?, tiles: tiles.parse().ok()? })
+    }
 }
 
 /// A network that is ready to read.

@@ -8,6 +8,7 @@ fn engine() -> Event {
         software: false,
         passed_over: None,
         work_per_sec: None,
+        kernels: None,
     };
     Event::Engine(report)
 }
@@ -46,6 +47,17 @@ fn time_left_follows_the_pace() {
     let run = Run::of(&[started(), stepped(4)]);
     assert_eq!((run.n_steps(), run.fraction_done(), run.remaining_secs()), (Some(10), 0.4, Some(3.0)));
     assert_eq!(Run::default().remaining_secs(), None);
+}
+
+#[test]
+fn a_pace_is_that_of_the_engine_and_the_network_at_hand() {
+    let pace = |events: &[Event]| Run::of(events).images_per_second;
+    let ran = [engine(), started(), stepped(4), Event::Stopped];
+    assert_eq!(pace(&ran), Some(20.0));
+    assert_eq!(pace(&[&ran[..], &[engine()]].concat()), None);
+    let other = NetworkReport { model: ModelId::Classic, parameters: 1, pretrained: None };
+    assert_eq!(pace(&[&ran[..], &[Event::Using(other)]].concat()), None);
+    assert_eq!(pace(&[&ran[..], &[started()]].concat()), None);
 }
 
 #[test]

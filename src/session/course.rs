@@ -19,13 +19,13 @@ use crate::protocol::{
     BestEpoch, DatasetReport, EpochReport, Event, Fault, Offer, Phase, Progress, RunSummary, StepReport,
 };
 use crate::spec::{Metrics, TrainSpec};
-use crate::train::{Feed, Mean, Shelf, Tally, Trainer, read_metrics};
+use crate::train::{Feed, Mean, Shelf, Tallies, Trainer};
 
-/// Most steps whose metrics wait on the device.
+/// Most steps whose metrics are asked for together.
 const MAX_PENDING: usize = 16;
-/// Metrics are read about this often, in seconds. It bounds the work in flight, which nothing else does in a tab: a
-/// command waits for it.
-const REPORT_SECS: f64 = 0.1;
+/// Metrics are asked for about this often, in seconds, and those that were asked for before are waited for. That bounds the
+/// work in flight, which nothing else does in a tab, to twice as long: a command waits for it.
+const REPORT_SECS: f64 = 0.05;
 /// Throughput is the mean over this many last seconds of training.
 const THROUGHPUT_SECS: f64 = 4.0;
 
@@ -56,7 +56,9 @@ pub struct Course {
     n_trained: usize,
     /// Steps of the whole run.
     n_steps: usize,
-    pending: Vec<Tally>,
+    /// Steps that were told of.
+    n_told: usize,
+    tallies: Tallies,
     /// Over the epoch, in training mode.
     training: Mean,
     /// Set while images are judged.
@@ -90,7 +92,8 @@ impl Course {
             ahead: None,
             n_trained: 0,
             n_steps: 0,
-            pending: vec![],
+            n_told: 0,
+            tallies: Tallies::default(),
             training: Mean::default(),
             judging: None,
             best: None,
@@ -161,14 +164,21 @@ impl Course {
             self.ahead = (end < self.order.len()).then(|| self.gather(end, 2, trainer));
             crew.finish(shared, trainer, self.last_rate, host).await
         };
-        self.pending.push(tally);
+        self.tallies.push(tally);
         self.n_steps += 1;
-        let due = self.pending.len() >= self.most_pending();
+        let due = self.tallies.n_waiting() >= self.most_pending();
         let n_images = end - self.n_trained;
         self.n_trained = end;
         let ends_epoch = end == self.order.len();
         // The first step finds its buffers: its metrics are read at once, and its time is not the pace.
-        let read = if due || ends_epoch || self.n_steps == 1 { self.take_metrics().await? } else { vec![] };
+        let read = if ends_epoch || self.n_steps == 1 {
+            self.tallies.read().await
+        } else if due {
+            self.tallies.exchange().await
+        } else {
+            Ok(vec![])
+        };
+        let read = read.map_err(device_failed)?;
         if self.n_steps > 1 {
             let took = host.now_secs() - began;
             self.pace.add(n_images, took);
@@ -207,7 +217,7 @@ impl Course {
     /// # Errors
     /// When the device has failed, or the loss is no longer a number.
     pub async fn report_steps(&mut self, host: &impl Host) -> Result<(), Fault> {
-        let read = self.take_metrics().await?;
+        let read = self.tallies.read().await.map_err(device_failed)?;
         self.report(read, host)
     }
 
@@ -217,15 +227,12 @@ impl Course {
         ((REPORT_SECS * steps_per_second) as usize).clamp(1, MAX_PENDING)
     }
 
-    async fn take_metrics(&mut self) -> Result<Vec<(Metrics, usize)>, Fault> {
-        read_metrics(std::mem::take(&mut self.pending)).await.map_err(device_failed)
-    }
-
     fn report(&mut self, read: Vec<(Metrics, usize)>, host: &impl Host) -> Result<(), Fault> {
         if read.is_empty() {
             return Ok(());
         }
-        let first = self.n_steps + 1 - read.len();
+        let first = self.n_told + 1;
+        self.n_told += read.len();
         let images_per_second = self.pace.images_per_second();
         let mut reports = Vec::with_capacity(read.len());
         for (index, (batch, n_images)) in read.into_iter().enumerate() {

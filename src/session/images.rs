@@ -31,6 +31,14 @@ impl Images {
         Ok(DatasetReport { id, n_train, n_validation: None, n_test, fallback: None })
     }
 
+    /// Has the host bring images for the run that comes next.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    pub async fn fetch(&mut self, id: &DatasetId, host: &impl Host) -> Result<(), Fault> {
+        self.brought(id, host).await.map(|_| ())
+    }
+
     /// The images of a run, divided as its settings say.
     ///
     /// # Errors

@@ -1,7 +1,10 @@
 //! Loss and hits of a batch, kept on the device and read many at a time.
 
-use burn::tensor::{ExecutionError, Tensor, Transaction};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 
+use burn::tensor::{ExecutionError, Tensor, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::network::flex;
@@ -38,6 +41,60 @@ impl Tally {
         let sums = flex::of(self.sums.clone());
         let sums = sums.storage::<f32>();
         [0, 1].map(|figure| sums[figure] / self.n_images as f32)
+    }
+}
+
+/// Tallies of steps, on their way from the device.
+#[derive(Default)]
+pub struct Tallies {
+    /// Nobody asked for these yet.
+    waiting: Vec<Tally>,
+    asked: Option<Asked>,
+}
+
+/// Metrics and numbers of images that were asked for.
+type Asked = Pin<Box<dyn Future<Output = Result<Vec<(Metrics, usize)>, ExecutionError>>>>;
+
+impl Tallies {
+    pub fn push(&mut self, tally: Tally) {
+        self.waiting.push(tally);
+    }
+
+    /// Those that nobody asked for yet.
+    pub fn n_waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Asks for those that wait, and gives those that were asked for before: a device that is waited for has nothing to do
+    /// from its last step until the answer is here and the next one is launched. The CPU answers at once.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn exchange(&mut self) -> Result<Vec<(Metrics, usize)>, ExecutionError> {
+        let mut asking: Asked = Box::pin(read_metrics(std::mem::take(&mut self.waiting)));
+        // What nobody polls asks for nothing.
+        let answer = poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await;
+        let mut read = match self.asked.take() {
+            Some(asked) => asked.await?,
+            None => vec![],
+        };
+        match answer {
+            Poll::Ready(answer) => read.extend(answer?),
+            Poll::Pending => self.asked = Some(asking),
+        }
+        Ok(read)
+    }
+
+    /// Gives all of them.
+    ///
+    /// # Errors
+    /// When the device has failed.
+    pub async fn read(&mut self) -> Result<Vec<(Metrics, usize)>, ExecutionError> {
+        let mut read = self.exchange().await?;
+        if let Some(asked) = self.asked.take() {
+            read.extend(asked.await?);
+        }
+        Ok(read)
     }
 }
 

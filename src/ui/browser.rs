@@ -56,6 +56,19 @@ pub fn reload_once(build: &str) -> bool {
     storage.set_item(RELOADED_FOR, build).is_ok() && window().location().reload().is_ok()
 }
 
+/// What was kept under this name at an earlier visit; nothing where the browser keeps nothing.
+pub fn kept(name: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(name).ok()?
+}
+
+/// Keeps a text for the next visit, where the browser keeps any.
+pub fn keep(name: &str, text: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        // A full storage costs a measurement the next time.
+        let _ = storage.set_item(name, text);
+    }
+}
+
 /// A file beside the page.
 ///
 /// # Errors

@@ -120,7 +120,7 @@ fn Meter(page: Page) -> impl IntoView {
     let told = Memo::new(move |_| page.run.with(phrase::progress));
     let left = Memo::new(move |_| page.run.with(time_left));
     // There is no pace before the second step.
-    let pace = Memo::new(move |_| page.run.with(Run::images_per_second).filter(|pace| *pace > 0.0));
+    let pace = Memo::new(move |_| page.run.with(|run| run.images_per_second));
     let width = move || format!("{:.2}%", fraction.get().unwrap_or(0.0) * 100.0);
     let value = move || fraction.get().map(|fraction| format!("{:.0}", fraction * 100.0));
     let unknown = move || fraction.get().is_none();

@@ -43,7 +43,7 @@ mod tests {
 
     fn engine(work_per_sec: Option<f64>) -> Event {
         let (kind, adapter) = (EngineKind::Cpu, "SIMD".into());
-        Event::Engine(EngineReport { kind, adapter, software: false, passed_over: None, work_per_sec })
+        Event::Engine(EngineReport { kind, adapter, software: false, passed_over: None, work_per_sec, kernels: None })
     }
 
     fn ended(spec: TrainSpec, accuracy: f64) -> Run {

@@ -20,6 +20,7 @@ pub fn Masthead(page: Page) -> impl IntoView {
     });
     let named = move |report: &EngineReport| phrase::engine(report, workers.get());
     let name = move || engine.with(|engine| engine.as_ref().map_or("finding an engine…".into(), named));
+    let pace = Memo::new(move |_| page.run.with(|run| run.images_per_second.map(phrase::pace)));
     let id = move || engine.with(|engine| engine.as_ref().map_or("", |engine| engine.kind.id()));
     let note = Memo::new(move |_| engine.with(|engine| engine.as_ref().and_then(phrase::engine_note)));
     let software = move || engine.with(|engine| engine.as_ref().is_some_and(|engine| engine.software));
@@ -38,6 +39,9 @@ pub fn Masthead(page: Page) -> impl IntoView {
                     <span class="engine-light" class:engine-light-warning=software aria-hidden="true"></span>
                     <span class="visually-hidden">"Engine: "</span>
                     {name}
+                    <Show when=move || pace.with(Option::is_some)>
+                        <span class="engine-pace" data-testid="engine-pace">{pace}</span>
+                    </Show>
                 </p>
                 <Show when=move || note.with(Option::is_some)>
                     <p class="engine-note" data-testid="engine-note">{note}</p>

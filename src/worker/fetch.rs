@@ -1,5 +1,6 @@
 //! Images for the worker: MNIST from beside the page, or digits drawn here. Nothing comes from another host.
 
+use futures_util::future::try_join_all;
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -23,7 +24,7 @@ pub async fn pretrained(model: ModelId) -> Option<Vec<u8>> {
     if !PRETRAINED.contains(&model) {
         return None;
     }
-    let response = request(&format!("./weights/{model}.safetensors")).await.ok()?;
+    let response = request(format!("./weights/{model}.safetensors")).await.ok()?;
     read(&response, |_| {}).await.ok()
 }
 
@@ -84,10 +85,9 @@ fn unpack(files: [Vec<u8>; 4], on: impl Fn(Progress)) -> Result<Dataset, Fault> 
 
 /// The four files as they are served.
 async fn files(on: &impl Fn(Progress)) -> Result<[Vec<u8>; 4], String> {
-    let mut responses = Vec::new();
-    for file in mnist::FILES {
-        responses.push(request(&format!("{MNIST_FOLDER}{}", file.packed_name)).await?);
-    }
+    // All are asked for before the first is waited for.
+    let asked = mnist::FILES.map(|file| request(format!("{MNIST_FOLDER}{}", file.packed_name)));
+    let responses = try_join_all(asked).await?;
     let total: u64 = responses.iter().map(length).sum();
     let mut files: [Vec<u8>; 4] = Default::default();
     let mut before = 0;
@@ -99,8 +99,8 @@ async fn files(on: &impl Fn(Progress)) -> Result<[Vec<u8>; 4], String> {
     Ok(files)
 }
 
-async fn request(name: &str) -> Result<Response, String> {
-    let promise = scope().fetch_with_str(name);
+async fn request(name: String) -> Result<Response, String> {
+    let promise = scope().fetch_with_str(&name);
     let response = JsFuture::from(promise).await.map_err(|_| format!("{name} could not be fetched"))?;
     let response: Response = response.unchecked_into();
     if response.ok() { Ok(response) } else { Err(format!("{name}: HTTP {}", response.status())) }

@@ -2,6 +2,7 @@
 //! It changes nothing but, when asked to, BENCHMARKS.md.
 
 mod accuracy;
+mod card;
 mod figure;
 mod keras;
 mod latency;
@@ -29,11 +30,12 @@ use inkling::spec::ModelId;
 use crate::{browser, root, say, site, target_dir};
 use figure::{Figure, failure};
 use machine::Machine;
+use visit::Site;
 
 /// What to measure, and how often.
 #[derive(Args)]
 pub struct Bench {
-    /// Measure these parts only [default: all but soak, accuracy and strokes].
+    /// Measure these parts only [default: all but soak, accuracy, strokes and card].
     parts: Vec<Part>,
     /// Rounds; the table shows their median.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -47,7 +49,11 @@ pub struct Bench {
     /// A site that was built already.
     #[arg(long, value_name = "DIR")]
     site: Option<PathBuf>,
-    /// A folder with package.json and run.mjs that measures other libraries on the same work; it needs Node.
+    /// A command line that was built already, with graphics cards.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// A folder with package.json and run.mjs that measures other libraries on the same work; it needs Node. Beside a card
+    /// it needs none: their pages are opened as they are, and node_modules is there already.
     #[arg(long, value_name = "DIR")]
     peers: Option<PathBuf>,
     /// Which of them: LIBRARY:BACKEND:MODEL, separated by commas.
@@ -59,6 +65,15 @@ pub struct Bench {
     /// A Python that has TensorFlow and Keras.
     #[arg(long, value_name = "PYTHON")]
     keras: Option<PathBuf>,
+    /// A Python that has PyTorch, for the same networks on the same card.
+    #[arg(long, value_name = "PYTHON")]
+    torch: Option<PathBuf>,
+    /// The built example `burn_pace`: the same networks by burn's own operations.
+    #[arg(long, value_name = "FILE")]
+    burn: Option<PathBuf>,
+    /// Training images of each run on a card; a slow card wants fewer.
+    #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1_024..=60_000))]
+    card_images: u32,
     /// Pen strokes of digits, as the UJI Pen Characters database has them (ujipenchars2.txt).
     #[arg(long, value_name = "FILE")]
     strokes: Option<PathBuf>,
@@ -95,6 +110,8 @@ enum Part {
     Accuracy,
     /// How many digits that others drew with a pen are read rightly on the pad.
     Strokes,
+    /// This machine's graphics card: the tab, the command line, and others on the same work.
+    Card,
 }
 
 impl Part {
@@ -104,7 +121,7 @@ impl Part {
 
     /// Done when no part was asked for.
     fn is_quick(self) -> bool {
-        !matches!(self, Self::Soak | Self::Accuracy | Self::Strokes)
+        !matches!(self, Self::Soak | Self::Accuracy | Self::Strokes | Self::Card)
     }
 }
 
@@ -168,10 +185,11 @@ impl Bench {
         Ok(site)
     }
 
-    fn part(&self, part: Part, site: &Path) -> Result<Vec<Figure>> {
+    fn part(&self, part: Part, folder: &Path) -> Result<Vec<Figure>> {
         let n_rounds = usize::from(self.rounds);
+        let site = &Site { folder: folder.to_owned(), on_card: part == Part::Card };
         match part {
-            Part::Size => size::measure(site),
+            Part::Size => size::measure(folder),
             Part::Start => start::measure(site, n_rounds),
             Part::Latency => latency::measure(site, &self.model),
             Part::Tab => tab::measure(site, &self.model, |engine| self.wants(engine), n_rounds),
@@ -185,6 +203,14 @@ impl Bench {
             Part::Soak => soak::measure(site, &self.model, |engine| self.wants(engine)),
             Part::Accuracy => accuracy::measure(site, &self.sprint, n_rounds),
             Part::Strokes => strokes::measure(site, self.strokes.as_deref()),
+            Part::Card => {
+                let beside = card::Beside {
+                    torch: self.torch.as_deref(),
+                    burn: self.burn.as_deref(),
+                    peers: self.peers.as_deref(),
+                };
+                card::measure(site, self.program.as_deref(), &beside, self.card_images as usize, n_rounds)
+            }
         }
     }
 }

@@ -45,6 +45,20 @@ const FLAGS: [&str; 13] = [
     "--remote-debugging-port=0",
 ];
 
+/// Flags for this machine's graphics card, also one without a screen; of two adapters that are named, the last counts.
+pub const ON_CARD: &[&str] = if cfg!(target_os = "linux") {
+    &[
+        "--use-webgpu-adapter=default",
+        "--enable-features=Vulkan,WebGPU",
+        "--use-angle=vulkan",
+        "--disable-vulkan-surface",
+        "--ignore-gpu-blocklist",
+        "--disable-gpu-watchdog",
+    ]
+} else {
+    &["--use-webgpu-adapter=default", "--ignore-gpu-blocklist"]
+};
+
 /// Names under which Chromium is installed.
 const NAMES: [&str; 4] = ["chromium", "google-chrome", "google-chrome-stable", "chromium-browser"];
 /// Where macOS keeps it.

@@ -1,21 +1,24 @@
 //! A static file server on the loopback interface, for tests: serves a folder under a sub-path, as GitHub Pages would.
 //! Nothing outside the folder can be reached, and nothing is ever written.
+//!
+//! Every connection has a thread of its own and ends with its answer. Servers that share a few threads among connections
+//! that stay open can leave one unanswered when a page opens several at once; a test then waits for minutes.
 
 use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Result, anyhow};
-use tiny_http::{Header, Request, Response, Server};
-
-/// Requests answered at the same time: a page asks for its wasm, its worker's and the data at once.
-const N_THREADS: usize = 4;
+use anyhow::{Context, Result};
 
 /// Serves until it is dropped.
 pub struct StaticServer {
-    server: Arc<Server>,
-    threads: Vec<JoinHandle<()>>,
+    address: SocketAddr,
+    over: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
     url: String,
 }
 
@@ -58,16 +61,19 @@ impl StaticServer {
     }
 
     fn serve(site: Site) -> Result<Self> {
-        let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("no port is free: {error}"))?;
-        let port = server.server_addr().to_ip().map(|address| address.port()).unwrap_or_default();
-        let url = format!("http://127.0.0.1:{port}{}", site.prefix);
-        let server = Arc::new(server);
-        let answer_all = |_| {
-            let (server, site) = (Arc::clone(&server), site.clone());
-            thread::spawn(move || server.incoming_requests().for_each(|request| site.answer(request)))
-        };
-        let threads = (0..N_THREADS).map(answer_all).collect();
-        Ok(Self { server, threads, url })
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
+        let address = listener.local_addr()?;
+        let url = format!("http://{address}{}", site.prefix);
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&over);
+        let listening = thread::spawn(move || {
+            for stream in listener.incoming().take_while(|_| !ends.load(Ordering::Acquire)).flatten() {
+                let site = site.clone();
+                // A visitor that went away needs no answer.
+                thread::spawn(move || site.answer(&stream).unwrap_or_default());
+            }
+        });
+        Ok(Self { address, over, listening: Some(listening), url })
     }
 
     /// The address of the site's first page; ends with a slash.
@@ -78,9 +84,10 @@ impl StaticServer {
 
 impl Drop for StaticServer {
     fn drop(&mut self) {
-        // Each call wakes one thread, which then ends.
-        self.threads.iter().for_each(|_| self.server.unblock());
-        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+        self.over.store(true, Ordering::Release);
+        // One more visitor wakes the thread that listens.
+        drop(TcpStream::connect(self.address));
+        self.listening.take().map(JoinHandle::join);
     }
 }
 
@@ -98,19 +105,25 @@ impl Site {
         Some(format!("import '{script}';\n{}", fs::read_to_string(path).ok()?))
     }
 
-    fn answer(&self, request: Request) {
-        let path = self.path_of(request.url());
-        let loader = path.as_deref().and_then(|path| self.loader(path));
-        let found = path.and_then(|path| Some((File::open(&path).ok()?, mime(&path))));
-        // A visitor that went away needs no answer.
-        let _ = match found {
-            Some((_, mime)) if loader.is_some() => {
-                let loader = Response::from_string(loader.unwrap_or_default());
-                request.respond(loader.with_header(content_type(mime)))
-            }
-            Some((file, mime)) => request.respond(Response::from_file(file).with_header(content_type(mime))),
-            None => request.respond(Response::from_string("not found").with_status_code(404)),
+    /// Reads a request and answers it.
+    fn answer(&self, stream: &TcpStream) -> io::Result<()> {
+        let Some(path) = requested(stream)? else { return Ok(()) };
+        let found = self.path_of(&path).and_then(|path| Some((self.content(&path).ok()?, mime(&path))));
+        let Some(((mut content, len), mime)) = found else {
+            return reply(stream, "404 Not Found", "text/plain", 9, &mut "not found".as_bytes());
         };
+        reply(stream, "200 OK", mime, len, &mut content)
+    }
+
+    /// What a file holds, and how many bytes that are.
+    fn content(&self, path: &Path) -> io::Result<(Box<dyn Read>, u64)> {
+        if let Some(loader) = self.loader(path) {
+            let len = loader.len() as u64;
+            return Ok((Box::new(Cursor::new(loader)), len));
+        }
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Ok((Box::new(file), len))
     }
 
     /// The file for a request, if it can be one of the site's.
@@ -128,8 +141,26 @@ impl Site {
     }
 }
 
-fn content_type(mime: &str) -> Header {
-    Header::from_bytes("Content-Type", mime).expect("our own MIME types are plain ASCII")
+/// The path that a request asks for; nothing where the visitor asked for none.
+fn requested(stream: &TcpStream) -> io::Result<Option<String>> {
+    /// More than any browser sends.
+    const LONGEST_HEAD: u64 = 64 << 10;
+    let mut lines = BufReader::new(stream.take(LONGEST_HEAD)).lines();
+    let Some(first) = lines.next().transpose()? else { return Ok(None) };
+    // The rest of the head is read: a connection that is closed with bytes unread is reset.
+    for line in lines {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    Ok(first.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()).map(str::to_owned))
+}
+
+fn reply(mut stream: &TcpStream, status: &str, mime: &str, len: u64, content: &mut dyn Read) -> io::Result<()> {
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: {mime}\r\nContent-Length: {len}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    io::copy(content, &mut stream).map(drop)
 }
 
 /// The MIME type that browsers insist on.
@@ -152,10 +183,6 @@ fn mime(path: &Path) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-
     use super::*;
 
     fn site() -> (tempfile::TempDir, Site) {
@@ -215,12 +242,20 @@ mod tests {
     fn it_answers_over_http() {
         let (_outer, site) = site();
         let server = StaticServer::start(&site.folder, "/inkling/").unwrap();
-        let host = server.url().strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
-        let mut stream = TcpStream::connect(host).unwrap();
-        stream.write_all(b"GET /inkling/ HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("<p>hello"), "{answer}");
-        assert!(answer.contains("text/html"));
+        let ask = |stream: &mut TcpStream, path: &str| {
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        // Many at once, and the first of them is the last to ask.
+        let mut streams: Vec<_> = (0..20).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+        for stream in streams.iter_mut().rev() {
+            let answer = ask(stream, "/inkling/?a=b");
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("<p>hello"), "{answer}");
+            assert!(answer.contains("text/html"));
+        }
+        let answer = ask(&mut TcpStream::connect(server.address).unwrap(), "/inkling/none");
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     }
 }

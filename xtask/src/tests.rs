@@ -1,21 +1,27 @@
 //! `cargo xtask test`: every test, in stages, the quick ones first. It stops at the first failure.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::tools::{WASM, add_wasm_target};
 use crate::{browser, cargo, run, say, site, target_dir};
 
 /// The tests that need Chromium: of the page, of the networks in a browser, and of the driver itself.
-const BROWSER_TESTS: [&str; 7] = ["--workspace", "--test", "ui", "--test", "browser", "--test", "golden_page"];
+/// Without the shaders, as the unit tests are built: whatever is selected decides how burn is compiled.
+const BROWSER_TESTS: [&str; 9] =
+    ["--workspace", "--exclude", "inkling-shaders", "--test", "ui", "--test", "browser", "--test", "golden_page"];
 
 /// Natively the tests compute on the CPU: leaving wgpu out halves the time to build them. Clippy reads that code all
 /// the same, and the browser tests run it.
 const CPU_ONLY: [&str; 3] = ["--no-default-features", "--features", "inkling/native"];
+
+/// One test binary with the native runtime of graphics cards.
+const ON_CARD: [&str; 9] = ["test", "-p", "inkling", "--features", "gpu", "--test", "golden", "--", "--ignored"];
 
 /// A part of the tests that can be run on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +32,8 @@ pub enum Stage {
     Unit,
     /// The built site in a headless Chromium.
     Browser,
+    /// The kernels for graphics cards natively, on the card of this machine: a program that imitates one will do.
+    Card,
 }
 
 impl Stage {
@@ -34,6 +42,7 @@ impl Stage {
             Self::Lint => "lint",
             Self::Unit => "unit and integration tests",
             Self::Browser => "browser tests",
+            Self::Card => "tests on the graphics card",
         }
     }
 
@@ -42,6 +51,7 @@ impl Stage {
             Self::Lint => lint(),
             Self::Unit => run(cargo().args(["test", "--workspace", "--exclude", "inkling-shaders"]).args(CPU_ONLY)),
             Self::Browser => test_in_browser(),
+            Self::Card => run(cargo().args(ON_CARD)),
         }
     }
 }
@@ -57,12 +67,29 @@ pub fn pass(only: Option<Stage>) -> Result<()> {
         let chrome = browser::find()?;
         say(format!("The browser tests will run in {}", chrome.display()));
     }
+    if stages.contains(&Stage::Card) {
+        graphics_driver()?;
+    }
     let began = Instant::now();
     for stage in &stages {
         timed(stage.name(), || stage.pass())?;
     }
     let names: Vec<_> = stages.iter().map(|stage| stage.name()).collect();
     say(format!("All passed in {}: {}", elapsed(began), names.join(", ")));
+    Ok(())
+}
+
+/// Linux has no driver of its own: the stage would end in a panic of the first test.
+fn graphics_driver() -> Result<()> {
+    /// Where drivers put their descriptions (Vulkan's loader, "Driver Discovery").
+    const FOLDERS: [&str; 3] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
+    let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some());
+    let described = |folder: &&str| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+    if cfg!(target_os = "linux") && !named && !FOLDERS.iter().any(described) {
+        bail!(
+            "the tests on the graphics card need a Vulkan driver; this one imitates a card: sudo apt-get install -y mesa-vulkan-drivers"
+        );
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! optimizer makes of them.
 
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
+use futures_util::future::join;
 
 use super::{N_IMAGES, N_IN_TILES, SEED, computes_in_tiles, farthest};
 use crate::data::batch::{self, Picks};
@@ -46,8 +47,9 @@ pub(super) async fn compare(model: ModelId, recipe: &Recipe, device: &Device) ->
     let n_images = if computes_in_tiles(device) { N_IN_TILES } else { N_IMAGES };
     let split = synthetic::split(SEED, 0, n_images);
     let [mut ours, mut theirs] = [device, &reference].map(|device| Trainer::new(model, SEED, device).by(recipe));
-    let (found, backward) = step(&ours, &split, device).await?;
-    let (truth, reference_backward) = step(&theirs, &split, &reference).await?;
+    // The card first: the CPU computes while it does.
+    let (found, truth) = join(step(&ours, &split, device), step(&theirs, &split, &reference)).await;
+    let ((found, backward), (truth, reference_backward)) = (found?, truth?);
     let within = |name: &str, found: &[f32], truth: &[f32], allowed: f32| {
         farthest(name, found, truth, &vec![allowed; truth.len()]).map_or(Ok(()), Err)
     };
@@ -80,10 +82,11 @@ async fn step(trainer: &Trainer, split: &Split, device: &Device) -> Result<(Step
     let images = batch.images.clone().flatten::<1>(0, 3);
     let backward = trainer.backward(&batch, DropoutKey::of(SEED, 1));
     let failed = |error| format!("{error}");
-    let loss = read_metrics(vec![backward.tally.clone()]).await.map_err(failed)?[0].0.loss as f32;
     let register = |t: Transaction, tensor: &Tensor<1>| t.register(tensor.clone());
     let tensors = std::iter::once(&images).chain(&backward.gradients);
-    let read = tensors.fold(Transaction::default(), register).execute_async().await.map_err(failed)?;
+    let arrays = tensors.fold(Transaction::default(), register).execute_async();
+    let (loss, read) = join(read_metrics(vec![backward.tally.clone()]), arrays).await;
+    let (loss, read) = (loss.map_err(failed)?[0].0.loss as f32, read.map_err(failed)?);
     let mut read = read.iter().map(|data| data.iter::<f32>().collect::<Vec<_>>());
     let pixels = read.next().unwrap_or_default();
     Ok((Step { pixels, loss, gradients: read.collect() }, backward))

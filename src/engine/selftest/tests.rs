@@ -3,12 +3,16 @@
 use burn::tensor::Device;
 use pollster::block_on;
 
-use super::{Subject, compare, singles};
+use super::{Question, Subject, singles};
 use crate::network::single::{Given, Outcome, Single, Sums};
 use crate::spec::ModelId;
 
 /// Fewer than in earnest: the plain loops below are slow.
 const N_IMAGES: usize = 3;
+
+async fn compare(single: &Single, subject: &impl Subject) -> Result<(), String> {
+    Question::of(single.clone()).await?.ask(subject).await
+}
 
 /// Which of a kernel's three jobs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -244,6 +248,8 @@ fn a_number_that_is_none_is_refused() {
 fn the_cpu_engine_passes() {
     for model in [ModelId::Sprint, ModelId::Compact] {
         let recipe = crate::spec::Recipe::of(model);
-        assert_eq!(block_on(super::check(model, &recipe, &Device::flex(), |_, _| ())), Ok(()));
+        let cpu = Device::flex();
+        let questions = block_on(super::questions(model, &cpu)).unwrap();
+        assert_eq!(block_on(super::check(model, &recipe, questions, &cpu, |_, _| ())), Ok(()));
     }
 }

@@ -36,7 +36,18 @@ impl Course {
         let order = batch::order(course.spec.seed, epoch, course.n_train());
         let judging = (n_trained >= order.len()).then(|| Judging::new(course.dataset.validation.is_none()));
         let epoch_started_secs = now_secs - epoch_elapsed_secs;
-        Self { order, epoch, epoch_started_secs, n_trained, n_steps, training, best, judging, ..course }
+        Self {
+            n_told: n_steps,
+            order,
+            epoch,
+            epoch_started_secs,
+            n_trained,
+            n_steps,
+            training,
+            best,
+            judging,
+            ..course
+        }
     }
 
     /// Where it is, when no metrics wait on the device any more ([`Course::report_steps`]).

@@ -77,6 +77,7 @@ fn judging_is_told_in_whatever_state() {
         software: false,
         passed_over: None,
         work_per_sec: None,
+        kernels: None,
     });
     let stopped = [started(), stepped(3, 1000), Event::Stopped];
     for before in [vec![ready], stopped.to_vec(), vec![progressed(Phase::Data, 0, 0)]] {
@@ -142,6 +143,7 @@ fn a_software_adapter_is_called_slow() {
         software: true,
         passed_over: None,
         work_per_sec: None,
+        kernels: None,
     };
     assert_eq!(engine(&report, 2), "WebGPU · SwiftShader");
     assert!(engine_note(&report).is_some_and(|note| note.contains("CPU engine is faster")));

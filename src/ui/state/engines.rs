@@ -9,11 +9,15 @@ use leptos::task::spawn_local;
 use super::Page;
 use super::loss::Loss;
 use super::reader::Reader;
-use crate::protocol::{Command, EngineKind, EngineReport, EngineRequest, Event, Fault, Phase, Progress};
+use crate::protocol::{Command, EngineKind, EngineReport, EngineRequest, Event, Fault, Kernels, Phase, Progress};
 use crate::run::Run;
-use crate::spec::EngineChoice;
+use crate::spec::{DatasetId, EngineChoice};
+use crate::ui::browser;
 use crate::ui::client::{Client, Heard, Kind};
 use crate::webgpu;
+
+/// Where a browser keeps which kernels are faster on its card.
+const KERNELS: &str = "inkling-kernels";
 
 /// The engines of the page.
 #[derive(Default)]
@@ -141,7 +145,17 @@ impl Page {
         let (choice, model) = self.spec.with_untracked(|spec| (spec.engine, spec.model));
         let choice = if self.is_on(Kind::Graphics) { choice } else { EngineChoice::Cpu };
         let (untested, patches) = self.line.with_value(|line| (line.engines.untested, !line.engines.unpatched));
-        self.send(Command::Open(EngineRequest { choice, model, untested, patches }));
+        let starts = self.line.with_value(|line| line.start_when_open);
+        let needs_mnist = starts && self.spec.with_untracked(|spec| spec.dataset == DatasetId::Mnist);
+        let kernels = browser::kept(KERNELS).and_then(|kept| Kernels::kept(&kept));
+        self.send(Command::Open(EngineRequest { choice, model, untested, patches, kernels, needs_mnist }));
+    }
+
+    /// Keeps what was measured of a card, for the next visit.
+    pub(super) fn keep_kernels(self, report: &EngineReport) {
+        if let Some(kernels) = report.kernels {
+            browser::keep(KERNELS, &kernels.to_keep());
+        }
     }
 
     /// There is no card to be had: the reader trains from now on.

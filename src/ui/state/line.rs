@@ -135,7 +135,8 @@ impl Page {
     /// What the page does by itself after an event.
     fn follow(self, event: &Event) {
         match event {
-            Event::Engine(_) => {
+            Event::Engine(report) => {
+                self.keep_kernels(report);
                 self.go_on();
                 if self.together.get_untracked() {
                     self.send(Command::Together(true));

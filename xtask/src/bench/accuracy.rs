@@ -1,13 +1,11 @@
 //! Time to an accuracy in a tab: from Start to the end of the first epoch whose validation reaches it. Loading the images,
 //! validating and showing are in it.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::figure::{Figure, number};
-use super::visit::Visit;
+use super::visit::{Site, Visit};
 use crate::say;
 
 /// A run that is quick to learn.
@@ -27,7 +25,7 @@ struct Epoch {
 ///
 /// # Errors
 /// When a run fails.
-pub fn measure(site: &Path, query: &str, n_rounds: usize) -> Result<Vec<Figure>> {
+pub fn measure(site: &Site, query: &str, n_rounds: usize) -> Result<Vec<Figure>> {
     let runs = (1..=n_rounds).map(|seed| epochs(site, &format!("{query}&seed={seed}"))).collect::<Result<Vec<_>>>()?;
     let figures = WANTED.map(|wanted| {
         let secs: Vec<f64> = runs.iter().filter_map(|run| time_to(run, wanted)).collect();
@@ -39,7 +37,7 @@ pub fn measure(site: &Path, query: &str, n_rounds: usize) -> Result<Vec<Figure>>
     Ok(figures.to_vec())
 }
 
-fn epochs(site: &Path, query: &str) -> Result<Vec<Epoch>> {
+fn epochs(site: &Site, query: &str) -> Result<Vec<Epoch>> {
     let mut visit = Visit::ready(site, query)?;
     visit.run()?;
     let told = visit.page.evaluate("globalThis.__bench.epochs")?;

@@ -8,7 +8,7 @@ use inkling::spec::ModelId;
 
 use super::chosen;
 use super::figure::{Case, Figure, ratio, repeat};
-use super::native::{Release, n_images};
+use super::native::{Release, Work, n_images};
 use crate::root;
 
 /// Where both engines are held against each other when nothing was asked for.
@@ -25,7 +25,7 @@ pub fn measure(python: Option<&Path>, models: &[ModelId], n_rounds: usize) -> Re
     let release = Release::build()?;
     let models = chosen(models, &MODELS);
     // Bending images is work that Keras is not asked to do.
-    let ours = |model: ModelId| release.images_per_second(model, &["--augment", "none"]);
+    let ours = |model: ModelId| release.images_per_second(Work::on_cpu(model), &["--augment", "none"]);
     let cases = models.iter().flat_map(|model| {
         let how = format!("batch 128, {} images as they are", n_images(*model));
         let figure = |who: &str| vec![Figure::new(format!("{model} natively, {who}"), how.clone(), "images/s")];

@@ -4,14 +4,12 @@
 //! sent after it. Only the lifting tells of the last point, so that there is always a new question. The next frame on
 //! the screen, up to 16 ms later, is not in it.
 
-use std::path::Path;
-
 use anyhow::Result;
 use inkling::spec::ModelId;
 
 use super::chosen;
 use super::figure::Figure;
-use super::visit::Visit;
+use super::visit::{Site, Visit};
 use crate::say;
 
 /// Drawings of one figure.
@@ -30,7 +28,7 @@ const LATENCY: &str = "(() => {
 ///
 /// # Errors
 /// When the page fails.
-pub fn measure(site: &Path, models: &[ModelId]) -> Result<Vec<Figure>> {
+pub fn measure(site: &Site, models: &[ModelId]) -> Result<Vec<Figure>> {
     let mut idle = Visit::ready(site, "engine=cpu&model=compact")?;
     let mut figures = vec![figure("idle, compact reads", &mut idle)?];
     drop(idle);

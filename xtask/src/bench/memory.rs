@@ -1,14 +1,12 @@
 //! What the page and its worker hold, asked of the browser's own engine, and beside it what its processes hold.
 
-use std::path::Path;
-
 use anyhow::Result;
 use inkling::spec::ModelId;
 
 use super::figure::Figure;
 use super::process::resident;
 use super::tab::Run;
-use super::visit::Visit;
+use super::visit::{Site, Visit};
 use crate::browser::Held;
 use crate::say;
 
@@ -47,7 +45,7 @@ impl Sample {
 ///
 /// # Errors
 /// When the page fails.
-pub fn measure(site: &Path) -> Result<Vec<Figure>> {
+pub fn measure(site: &Site) -> Result<Vec<Figure>> {
     let mut figures = figures("page loaded, pad reads", &Sample::take(&mut Visit::ready(site, "engine=cpu")?)?);
     for model in ModelId::ALL {
         let batch = if *model == ModelId::Wide { 32 } else { 128 };

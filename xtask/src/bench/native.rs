@@ -1,7 +1,7 @@
 //! Training on the command line: `inkling train --json`, built as it is released.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -20,30 +20,67 @@ pub struct Release {
     out: TempDir,
 }
 
+/// A run to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// As `--engine` takes it.
+    pub engine: &'static str,
+    pub model: ModelId,
+    pub batch: usize,
+    /// Training images.
+    pub n_images: usize,
+}
+
+impl Work {
+    /// On the CPU, at batch 128.
+    pub fn on_cpu(model: ModelId) -> Self {
+        Self { engine: "cpu", model, batch: 128, n_images: n_images(model) }
+    }
+}
+
 impl Release {
     /// Builds it, for the CPU: a graphics card is not needed to measure the CPU engine.
     ///
     /// # Errors
     /// When it does not compile, or there is no MNIST.
     pub fn build() -> Result<Self> {
-        run(cargo().args(["build", "--release", "--bin", "inkling", "--no-default-features", "--features", "native"]))?;
-        let name = format!("inkling{}", std::env::consts::EXE_SUFFIX);
+        Self::build_with("native")
+    }
+
+    /// Builds it for graphics cards too.
+    ///
+    /// # Errors
+    /// As [`Release::build`].
+    pub fn build_for_cards() -> Result<Self> {
+        Self::build_with("native,gpu")
+    }
+
+    fn build_with(features: &str) -> Result<Self> {
+        run(cargo().args(["build", "--release", "--bin", "inkling", "--no-default-features", "--features", features]))?;
+        Self::copied(&target_dir()?.join("release").join(program_name()))
+    }
+
+    /// A copy of a built program: a build meanwhile must not change what is measured.
+    ///
+    /// # Errors
+    /// When it is not there, or there is no MNIST.
+    pub fn copied(built: &Path) -> Result<Self> {
         let out = tempfile::tempdir()?;
-        // A copy: a build meanwhile must not change what is measured.
-        let program = out.path().join(&name);
-        fs::copy(target_dir()?.join("release").join(name), &program).context("the program was not built")?;
+        let program = out.path().join(program_name());
+        fs::copy(built, &program).with_context(|| format!("{} is no program", built.display()))?;
         Ok(Self { program, mnist: data::bring()?, out })
     }
 
-    /// Images a second of one epoch at batch 128, the first step left out.
+    /// Images a second of one epoch, the first step left out.
     ///
     /// # Errors
     /// When the run fails.
-    pub fn images_per_second(&self, model: ModelId, more: &[&str]) -> Result<f64> {
-        let limit = n_images(model).to_string();
+    pub fn images_per_second(&self, work: Work, more: &[&str]) -> Result<f64> {
+        let Work { engine, model, batch, n_images } = work;
+        let (batch, n_images) = (batch.to_string(), n_images.to_string());
         let mut train = Command::new(&self.program);
-        train.args(["train", "--engine", "cpu", "--json", "--epochs", "1", "--batch", "128", "--test-limit", "100"]);
-        train.args(["--dataset", "mnist", "--split", "published", "--model", model.id(), "--train-limit", &limit]);
+        train.args(["train", "--engine", engine, "--json", "--epochs", "1", "--batch", &batch, "--test-limit", "100"]);
+        train.args(["--dataset", "mnist", "--split", "published", "--model", model.id(), "--train-limit", &n_images]);
         train.args(more).arg("--out").arg(self.out.path()).env("MNIST_DIR", &self.mnist);
         let output = train.output().context("cannot run inkling")?;
         if !output.status.success() {
@@ -51,6 +88,10 @@ impl Release {
         }
         pace(&String::from_utf8_lossy(&output.stdout)).context("inkling train tells no images a second")
     }
+}
+
+fn program_name() -> String {
+    format!("inkling{}", std::env::consts::EXE_SUFFIX)
 }
 
 /// Training images: so many that a run takes some seconds on a machine of two cores.
@@ -84,7 +125,7 @@ pub fn measure(models: &[ModelId], n_rounds: usize) -> Result<Vec<Figure>> {
             format!("batch 128, {} images", n_images(*model)),
             "images/s",
         )],
-        measure: Box::new(|| Ok(vec![release.images_per_second(*model, &[])?])),
+        measure: Box::new(|| Ok(vec![release.images_per_second(Work::on_cpu(*model), &[])?])),
     });
     let mut figures = repeat(n_rounds, cases.collect());
     for (model, figure) in models.iter().zip(&mut figures) {

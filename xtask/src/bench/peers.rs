@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::figure::{Case, Figure, ratio, repeat};
 use super::tab::Run;
+use super::visit::Site;
 use crate::{browser, data, run, say, target_dir};
 
 /// What runs when nothing else was asked for: what trains at all, of each library.
@@ -30,7 +31,7 @@ struct Harness {
 /// # Errors
 /// When the harness cannot be prepared.
 pub fn measure(
-    site: &Path,
+    site: &Site,
     folder: Option<&Path>,
     (cases, batch): (&str, usize),
     n_rounds: usize,

@@ -1,14 +1,12 @@
 //! Long runs and many starts: memory epoch by epoch, and what is left behind. Prints the curves.
 
-use std::path::Path;
-
 use anyhow::Result;
 use inkling::spec::ModelId;
 
 use super::chosen;
 use super::figure::{Figure, number};
 use super::memory::Sample;
-use super::visit::{PATIENTLY, Visit};
+use super::visit::{PATIENTLY, Site, Visit};
 use crate::say;
 
 /// A run of which memory is looked at after every epoch.
@@ -60,7 +58,7 @@ const N_STARTS: usize = 20;
 ///
 /// # Errors
 /// Never by itself: what fails is in the table.
-pub fn measure(site: &Path, models: &[ModelId], wants: impl Fn(&str) -> bool) -> Result<Vec<Figure>> {
+pub fn measure(site: &Site, models: &[ModelId], wants: impl Fn(&str) -> bool) -> Result<Vec<Figure>> {
     let mut figures = vec![];
     let models = chosen(models, ModelId::ALL);
     for run in &RUNS {
@@ -86,7 +84,7 @@ fn told(what: &str, figures: Result<Vec<Figure>>) -> Vec<Figure> {
 
 impl Run {
     /// Memory after each epoch, the run held for a moment.
-    fn curve(&self, site: &Path) -> Result<Vec<Sample>> {
+    fn curve(&self, site: &Site) -> Result<Vec<Sample>> {
         say(format!("soak: {}", self.what));
         let Self { engine, model, more, n_epochs, .. } = self;
         let query = format!("engine={engine}&dataset=mnist&model={model}&{more}&epochs={n_epochs}");
@@ -149,7 +147,7 @@ fn thinned(curve: &[f64]) -> String {
 }
 
 /// Workers and memory after the first stop and after the last.
-fn starts(site: &Path, engine: &str, what: &str) -> Result<Vec<Figure>> {
+fn starts(site: &Site, engine: &str, what: &str) -> Result<Vec<Figure>> {
     let (batch, past) = if engine == "cpu" { (128, 2) } else { (8, 1) };
     let query = format!("engine={engine}&dataset=mnist&model=compact&batch={batch}&limit=12800&test_limit=8&epochs=40");
     let mut visit = Visit::ready(site, &query)?;

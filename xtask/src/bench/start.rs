@@ -1,14 +1,12 @@
 //! A first visit: from the address to a pad that can be drawn on, to a drawing that is read, and from Start to the first
 //! step. Every round has a browser of its own, with nothing in its cache; the site is on this machine.
 
-use std::path::Path;
-
 use anyhow::Result;
 use inkling::spec::ModelId;
 
 use super::figure::{Case, Figure, repeat};
 use super::tab::Run;
-use super::visit::Visit;
+use super::visit::{Site, Visit};
 
 /// A stroke drawn as soon as there is a pad.
 const STROKE: [(f64, f64); 4] = [(0.5, 0.15), (0.5, 0.4), (0.5, 0.6), (0.5, 0.85)];
@@ -17,7 +15,7 @@ const STROKE: [(f64, f64); 4] = [(0.5, 0.15), (0.5, 0.4), (0.5, 0.6), (0.5, 0.85
 ///
 /// # Errors
 /// Never by itself: what fails is in the table.
-pub fn measure(site: &Path, n_rounds: usize) -> Result<Vec<Figure>> {
+pub fn measure(site: &Site, n_rounds: usize) -> Result<Vec<Figure>> {
     let how = "new profile, page from this machine, CPU engine";
     let visit = ["until the pad can be drawn on", "until a run can start", "until a drawing made at once is read"]
         .map(|what| Figure::new(format!("first visit: {what}"), how, "ms"));
@@ -34,7 +32,7 @@ pub fn measure(site: &Path, n_rounds: usize) -> Result<Vec<Figure>> {
 }
 
 /// Milliseconds since the navigation.
-fn first_visit(site: &Path) -> Result<Vec<f64>> {
+fn first_visit(site: &Site) -> Result<Vec<f64>> {
     let mut visit = Visit::open(site, "engine=cpu&model=compact")?;
     visit.noted("$.first.pad")?;
     visit.page.stroke("draw-pad", &STROKE)?;

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::figure::Figure;
-use super::visit::Visit;
+use super::visit::{Site, Visit};
 use crate::say;
 
 /// The strokes are fitted into this share of the pad, in the middle.
@@ -37,7 +37,7 @@ struct Drawing {
 ///
 /// # Errors
 /// When there is no such file, it is damaged or has no digits, or the page fails.
-pub fn measure(site: &Path, file: Option<&Path>) -> Result<Vec<Figure>> {
+pub fn measure(site: &Site, file: Option<&Path>) -> Result<Vec<Figure>> {
     let Some(file) = file else {
         return Ok(vec![Figure::not_run("strokes of others", "no file; --strokes names one")]);
     };

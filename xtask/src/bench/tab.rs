@@ -1,14 +1,12 @@
 //! Training in a tab, as the page shows it: images a second of the steps alone, and the time to the first step.
 
-use std::path::Path;
-
 use anyhow::Result;
 use inkling::spec::ModelId;
 
 use super::chosen;
 use super::figure::{Case, Figure, repeat};
 use super::peak;
-use super::visit::Visit;
+use super::visit::{Site, Visit};
 
 /// A run to measure.
 #[derive(Clone, Copy, Debug)]
@@ -63,14 +61,14 @@ impl Run {
     ///
     /// # Errors
     /// When the run fails.
-    pub fn measure(&self, site: &Path) -> Result<[f64; 2]> {
+    pub fn measure(&self, site: &Site) -> Result<[f64; 2]> {
         let mut visit = Visit::ready(site, &self.query())?;
         visit.run()?;
         Ok([visit.number("throughput", "data-images-per-second")?, visit.first_step_secs()?])
     }
 
     /// The two figures of it, measured in rounds.
-    pub fn case(self, site: &Path) -> Case<'_> {
+    pub fn case(self, site: &Site) -> Case<'_> {
         let first = format!("{}: from Start to the first step", self.what());
         let figures = vec![Figure::new(self.what(), self.how(), "images/s"), Figure::new(first, self.how(), "s")];
         Case { figures, measure: Box::new(move || Ok(self.measure(site)?.to_vec())) }
@@ -81,7 +79,7 @@ impl Run {
 ///
 /// # Errors
 /// When there is no Chromium.
-pub fn measure(site: &Path, models: &[ModelId], wants: impl Fn(&str) -> bool, n_rounds: usize) -> Result<Vec<Figure>> {
+pub fn measure(site: &Site, models: &[ModelId], wants: impl Fn(&str) -> bool, n_rounds: usize) -> Result<Vec<Figure>> {
     let (plain, fused) = peak::in_browser()?;
     let on_cpu = chosen(models, ModelId::ALL).into_iter().map(Run::on_cpu);
     let on_webgpu = chosen(models, &ON_WEBGPU).into_iter().map(Run::on_webgpu);

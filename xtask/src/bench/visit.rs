@@ -1,6 +1,6 @@
 //! A visit to the built page: opened in a browser of its own, watched by a script of ours, and asked for figures.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -27,7 +27,7 @@ const WATCH: &str = "(() => {
         };
         addEventListener('pointerup', () => { bench.lifted = performance.now(); }, true);
         addEventListener('click', (event) => {
-            if (event.target.closest(\"[data-testid='start']\")) {
+            if (event.target.closest(\"[data-testid='start'], [data-testid='sprint']\")) {
                 bench.started = performance.now(); bench.epochs = []; delete bench.first.step;
             }
         }, true);
@@ -35,6 +35,7 @@ const WATCH: &str = "(() => {
         const look = () => {
             const read = of('prediction');
             note('pad', of('draw-pad'));
+            note('loss', (of('chart-loss')?.dataset.losses ?? '[]') !== '[]');
             note('ready', of('status')?.dataset.state === 'ready');
             note('read', read?.dataset.digit);
             if (bench.started) note('step', (of('chart-loss')?.dataset.losses ?? '[]') !== '[]');
@@ -52,6 +53,13 @@ const WATCH: &str = "(() => {
         new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
     })()";
 
+/// The built page, and what it is visited with.
+pub struct Site {
+    pub folder: PathBuf,
+    /// A browser that uses this machine's graphics card, and not a program that imitates one.
+    pub on_card: bool,
+}
+
 /// An open page, and what lives as long as it.
 pub struct Visit {
     pub page: Page,
@@ -64,9 +72,9 @@ impl Visit {
     ///
     /// # Errors
     /// When there is no Chromium, or the page does not load.
-    pub fn open(site: &Path, query: &str) -> Result<Self> {
-        let server = StaticServer::start(site, "/inkling/")?;
-        let mut browser = Browser::launch(&browser::find()?, &[])?;
+    pub fn open(site: &Site, query: &str) -> Result<Self> {
+        let server = StaticServer::start(&site.folder, "/inkling/")?;
+        let mut browser = Browser::launch(&browser::find()?, if site.on_card { browser::ON_CARD } else { &[] })?;
         let mut page = browser.page()?;
         page.run_first(WATCH)?;
         page.navigate(&format!("{}?{query}", server.url()))?;
@@ -77,7 +85,7 @@ impl Visit {
     ///
     /// # Errors
     /// As [`Visit::open`], or what the page says.
-    pub fn ready(site: &Path, query: &str) -> Result<Self> {
+    pub fn ready(site: &Site, query: &str) -> Result<Self> {
         let mut visit = Self::open(site, query)?;
         visit.wait_for_state("ready")?;
         Ok(visit)
