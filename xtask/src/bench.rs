@@ -68,7 +68,8 @@ pub struct Bench {
     /// A Python that has PyTorch, for the same networks on the same card.
     #[arg(long, value_name = "PYTHON")]
     torch: Option<PathBuf>,
-    /// The built example `burn_pace`: the same networks by burn's own operations.
+    /// A program that trains the same networks by burn's own operations: called with network, batch and number of steps, it
+    /// prints its images a second.
     #[arg(long, value_name = "FILE")]
     burn: Option<PathBuf>,
     /// Training images of each run on a card; a slow card wants fewer.

@@ -43,7 +43,7 @@ const N_STEPS: &str = "200";
 pub struct Beside<'a> {
     /// A Python that has PyTorch.
     pub torch: Option<&'a Path>,
-    /// The built example `burn_pace`.
+    /// A program that trains by burn's own operations.
     pub burn: Option<&'a Path>,
     /// A folder with pages of other libraries.
     pub peers: Option<&'a Path>,
