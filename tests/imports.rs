@@ -1,91 +1,52 @@
-//! The import table of ARCHITECTURE.md, kept by reading the sources.
+//! The tables of ARCHITECTURE.md, kept true: which crate uses which, and inside a crate which room uses which. Cargo keeps the
+//! walls between crates; between the modules of one crate only a reader of sources can.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// A room: its name, the rooms it may use, and the outside crates it may name among those watched.
-struct Room {
-    name: &'static str,
-    rooms: &'static [&'static str],
-    crates: &'static [&'static str],
+use serde_json::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Crates that decide what a room is: whoever names them computes, shows, or talks to the outside.
-const WATCHED: &[&str] = &[
-    "burn",
-    "inkling_kernels",
-    "inkling_shaders",
-    "leptos",
-    "web_sys",
-    "gloo",
-    "js_sys",
-    "wasm_bindgen",
-    "ureq",
-    "clap",
-    "indicatif",
-];
+/// A table's rows: the name in the first column, and the names in the last. Names stand in backticks.
+fn table(heading: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, table) = text.split_once(heading).unwrap_or_else(|| panic!("ARCHITECTURE.md has no table {heading}"));
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let name = names(cells[0]).pop_first().unwrap_or_else(|| panic!("a row without a name: {row}"));
+        (name, names(cells[cells.len() - 1]))
+    })
+    .collect()
+}
 
-const WEB: &[&str] = &["web_sys", "js_sys", "wasm_bindgen", "wasm_bindgen_futures"];
+fn names(cell: &str) -> BTreeSet<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
 
-const ROOMS: &[Room] = &[
-    Room { name: "spec", rooms: &[], crates: &[] },
-    Room { name: "ink", rooms: &["spec"], crates: &[] },
-    Room { name: "judge", rooms: &["spec"], crates: &[] },
-    Room { name: "receipt", rooms: &["spec", "judge", "zoo"], crates: &[] },
-    Room { name: "plot", rooms: &["spec", "protocol"], crates: &[] },
-    Room { name: "data", rooms: &["spec", "ink"], crates: &[] },
-    Room { name: "data/batch", rooms: &["spec"], crates: &["burn"] },
-    Room { name: "zoo", rooms: &["spec"], crates: &[] },
-    Room { name: "network", rooms: &["spec", "zoo"], crates: &["burn", "inkling_kernels", "inkling_shaders"] },
-    Room { name: "train", rooms: &["spec", "data", "zoo", "network"], crates: &["burn", "inkling_shaders"] },
-    Room { name: "train/loss", rooms: &["spec", "data", "network"], crates: &["burn", "inkling_shaders"] },
-    Room { name: "train/feed", rooms: &["spec", "data", "network"], crates: &["burn", "inkling_shaders"] },
-    Room {
-        name: "train/optimizer",
-        rooms: &["spec", "network"],
-        crates: &["burn", "inkling_kernels", "inkling_shaders"],
-    },
-    Room {
-        name: "engine",
-        rooms: &["spec", "protocol", "data", "zoo", "network", "train"],
-        crates: &["burn", "inkling_kernels", "inkling_shaders"],
-    },
-    Room {
-        name: "engine/adapter",
-        rooms: &["spec", "protocol", "webgpu"],
-        crates: &["burn", "inkling_shaders", "js_sys", "wasm_bindgen"],
-    },
-    Room {
-        name: "engine/rehearsal",
-        rooms: &["spec", "data", "network", "train"],
-        crates: &["burn", "inkling_shaders", "js_sys", "wasm_bindgen", "wasm_bindgen_futures"],
-    },
-    Room { name: "protocol", rooms: &["spec", "judge"], crates: &[] },
-    Room { name: "card", rooms: &["spec", "protocol", "zoo"], crates: &[] },
-    Room { name: "run", rooms: &["spec", "judge", "protocol"], crates: &[] },
-    Room {
-        name: "session",
-        rooms: &["spec", "judge", "protocol", "data", "zoo", "network", "train", "engine"],
-        crates: &[],
-    },
-    Room { name: "worker", rooms: &["spec", "protocol", "data", "train", "session"], crates: WEB },
-    Room { name: "files", rooms: &["spec", "data"], crates: &["ureq"] },
-    Room {
-        name: "cli",
-        rooms: &[
-            "spec", "judge", "receipt", "protocol", "run", "card", "data", "zoo", "network", "train", "engine",
-            "session", "files",
-        ],
-        crates: &["burn", "clap", "indicatif"],
-    },
-    Room {
-        name: "ui",
-        rooms: &["spec", "zoo", "judge", "receipt", "protocol", "run", "card", "plot", "ink", "webgpu"],
-        crates: &["leptos", "web_sys", "gloo", "js_sys", "wasm_bindgen"],
-    },
-    Room { name: "webgpu", rooms: &[], crates: &["js_sys", "wasm_bindgen"] },
-];
+/// Packages of the workspace by the name that the table gives them, with those that they use.
+fn packages() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version=1", "--no-deps"]).output().unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let names: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let used = |package: &Value| {
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        let used = dependencies.filter(|it| it["kind"] != "dev" && names.contains(it["name"].as_str().unwrap()));
+        used.map(|it| short(it["name"].as_str().unwrap())).collect()
+    };
+    packages.iter().map(|package| (short(package["name"].as_str().unwrap()), used(package))).collect()
+}
+
+/// The folder of a package; that at the top is the page.
+fn short(package: &str) -> String {
+    if package == "inkling" { "page".into() } else { package.trim_start_matches("inkling-").into() }
+}
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = vec![];
@@ -100,13 +61,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The most particular room whose name begins the file's path.
-fn room(file: &str) -> Option<&'static Room> {
-    let belongs = |room: &&Room| file == room.name || file.starts_with(&format!("{}/", room.name));
-    ROOMS.iter().filter(belongs).max_by_key(|room| room.name.len())
-}
-
-/// Names of rooms that follow `crate::`, also inside braces.
+/// Names of modules that follow `crate::`, also inside braces.
 fn rooms_used(source: &str) -> BTreeSet<String> {
     let after_crate = source.split("crate::").skip(1);
     after_crate.flat_map(|rest| if rest.starts_with('{') { grouped(rest) } else { vec![name(rest)] }).collect()
@@ -121,42 +76,40 @@ fn name(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-fn names_crate(source: &str, name: &str) -> bool {
-    source.match_indices(&format!("{name}::")).any(|(at, _)| {
-        let before = source[..at].chars().next_back();
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
-    })
+#[test]
+fn crates_use_what_the_table_says() {
+    assert_eq!(packages(), table("| crate | what it is | uses |"));
 }
 
 #[test]
-fn every_room_uses_only_what_it_may() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let known: BTreeSet<&str> = ROOMS.iter().map(|room| room.name).filter(|name| !name.contains('/')).collect();
+fn rooms_use_only_what_the_table_allows() {
+    let rooms = table("| room | what it is | may use |");
     let mut broken = vec![];
-    for path in sources(&src) {
-        let file = path.strip_prefix(&src).unwrap().with_extension("").to_string_lossy().replace('\\', "/");
-        if file == "lib" || file.starts_with("bin/") {
-            continue;
+    for package in rooms.keys().map(|room| room.split_once('/').unwrap().0).collect::<BTreeSet<_>>() {
+        let src = if package == "page" { root().join("src") } else { root().join("crates").join(package).join("src") };
+        let prefix = format!("{package}/");
+        let siblings: BTreeSet<_> = rooms.keys().filter_map(|room| room.strip_prefix(&prefix)).collect();
+        for path in sources(&src) {
+            let file = path.strip_prefix(&src).unwrap().with_extension("").to_string_lossy().replace('\\', "/");
+            let room = file.split('/').next().unwrap();
+            if ["lib", "main"].contains(&room) {
+                continue;
+            }
+            let Some(allowed) = rooms.get(&format!("{prefix}{room}")) else {
+                broken.push(format!("{} belongs to no room of the table", path.display()));
+                continue;
+            };
+            let used = rooms_used(&fs::read_to_string(&path).unwrap());
+            let strangers =
+                used.iter().filter(|it| *it != room && siblings.contains(it.as_str()) && !allowed.contains(*it));
+            broken.extend(strangers.map(|it| format!("{} uses {it}", path.display())));
         }
-        let Some(room) = room(&file) else {
-            broken.push(format!("src/{file}.rs belongs to no room of the table"));
-            continue;
-        };
-        let source = fs::read_to_string(&path).unwrap();
-        let own = room.name.split('/').next().unwrap();
-        let rooms = rooms_used(&source);
-        let strangers = rooms.iter().map(String::as_str).filter(|r| known.contains(r) && *r != own);
-        broken.extend(strangers.filter(|r| !room.rooms.contains(r)).map(|r| format!("src/{file}.rs uses {r}")));
-        let watched = WATCHED.iter().filter(|name| names_crate(&source, name) && !room.crates.contains(name));
-        broken.extend(watched.map(|name| format!("src/{file}.rs names {name}")));
     }
     assert!(broken.is_empty(), "against the table of ARCHITECTURE.md:\n{}", broken.join("\n"));
 }
 
 #[test]
 fn the_reader_of_sources_sees_imports() {
-    let source =
-        "use crate::{spec::ModelId, zoo};\nuse crate::data::Split;\nlet x = burn::tensor::f();\nuse my_burn::y;";
-    assert_eq!(rooms_used(source), BTreeSet::from(["spec", "zoo", "data"].map(String::from)));
-    assert!(names_crate(source, "burn") && !names_crate(source, "leptos") && !names_crate("use my_burn::y;", "burn"));
+    let source = "use crate::{spec::ModelId, models};\nuse crate::data::Split;\nlet x = burn::tensor::f();";
+    assert_eq!(rooms_used(source), BTreeSet::from(["spec", "models", "data"].map(String::from)));
 }

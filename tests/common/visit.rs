@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use browser_driver::server::StaticServer;
+use browser_driver::{Browser, Page};
 use serde_json::Value;
-use xtask::browser::{Browser, Page};
-use xtask::server::StaticServer;
 
 /// Where a project's site lives on GitHub Pages: a page that needs the root of its host fails here.
 const SUB_PATH: &str = "/inkling/";

@@ -1,6 +1,6 @@
 //! The pad in a real browser: drawn on, read, taken back.
 
-use xtask::browser::Viewport;
+use browser_driver::Viewport;
 
 use crate::LONG;
 use crate::visit::{PATIENTLY, SOON, Visit};

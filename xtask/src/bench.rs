@@ -25,12 +25,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use inkling::spec::ModelId;
-
-use crate::{browser, root, say, site, target_dir};
 use figure::{Figure, failure};
+use inkling_core::spec::ModelId;
 use machine::Machine;
 use visit::Site;
+
+use crate::{root, say, site, target_dir};
 
 /// What to measure, and how often.
 #[derive(Args)]
@@ -131,7 +131,7 @@ impl Part {
 /// # Errors
 /// When a part could not be measured at all; the table of the others is printed first.
 pub fn measure(bench: &Bench) -> Result<()> {
-    let chrome = browser::find()?;
+    let chrome = browser_driver::find()?;
     let mut machine = Machine::look(&chrome);
     let parts = bench.parts();
     let site = bench.site(&parts)?;

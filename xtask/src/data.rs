@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use inkling::data::mnist::{FILES, MnistFile};
-use inkling::files::{Note, mnist_folder};
+use inkling_core::data::mnist::{FILES, MnistFile};
+use inkling_mnist_files::{Note, mnist_folder};
 
 use crate::{root, say};
 

@@ -1,13 +1,10 @@
-//! Set-up and chores of Inkling, as `cargo xtask <command>`; also the browser driver that its tests use.
+//! Set-up and chores of Inkling, as `cargo xtask <command>`.
 //!
 //! In reading order: [`tools`] gets what a build needs, [`data`] brings MNIST, [`site`] builds and serves the page,
-//! [`server`] and [`browser`] stand in for a host and a visitor, [`tests`] runs every test, [`bench`] measures,
-//! [`shot`] takes pictures.
+//! [`tests`] runs every test, [`bench`] measures, [`shot`] takes pictures.
 
 pub mod bench;
-pub mod browser;
 pub mod data;
-pub mod server;
 pub mod shot;
 pub mod site;
 pub mod tests;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::tests::Stage;
-use xtask::{bench, data, shot, site, tests};
+use xtask::tests::{self, Stage};
+use xtask::{bench, data, shot, site};
 
 /// Set-up and chores of Inkling. Everything it needs besides Rust it gets by itself.
 #[derive(Parser)]

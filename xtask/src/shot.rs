@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use browser_driver::{Browser, Page, Viewport};
 use clap::Args;
 
-use crate::browser::{self, Browser, Page, Viewport};
 use crate::say;
 
 /// What to look at, and how.
@@ -64,7 +64,7 @@ struct Stroke {
 /// # Errors
 /// When there is no Chromium, no page, or the condition is not met in time.
 pub fn take(shot: &Shot) -> Result<()> {
-    let mut browser = Browser::launch(&browser::find()?, &["--hide-scrollbars"])?;
+    let mut browser = Browser::launch(&browser_driver::find()?, &["--hide-scrollbars"])?;
     let mut page = browser.page()?;
     let Shot { width, height, scale, mobile, .. } = *shot;
     page.set_viewport(Viewport { width, height, scale, mobile })?;

@@ -13,7 +13,18 @@ use crate::tools::Tools;
 use crate::{data, root, run, say, target_dir};
 
 /// What the page is made of: a change in one of these builds it again. Those that do not exist are left out.
-const SOURCES: [&str; 6] = ["src", "kernels/src", "shaders/src", "style", "public", "index.html"];
+const SOURCES: [&str; 10] = [
+    "src",
+    "crates/adapter/src",
+    "crates/core/src",
+    "crates/engine/src",
+    "crates/kernels/src",
+    "crates/shaders/src",
+    "crates/worker/src",
+    "style",
+    "public",
+    "index.html",
+];
 /// Tells the hook where the gzipped files of MNIST are; empty when there are none.
 const SITE_DATA: &str = "INKLING_SITE_DATA";
 /// Where the page looks for MNIST, relative to itself.
@@ -94,7 +105,7 @@ pub fn build_into(dist: &Path) -> Result<()> {
 /// When a tool cannot be had or the sources do not compile.
 pub fn build_golden_into(dist: &Path) -> Result<()> {
     let mut trunk = Tools::ready()?.trunk()?;
-    run(trunk.args(["build", "--release", "true", "--dist"]).arg(dist).arg("tests/golden/index.html"))
+    run(trunk.args(["build", "--release", "true", "--dist"]).arg(dist).arg("crates/golden/index.html"))
 }
 
 /// Trunk's hook: puts MNIST beside the page that is being built.

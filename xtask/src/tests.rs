@@ -9,19 +9,29 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::tools::{WASM, add_wasm_target};
-use crate::{browser, cargo, run, say, site, target_dir};
+use crate::{cargo, run, say, site, target_dir};
 
 /// The tests that need Chromium: of the page, of the networks in a browser, and of the driver itself.
 /// Without the shaders, as the unit tests are built: whatever is selected decides how burn is compiled.
-const BROWSER_TESTS: [&str; 9] =
-    ["--workspace", "--exclude", "inkling-shaders", "--test", "ui", "--test", "browser", "--test", "golden_page"];
+const BROWSER_TESTS: [&str; 10] = [
+    "--workspace",
+    "--exclude",
+    "inkling-shaders",
+    "--no-default-features",
+    "--test",
+    "ui",
+    "--test",
+    "browser",
+    "--test",
+    "golden_page",
+];
 
 /// Natively the tests compute on the CPU: leaving wgpu out halves the time to build them. Clippy reads that code all
 /// the same, and the browser tests run it.
-const CPU_ONLY: [&str; 3] = ["--no-default-features", "--features", "inkling/native"];
+const CPU_ONLY: [&str; 4] = ["--workspace", "--exclude", "inkling-shaders", "--no-default-features"];
 
 /// One test binary with the native runtime of graphics cards.
-const ON_CARD: [&str; 9] = ["test", "-p", "inkling", "--features", "gpu", "--test", "golden", "--", "--ignored"];
+const ON_CARD: [&str; 9] = ["test", "-p", "inkling-golden", "--features", "gpu", "--test", "card", "--", "--ignored"];
 
 /// A part of the tests that can be run on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,7 +59,7 @@ impl Stage {
     fn pass(self) -> Result<()> {
         match self {
             Self::Lint => lint(),
-            Self::Unit => run(cargo().args(["test", "--workspace", "--exclude", "inkling-shaders"]).args(CPU_ONLY)),
+            Self::Unit => run(cargo().arg("test").args(CPU_ONLY)),
             Self::Browser => test_in_browser(),
             Self::Card => run(cargo().args(ON_CARD)),
         }
@@ -64,7 +74,7 @@ pub fn pass(only: Option<Stage>) -> Result<()> {
     let stages = only.map_or_else(|| Stage::value_variants().to_vec(), |stage| vec![stage]);
     if stages.contains(&Stage::Browser) {
         // Said at once, not after half an hour of builds.
-        let chrome = browser::find()?;
+        let chrome = browser_driver::find()?;
         say(format!("The browser tests will run in {}", chrome.display()));
     }
     if stages.contains(&Stage::Card) {
@@ -113,8 +123,8 @@ fn lint() -> Result<()> {
     timed("clippy for this machine", || run(&mut clippy(&["--workspace", "--all-targets"])))?;
     // Not among "all targets", because a plain `cargo test` must not run them.
     timed("clippy for the browser tests", || run(&mut clippy(&BROWSER_TESTS)))?;
-    for feature in ["page", "worker", "worker,relaxed"] {
-        timed(&format!("clippy for the wasm of {feature}"), || run(&mut clippy_for_wasm(feature)))?;
+    for (package, feature) in [("inkling", ""), ("inkling-worker", ""), ("inkling-worker", "relaxed")] {
+        timed(&format!("clippy for the wasm of {package} {feature}"), || run(&mut clippy_for_wasm(package, feature)))?;
     }
     Ok(())
 }
@@ -125,8 +135,8 @@ fn clippy(what: &[&str]) -> Command {
     clippy
 }
 
-fn clippy_for_wasm(feature: &str) -> Command {
-    let mut clippy = clippy(&["--target", WASM, "--no-default-features", "--features", feature, "--lib", "--bins"]);
+fn clippy_for_wasm(package: &str, feature: &str) -> Command {
+    let mut clippy = clippy(&["--target", WASM, "--package", package, "--features", feature, "--lib", "--bins"]);
     // It would replace the flags in .cargo/config.toml.
     clippy.env_remove("RUSTFLAGS");
     clippy
@@ -139,7 +149,7 @@ fn test_in_browser() -> Result<()> {
     let golden: PathBuf = target_dir()?.join("site/golden");
     timed("building the page of golden files", || site::build_golden_into(&golden))?;
     let mut tests = cargo();
-    tests.args(["test"]).args(BROWSER_TESTS).args(CPU_ONLY);
-    tests.env("INKLING_SITE", &site).env("INKLING_GOLDEN", &golden).env("INKLING_CHROME", browser::find()?);
+    tests.arg("test").args(BROWSER_TESTS);
+    tests.env("INKLING_SITE", &site).env("INKLING_GOLDEN", &golden).env("INKLING_CHROME", browser_driver::find()?);
     run(&mut tests)
 }

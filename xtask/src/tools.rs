@@ -1,11 +1,10 @@
 //! What a build of the page needs besides Cargo: the wasm target, Trunk, wasm-bindgen.
 //! Taken from the machine where they fit, else built once into the target folder. Never installed anywhere else.
 
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 
@@ -106,7 +105,7 @@ impl Tool {
     /// The folder that holds it, after building it where the machine has none that fits.
     fn folder(&self, home: &Path) -> Result<PathBuf> {
         let own = home.join("bin");
-        let found = on_path(Path::new(self.program)).into_iter().chain([own.join(self.program)]);
+        let found = which::which(self.program).into_iter().chain([own.join(self.program)]);
         if let Some(fitting) = found.into_iter().find(|path| self.fits(path)) {
             return fitting.parent().map(Path::to_owned).context("a program lies in a folder");
         }
@@ -153,15 +152,6 @@ pub fn add_wasm_target() -> Result<()> {
     added.with_context(|| format!("Rust's {WASM} target is missing; install it as you installed Rust"))
 }
 
-/// The file that a shell would run for this name: a path as it is, a bare name from the `PATH`.
-pub fn on_path(program: &Path) -> Option<PathBuf> {
-    if program.components().count() > 1 {
-        return program.is_file().then(|| program.to_owned());
-    }
-    let file = program.with_extension(env::consts::EXE_EXTENSION);
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&file)).find(|path| path.is_file())
-}
-
 /// The version in what a program says of itself: `trunk 0.21.14`.
 fn said_version(said: &str) -> Option<&str> {
     said.split_whitespace().nth(1)
@@ -198,11 +188,5 @@ mod tests {
         let tools = wanted().unwrap();
         assert_eq!(tools[0].program, "trunk");
         assert!(tools[1].version.starts_with("0.2."), "{}", tools[1].version);
-    }
-
-    #[test]
-    fn programs_are_found_as_a_shell_finds_them() {
-        assert!(on_path(Path::new("cargo")).is_some());
-        assert_eq!(on_path(Path::new("./no/such/program")), None);
     }
 }

@@ -1,15 +1,15 @@
 //! This machine's graphics card: the tab beside the command line, and the command line beside PyTorch and burn's own
 //! operations, on the same networks, in turns. Ratios of one sitting; a card that is a program says so in the table.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
+use browser_driver::server::StaticServer;
 use flate2::read::GzDecoder;
-use inkling::data::mnist::FILES;
-use inkling::spec::ModelId;
+use inkling_core::data::mnist::FILES;
+use inkling_core::spec::ModelId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,8 +18,7 @@ use super::figure::{Case, Figure, ratio, repeat};
 use super::native::{Release, Work};
 use super::tab::Run;
 use super::visit::{PATIENTLY, Site, Visit};
-use crate::server::StaticServer;
-use crate::{browser, data, root};
+use crate::{data, root};
 
 /// Every published network at the batch of most recipes, and two small ones at a batch that fills a large card.
 const LOADS: [(ModelId, usize); 7] = [
@@ -185,7 +184,7 @@ impl Peers {
 
     fn images_per_second(&self, library: &str, model: ModelId) -> Result<f64> {
         let server = StaticServer::start(self.folder.path(), "/")?;
-        let mut browser = browser::Browser::launch(&browser::find()?, browser::ON_CARD)?;
+        let mut browser = browser_driver::Browser::launch(&browser_driver::find()?, browser_driver::ON_CARD)?;
         let mut page = browser.page()?;
         page.navigate(&format!("{}{library}.html", server.url()))?;
         page.wait_for("window.ready === true", PATIENTLY)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use inkling::spec::ModelId;
+use inkling_core::spec::ModelId;
 
 use super::chosen;
 use super::figure::{Case, Figure, ratio, repeat};

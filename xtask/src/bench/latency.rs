@@ -5,7 +5,7 @@
 //! the screen, up to 16 ms later, is not in it.
 
 use anyhow::Result;
-use inkling::spec::ModelId;
+use inkling_core::spec::ModelId;
 
 use super::chosen;
 use super::figure::Figure;

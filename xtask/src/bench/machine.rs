@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use inkling::receipt::iso_day;
+use inkling_core::receipts::iso_day;
 
 use crate::root;
 

@@ -1,13 +1,13 @@
 //! What the page and its worker hold, asked of the browser's own engine, and beside it what its processes hold.
 
 use anyhow::Result;
-use inkling::spec::ModelId;
+use browser_driver::Held;
+use inkling_core::spec::ModelId;
 
 use super::figure::Figure;
 use super::process::resident;
 use super::tab::Run;
 use super::visit::{Site, Visit};
-use crate::browser::Held;
 use crate::say;
 
 /// What is held at one moment, in bytes.

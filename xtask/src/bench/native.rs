@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use inkling::spec::ModelId;
+use inkling_core::spec::ModelId;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -44,7 +44,7 @@ impl Release {
     /// # Errors
     /// When it does not compile, or there is no MNIST.
     pub fn build() -> Result<Self> {
-        Self::build_with("native")
+        Self::build_with(&["--no-default-features"])
     }
 
     /// Builds it for graphics cards too.
@@ -52,11 +52,11 @@ impl Release {
     /// # Errors
     /// As [`Release::build`].
     pub fn build_for_cards() -> Result<Self> {
-        Self::build_with("native,gpu")
+        Self::build_with(&[])
     }
 
-    fn build_with(features: &str) -> Result<Self> {
-        run(cargo().args(["build", "--release", "--bin", "inkling", "--no-default-features", "--features", features]))?;
+    fn build_with(features: &[&str]) -> Result<Self> {
+        run(cargo().args(["build", "--release", "--package", "inkling-cli"]).args(features))?;
         Self::copied(&target_dir()?.join("release").join(program_name()))
     }
 

@@ -8,11 +8,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use inkling::spec::ModelId;
-use inkling::zoo;
+use browser_driver::Browser;
+use inkling_core::models;
+use inkling_core::spec::ModelId;
 
 use super::figure::number;
-use crate::browser::{self, Browser};
 
 /// Passes over the accumulators in one trial: about a tenth of a second.
 const N_PASSES: usize = 20_000_000;
@@ -25,7 +25,7 @@ const N_TRIALS: usize = 7;
 /// What a kernel saves (the first layer needs no gradient of its input) or adds (normalisation, the optimizer) is not in it.
 pub fn gflops(model: ModelId, images_per_second: f64) -> f64 {
     const OPERATIONS: f64 = 2.0 * 3.0;
-    OPERATIONS * zoo::forward_work(&zoo::layers(model)) * images_per_second / 1e9
+    OPERATIONS * models::forward_work(&models::layers(model)) * images_per_second / 1e9
 }
 
 /// The arithmetic of a figure's median and its share of the peak, as a remark.
@@ -147,7 +147,7 @@ fn scalar(n_passes: usize) -> f32 {
 /// # Errors
 /// When there is no Chromium.
 pub fn in_browser() -> Result<(f64, Option<f64>)> {
-    let mut browser = Browser::launch(&browser::find()?, &[])?;
+    let mut browser = Browser::launch(&browser_driver::find()?, &[])?;
     let mut page = browser.page()?;
     let mut speed = |fused| {
         let module = BASE64_STANDARD.encode(module(fused));
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn arithmetic_is_counted_from_the_layers() {
-        let forward = zoo::forward_work(&zoo::layers(ModelId::Classic));
+        let forward = models::forward_work(&models::layers(ModelId::Classic));
         assert_eq!(gflops(ModelId::Classic, 1e9), 6.0 * forward);
         assert!(remark(ModelId::Classic, 0.0, Some(1.0)).ends_with("GFLOP/s, 0 % of the peak"));
     }

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use inkling::spec::ModelId;
+use inkling_core::spec::ModelId;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::figure::{Case, Figure, ratio, repeat};
 use super::tab::Run;
 use super::visit::Site;
-use crate::{browser, data, run, say, target_dir};
+use crate::{data, run, say, target_dir};
 
 /// What runs when nothing else was asked for: what trains at all, of each library.
 pub const CASES: &str = "jaxjs:webgpu:classic,jaxjs:wasm:classic,tfjs:webgl:classic,tfjs:webgpu:classic";
@@ -121,7 +121,7 @@ impl Harness {
         let mut node = Command::new("node");
         node.args(["run.mjs", "--warm", "1", "--steps", "3", "--timeout", "900", "--only", case]);
         node.args(["--batch", &self.batch.to_string()]);
-        node.arg("--mnist").arg(&self.mnist).env("CHROME", browser::find()?).current_dir(self.folder.path());
+        node.arg("--mnist").arg(&self.mnist).env("CHROME", browser_driver::find()?).current_dir(self.folder.path());
         let mut node = node.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("cannot run node")?;
         let lines = BufReader::new(node.stdout.take().context("node has no output")?).lines();
         // It says what it measured, and then stays until its own timeout is over.

@@ -1,7 +1,7 @@
 //! Long runs and many starts: memory epoch by epoch, and what is left behind. Prints the curves.
 
 use anyhow::Result;
-use inkling::spec::ModelId;
+use inkling_core::spec::ModelId;
 
 use super::chosen;
 use super::figure::{Figure, number};

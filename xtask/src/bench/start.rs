@@ -2,7 +2,7 @@
 //! step. Every round has a browser of its own, with nothing in its cache; the site is on this machine.
 
 use anyhow::Result;
-use inkling::spec::ModelId;
+use inkling_core::spec::ModelId;
 
 use super::figure::{Case, Figure, repeat};
 use super::tab::Run;

@@ -1,12 +1,11 @@
 //! Training in a tab, as the page shows it: images a second of the steps alone, and the time to the first step.
 
 use anyhow::Result;
-use inkling::spec::ModelId;
+use inkling_core::spec::ModelId;
 
-use super::chosen;
 use super::figure::{Case, Figure, repeat};
-use super::peak;
 use super::visit::{Site, Visit};
+use super::{chosen, peak};
 
 /// A run to measure.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-
-use crate::browser::{self, Browser, Page};
-use crate::server::StaticServer;
+use browser_driver::server::StaticServer;
+use browser_driver::{Browser, Page};
 
 /// For whatever the page does: on a software adapter one step of a large network takes minutes.
 pub const PATIENTLY: Duration = Duration::from_secs(1200);
@@ -74,7 +73,8 @@ impl Visit {
     /// When there is no Chromium, or the page does not load.
     pub fn open(site: &Site, query: &str) -> Result<Self> {
         let server = StaticServer::start(&site.folder, "/inkling/")?;
-        let mut browser = Browser::launch(&browser::find()?, if site.on_card { browser::ON_CARD } else { &[] })?;
+        let mut browser =
+            Browser::launch(&browser_driver::find()?, if site.on_card { browser_driver::ON_CARD } else { &[] })?;
         let mut page = browser.page()?;
         page.run_first(WATCH)?;
         page.navigate(&format!("{}?{query}", server.url()))?;

@@ -1,0 +1,154 @@
+//! What a run looks like in a terminal: a progress bar and a line an epoch, or JSON lines.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use inkling_core::protocol::{EngineReport, EpochReport, Event, RunPlan, RunSummary, StepReport};
+use inkling_core::receipts::{DataSum, Receipt, WeightsSum};
+use inkling_core::run::Run;
+use serde_json::json;
+
+use super::ledger;
+
+/// Prints events; standard output holds the log, standard error the rest.
+pub struct Reporter {
+    json: bool,
+    out: PathBuf,
+    run: RefCell<Run>,
+    bar: ProgressBar,
+}
+
+impl Reporter {
+    pub fn new(json: bool, out: PathBuf) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = "{bar:30} step {pos}/{len} {msg}  {eta} left";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { json, out, run: RefCell::default(), bar }
+    }
+
+    /// Prints what an event has to say.
+    pub fn hear(&self, event: &Event) {
+        self.run.borrow_mut().apply(event);
+        match event {
+            Event::Engine(engine) => self.note(&engine_line(engine)),
+            Event::Dataset(dataset) => {
+                self.note(&format!(
+                    "data: {}, {} training and {} test images",
+                    dataset.id, dataset.n_train, dataset.n_test
+                ));
+            }
+            Event::Started(plan) => self.started(plan),
+            Event::Stepped(steps) => steps.last().into_iter().for_each(|step| self.stepped(step)),
+            Event::EpochEnded(epoch) => self.epoch(epoch),
+            Event::Finished(summary) => self.finished(summary),
+            _ => {}
+        }
+    }
+
+    /// A sentence on the side.
+    pub fn note(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// # Errors
+    /// The fault the session told of, if it did.
+    pub fn check(&self) -> Result<()> {
+        match &self.run.borrow().fault {
+            Some(fault) => {
+                self.bar.finish_and_clear();
+                bail!("{}", fault.to_string().trim_end())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Says where the weights are.
+    pub fn saved(&self, path: &Path, interrupted: bool) {
+        self.bar.finish_and_clear();
+        let how = if interrupted { "stopped; the weights so far are in" } else { "the weights are in" };
+        eprintln!("{how} {}", path.display());
+        if let (false, false, Some(judgement)) = (self.json, interrupted, &self.run.borrow().judgement) {
+            say!("{judgement}");
+        }
+    }
+
+    /// The receipt of a run that reached its end.
+    pub fn receipt(&self, weights: WeightsSum, data: Vec<DataSum>) -> Option<Receipt> {
+        ledger::receipt(&self.run.borrow(), weights, data)
+    }
+
+    fn started(&self, plan: &RunPlan) {
+        self.note(&format!(
+            "network: {}, {} parameters; weights go to {}",
+            plan.spec.model,
+            plan.parameters,
+            self.out.display()
+        ));
+        if !self.json {
+            self.bar.set_length((plan.steps_per_epoch * plan.spec.recipe.epochs) as u64);
+        }
+    }
+
+    fn stepped(&self, step: &StepReport) {
+        self.bar.set_position(step.step as u64);
+        self.bar.set_message(format!(
+            "loss {:.4}  accuracy {:.4}  {:.0} images/s",
+            step.running.loss, step.running.accuracy, step.images_per_second
+        ));
+    }
+
+    fn epoch(&self, epoch: &EpochReport) {
+        let line = if self.json { epoch_json(epoch) } else { epoch.to_string() };
+        self.bar.suspend(|| say!("{line}"));
+    }
+
+    fn finished(&self, summary: &RunSummary) {
+        let run = self.run.borrow();
+        let Some(plan) = &run.plan else { return };
+        let line = if self.json {
+            done_json(plan, summary)
+        } else {
+            let RunSummary { test_images, test_errors, test, elapsed_secs, .. } = summary;
+            let percent = test.accuracy * 100.0;
+            format!("{percent:.2} % right, {test_errors} errors on {test_images} test images, {elapsed_secs:.1} s")
+        };
+        self.bar.suspend(|| say!("{line}"));
+    }
+}
+
+fn engine_line(engine: &EngineReport) -> String {
+    let why = engine.passed_over.as_ref().map(|why| format!("; no graphics card, because {why}")).unwrap_or_default();
+    format!("engine: {} ({}){why}", engine.kind.id(), engine.adapter)
+}
+
+fn epoch_json(epoch: &EpochReport) -> String {
+    json!({
+        "event": "epoch",
+        "epoch": epoch.epoch,
+        "epochs": epoch.epochs,
+        "loss": epoch.training.loss,
+        "accuracy": epoch.training.accuracy,
+        "val_loss": epoch.validation.loss,
+        "val_accuracy": epoch.validation.accuracy,
+        "learning_rate": epoch.learning_rate,
+        "images_per_second": epoch.images_per_second,
+        "seconds": epoch.elapsed_secs,
+    })
+    .to_string()
+}
+
+fn done_json(plan: &RunPlan, summary: &RunSummary) -> String {
+    json!({
+        "event": "done",
+        "model": plan.spec.model.id(),
+        "parameters": plan.parameters,
+        "test_images": summary.test_images,
+        "test_errors": summary.test_errors,
+        "test_accuracy": summary.test.accuracy,
+        "test_loss": summary.test.loss,
+        "seconds": summary.elapsed_secs,
+    })
+    .to_string()
+}

@@ -1,0 +1,5 @@
+//! Tells the program which build it is.
+
+fn main() {
+    inkling_build_id::emit();
+}

@@ -1,0 +1,128 @@
+//! Images for the worker: MNIST from beside the page, or digits drawn here. Nothing comes from another host.
+
+use futures_util::future::try_join_all;
+use inkling_core::data::{Dataset, Split, mnist, synthetic};
+use inkling_core::protocol::{Fault, Phase, Progress};
+use inkling_core::spec::{DatasetId, ModelId};
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ReadableStreamDefaultReader, Response};
+
+use super::scope;
+
+/// Where the site keeps MNIST's four gzipped files, relative to the worker's script.
+const MNIST_FOLDER: &str = "./data/mnist/";
+/// Synthetic digits drawn between two reports of progress.
+const DRAWN_AT_ONCE: usize = 1000;
+
+/// Models whose weights lie beside the page.
+const PRETRAINED: [ModelId; 3] = [ModelId::Compact, ModelId::Strided, ModelId::Leaky];
+
+/// The weights of a model that came with the page, if they can be had.
+pub async fn pretrained(model: ModelId) -> Option<Vec<u8>> {
+    if !PRETRAINED.contains(&model) {
+        return None;
+    }
+    let response = request(format!("./weights/{model}.safetensors")).await.ok()?;
+    read(&response, |_| {}).await.ok()
+}
+
+/// Brings a data set, with a sentence when it is not the one that was asked for. `on` hears how far it has come.
+///
+/// # Errors
+/// When a file is damaged, or the data set cannot be had in a browser.
+pub async fn dataset(id: &DatasetId, on: impl Fn(Progress)) -> Result<(Dataset, Option<String>), Fault> {
+    match id {
+        DatasetId::Synthetic => Ok((draw(on), None)),
+        // The session has them, or nobody.
+        DatasetId::Dropped => Err(Fault::new("No files were dropped yet", "Drop them on the page, then start again.")),
+        DatasetId::Folder(path) => {
+            let what = format!("The folder {path} cannot be read from a browser");
+            Err(Fault::new(what, "Choose the data set \"mnist\" or \"synthetic\"."))
+        }
+        DatasetId::Mnist => match files(&on).await {
+            Ok(files) => unpack(files, on).map(|dataset| (dataset, None)),
+            Err(why) => {
+                let fallback =
+                    format!("MNIST is not to be had here ({why}); these are Inkling's own synthetic digits.");
+                Ok((draw(on), Some(fallback)))
+            }
+        },
+    }
+}
+
+fn draw(on: impl Fn(Progress)) -> Dataset {
+    let total = (synthetic::N_TRAIN + synthetic::N_TEST) as u64;
+    let draw_split = |first_index: usize, n_images: usize| {
+        let mut split = Split::default();
+        for first in (first_index..first_index + n_images).step_by(DRAWN_AT_ONCE) {
+            on(Progress { phase: Phase::Data, done: first as u64, total });
+            let n_images = DRAWN_AT_ONCE.min(first_index + n_images - first);
+            split.append(synthetic::split(synthetic::SEED, first, n_images));
+        }
+        split
+    };
+    let train = draw_split(0, synthetic::N_TRAIN);
+    let test = draw_split(synthetic::N_TRAIN, synthetic::N_TEST);
+    Dataset { id: DatasetId::Synthetic, train, validation: None, test }
+}
+
+fn unpack(files: [Vec<u8>; 4], on: impl Fn(Progress)) -> Result<Dataset, Fault> {
+    let total = mnist::FILES.iter().map(|file| file.n_bytes as u64).sum();
+    let mut done = 0;
+    let damaged = |error: mnist::MnistError| {
+        Fault::new(format!("MNIST beside this page is damaged: {error}"), "Choose \"synthetic\", or tell the host.")
+    };
+    let mut unpacked: [Vec<u8>; 4] = Default::default();
+    for ((file, packed), slot) in mnist::FILES.iter().zip(&files).zip(&mut unpacked) {
+        on(Progress { phase: Phase::Unpack, done, total });
+        *slot = mnist::unpack(file, packed).map_err(damaged)?;
+        done += slot.len() as u64;
+    }
+    mnist::dataset(&unpacked).map_err(damaged)
+}
+
+/// The four files as they are served.
+async fn files(on: &impl Fn(Progress)) -> Result<[Vec<u8>; 4], String> {
+    // All are asked for before the first is waited for.
+    let asked = mnist::FILES.map(|file| request(format!("{MNIST_FOLDER}{}", file.packed_name)));
+    let responses = try_join_all(asked).await?;
+    let total: u64 = responses.iter().map(length).sum();
+    let mut files: [Vec<u8>; 4] = Default::default();
+    let mut before = 0;
+    for (slot, response) in files.iter_mut().zip(&responses) {
+        let tell = |here| on(Progress { phase: Phase::Fetch, done: before + here, total: total.max(before + here) });
+        *slot = read(response, tell).await?;
+        before += slot.len() as u64;
+    }
+    Ok(files)
+}
+
+async fn request(name: String) -> Result<Response, String> {
+    let promise = scope().fetch_with_str(&name);
+    let response = JsFuture::from(promise).await.map_err(|_| format!("{name} could not be fetched"))?;
+    let response: Response = response.unchecked_into();
+    if response.ok() { Ok(response) } else { Err(format!("{name}: HTTP {}", response.status())) }
+}
+
+/// What the host says, 0 when it says nothing.
+fn length(response: &Response) -> u64 {
+    response.headers().get("content-length").ok().flatten().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+async fn read(response: &Response, on: impl Fn(u64)) -> Result<Vec<u8>, String> {
+    let cut = |_: JsValue| "the connection was cut".to_owned();
+    let body = response.body().ok_or("the host sent nothing")?;
+    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
+    let mut bytes = Vec::new();
+    loop {
+        let chunk = JsFuture::from(reader.read()).await.map_err(cut)?;
+        let value = Reflect::get(&chunk, &"value".into()).map_err(cut)?;
+        if value.is_undefined() {
+            return Ok(bytes);
+        }
+        bytes.extend(Uint8Array::new(&value).to_vec());
+        on(bytes.len() as u64);
+    }
+}

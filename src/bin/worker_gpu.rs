@@ -1,6 +1,0 @@
-//! The program of the worker that also has graphics cards: the same as the other one, built with the feature `gpu`.
-
-fn main() {
-    #[cfg(target_family = "wasm")]
-    inkling::worker::start();
-}

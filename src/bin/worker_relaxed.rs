@@ -1,6 +1,0 @@
-//! The program of the worker for browsers with relaxed SIMD: the same as the plain one, built with the feature `relaxed`.
-
-fn main() {
-    #[cfg(target_family = "wasm")]
-    inkling::worker::start();
-}

@@ -1,0 +1,157 @@
+//! What is said, word for word.
+
+use inkling_core::models;
+use inkling_core::protocol::{BestEpoch, Event, Restored, RunPlan, RunSummary, StepReport};
+use inkling_core::spec::{Metrics, ModelId, OptimizerId, TrainSpec};
+
+use super::*;
+
+fn started() -> Event {
+    Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 13_904, steps_per_epoch: 469 })
+}
+
+fn progressed(phase: Phase, done: u64, total: u64) -> Event {
+    Event::Progress(Progress { phase, done, total })
+}
+
+fn stepped(epoch: usize, step: usize) -> Event {
+    let metrics = Metrics::default();
+    Event::Stepped(vec![StepReport { epoch, step, batch: metrics, running: metrics, images_per_second: 412.4 }])
+}
+
+#[test]
+fn a_run_is_told_from_start_to_end() {
+    let test = Metrics { loss: 0.03, accuracy: 0.9912 };
+    let best = BestEpoch { epoch: 9, validation: test };
+    let summary = RunSummary { test_images: 10_000, test_errors: 88, test, best, elapsed_secs: 1.0 };
+    let told = |events: &[Event]| status(&Run::of(events));
+    assert_eq!(told(&[]), "Loading the engine…");
+    assert_eq!(told(&[progressed(Phase::Data, 0, 0)]), "Getting the images ready…");
+    assert_eq!(told(&[started(), progressed(Phase::FirstStep, 0, 0)]), "Taking the first step…");
+    assert_eq!(told(&[progressed(Phase::Compile, 0, 36)]), "Compiling shaders…");
+    assert_eq!(told(&[started(), stepped(3, 1000)]), "Training epoch 3 of 20");
+    assert_eq!(told(&[started(), stepped(3, 1000), Event::Paused]), "Paused in epoch 3 of 20");
+    assert_eq!(told(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 20");
+    let finished = told(&[started(), stepped(12, 5628), Event::Finished(summary)]);
+    assert_eq!(finished, "Finished: 99.12 % of 10,000 test images read rightly");
+}
+
+#[test]
+fn a_run_whose_card_was_lost_says_so_in_its_verdict() {
+    let test = Metrics { loss: 0.03, accuracy: 0.9912 };
+    let best = BestEpoch { epoch: 9, validation: test };
+    let summary = RunSummary { test_images: 10_000, test_errors: 88, test, best, elapsed_secs: 1.0 };
+    let Event::Started(plan) = started() else { unreachable!() };
+    let restored = |n_steps| Event::Restored(Restored { plan: plan.clone(), epoch: 3, n_steps, goes_on: true });
+    let mut run = Run::of(&[started(), stepped(3, 1000), restored(960)]);
+    assert_eq!(went_on(&run).unwrap(), "The graphics card was lost. The run went on from step 960 on a fresh device.");
+    let again = Run::of(&[started(), stepped(3, 1000), restored(960), restored(990), Event::Finished(summary)]);
+    assert!(
+        status(&again)
+            .ends_with(", after the graphics card was lost and the run went on 2 times, at last from step 990"),
+        "{}",
+        status(&again)
+    );
+    run.resumptions[0].engine = Some(EngineKind::Cpu);
+    run.apply(&Event::Finished(summary));
+    assert!(status(&run).ends_with("and the run went on from step 960 on the CPU"), "{}", status(&run));
+}
+
+#[test]
+fn progress_is_counted_in_its_own_unit() {
+    let told = |events: &[Event]| progress(&Run::of(events));
+    assert_eq!(told(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
+    assert_eq!(told(&[progressed(Phase::Compile, 0, 36)]), "Shader 1 of 36");
+    assert_eq!(told(&[progressed(Phase::Compile, 35, 36)]), "Shader 36 of 36");
+    assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
+    assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 9,380");
+    assert_eq!(told(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");
+    assert_eq!(told(&[started(), progressed(Phase::Test, 400, 28_000)]), "400 of 28,000 images");
+}
+
+#[test]
+fn judging_is_told_in_whatever_state() {
+    let test = progressed(Phase::Test, 2000, 10_000);
+    let ready = Event::Engine(EngineReport {
+        kind: EngineKind::Cpu,
+        adapter: "SIMD".into(),
+        software: false,
+        passed_over: None,
+        work_per_sec: None,
+        kernels: None,
+    });
+    let stopped = [started(), stepped(3, 1000), Event::Stopped];
+    for before in [vec![ready], stopped.to_vec(), vec![progressed(Phase::Data, 0, 0)]] {
+        let run = Run::of(&[before, vec![test.clone()]].concat());
+        let told = (status(&run), progress(&run), fraction(&run));
+        let expected = ("Judging the network on the test images…".into(), "2,000 of 10,000 images".into(), Some(0.2));
+        assert_eq!(told, expected);
+    }
+    assert_eq!(status(&Run::of(&[started(), test])), "Reading the test images…");
+}
+
+#[test]
+fn memory_is_told_and_wide_is_called_large() {
+    let of = |model, batch| models::memory(&models::layers(model), batch, OptimizerId::Adam);
+    let (compact, wide) = (of(ModelId::Compact, 128), of(ModelId::Wide, 32));
+    let told = needs(&compact, Some(600.0));
+    assert!(told.starts_with("A run takes about ") && told.ends_with(" of memory and 10 min."), "{told}");
+    assert!(needs(&compact, None).ends_with(" of memory."));
+    assert_eq!(much_memory(&compact), None);
+    let told = much_memory(&wide).unwrap();
+    assert!(told.contains("large") && told.contains("680 MB") && told.contains("smaller network"), "{told}");
+    assert!(much_memory(&of(ModelId::Compact, 4096)).unwrap().contains("smaller batch"));
+    assert_eq!(
+        [0, 4_300_000, 114_900_000, 996_000_000, 1_260_000_000].map(bytes),
+        ["0 MB", "4 MB", "110 MB", "1.0 GB", "1.3 GB"]
+    );
+}
+
+#[test]
+fn images_are_told_by_what_they_are_for() {
+    let mut report =
+        DatasetReport { id: DatasetId::Mnist, n_train: 60_000, n_validation: None, n_test: 10_000, fallback: None };
+    assert_eq!(images(&report), "MNIST: 60,000 images to learn from, 10,000 to be tested on");
+    (report.n_train, report.n_validation, report.n_test) = (37_800, Some(4200), 28_000);
+    assert_eq!(images(&report), "MNIST: 37,800 images to learn from, 4,200 to validate on, 28,000 to be tested on");
+}
+
+#[test]
+fn lost_workers_are_told() {
+    let told = |lost| lost_workers(&CrewReport { workers: 1, lost });
+    assert_eq!(told(0), None);
+    assert!(told(1).unwrap().starts_with("A worker was lost: the run goes on"));
+    assert!(told(2).unwrap().starts_with("2 workers were lost"));
+}
+
+#[test]
+fn figures_read_well() {
+    assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(
+        [time_left(0.2), time_left(42.4), time_left(600.0), time_left(7200.0)],
+        ["almost done", "42 s left", "10 min left", "2.0 h left"]
+    );
+    assert_eq!(time_left(f64::INFINITY), "");
+    assert_eq!([sure(0.5), sure(0.9992), sure(0.999_999)], ["50.0 %", "99.92 %", "99.99 %"]);
+    assert_eq!([pace(6.84), pace(1234.5)], ["6.8 images/s", "1,235 images/s"]);
+}
+
+#[test]
+fn a_software_adapter_is_called_slow() {
+    let report = EngineReport {
+        kind: EngineKind::WebGpu,
+        adapter: "SwiftShader".into(),
+        software: true,
+        passed_over: None,
+        work_per_sec: None,
+        kernels: None,
+    };
+    assert_eq!(engine(&report, 2), "WebGPU · SwiftShader");
+    assert!(engine_note(&report).is_some_and(|note| note.contains("CPU engine is faster")));
+    let cpu = EngineReport { kind: EngineKind::Cpu, software: false, ..report };
+    assert_eq!(engine_note(&cpu), None);
+    assert_eq!([1, 2].map(|n| engine(&cpu, n)), ["CPU · SwiftShader, 1 worker", "CPU · SwiftShader, 2 workers"]);
+    let passed_over = Some("there is no adapter".into());
+    let note = engine_note(&EngineReport { passed_over, ..cpu });
+    assert_eq!(note.as_deref(), Some("WebGPU was not taken: there is no adapter."));
+}

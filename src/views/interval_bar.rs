@@ -1,0 +1,32 @@
+//! An accuracy on a line: its interval, and a mark for the published figure.
+
+use inkling_core::evaluation::Interval;
+use leptos::prelude::*;
+
+use crate::model::plot::{Axis, Measure};
+
+/// What it shows is told in words beside it.
+#[component]
+pub fn Strip(
+    axis: Axis,
+    accuracy: f64,
+    interval: Interval,
+    published: Option<f64>,
+    /// With values along the line.
+    labelled: bool,
+) -> impl IntoView {
+    let at = |value: f64| format!("{:.2}%", 100.0 * axis.fraction(value));
+    let rest = format!("{:.2}%", 100.0 - 100.0 * axis.fraction(interval.high));
+    let tick = |value: f64| view! { <span class="tick-x" style:left=at(value)>{Measure::Accuracy.label(value)}</span> };
+    let ticks = axis.ticks().into_iter().filter(|_| labelled).map(tick).collect_view();
+    let mark = published.map(|value| view! { <span class="strip-published" style:left=at(value)></span> });
+    view! {
+        <div class="strip" class:strip-bare=!labelled aria-hidden="true">
+            <span class="strip-range" style:left=at(interval.low) style:right=rest></span>
+            {mark}
+            <span class="strip-value" style:left=at(accuracy)></span>
+            <div class="ticks">{ticks}</div>
+        </div>
+    }
+    .into_any()
+}

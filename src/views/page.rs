@@ -1,0 +1,91 @@
+//! The page as a whole: takes the place of the first paint, and puts the parts in their order.
+
+use std::time::Duration;
+
+use gloo::utils::document;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use crate::link::state::Page;
+use crate::views::charts::Charts;
+use crate::views::controls::Controls;
+use crate::views::error_banner::Trouble;
+use crate::views::evaluation::Judgement;
+use crate::views::log::Log;
+use crate::views::masthead::Masthead;
+use crate::views::network::Network;
+use crate::views::pad::Pad;
+use crate::views::prediction::{Ensemble, NetworkInput, Probabilities, Reader, Verdict};
+use crate::views::scoreboard::Scoreboard;
+use crate::views::settings::Settings;
+use crate::views::speed_report::Speed;
+use crate::views::user_files::DropZone;
+
+/// Where `index.html` has the first paint.
+const ROOT: &str = "inkling";
+
+/// Puts the page into the document, for as long as the tab lives.
+pub fn mount() {
+    let root = document().get_element_by_id(ROOT).and_then(|root| root.dyn_into::<web_sys::HtmlElement>().ok());
+    let root = root.expect("index.html has an element with this id");
+    // In a task of its own, apart from the one that set the program up.
+    set_timeout(
+        move || {
+            root.set_inner_html("");
+            mount_to(root, Whole).forget();
+        },
+        Duration::ZERO,
+    );
+}
+
+#[component]
+fn Whole() -> impl IntoView {
+    let page = Page::open();
+    view! {
+        <Masthead page />
+        <main class="page">
+            <Trouble page />
+            <section class="card training" aria-label="Training">
+                <Controls page />
+                <Later turn=1>
+                    <Settings page><Later turn=1><Network page /></Later></Settings>
+                </Later>
+            </section>
+            <section class="card desk" aria-label="Drawing">
+                <Pad page />
+                <Later turn=2>
+                    <div class="reading">
+                        <Verdict page />
+                        <NetworkInput page />
+                    </div>
+                    <Probabilities page />
+                    <Ensemble page />
+                    <Reader page />
+                </Later>
+            </section>
+            <section class="record" aria-label="Record of the run">
+                <Later turn=3><Charts page /></Later>
+                <Later turn=4><Log page /></Later>
+            </section>
+            <Later turn=5><Judgement page /></Later>
+            <Later turn=6><Scoreboard page /></Later>
+            <Later turn=7><Speed page /></Later>
+        </main>
+        <DropZone page />
+    }
+    .into_any()
+}
+
+/// Puts its children into the page in a task of their own: the whole page at once would hold the browser up for
+/// longer than a blink.
+#[component]
+fn Later(
+    /// Which task after the first.
+    turn: u32,
+    children: ChildrenFn,
+) -> impl IntoView {
+    const TURN: Duration = Duration::from_millis(4);
+    let due = RwSignal::new(false);
+    set_timeout(move || _ = due.try_set(true), TURN * turn);
+    view! { <Show when=move || due.get()>{children()}</Show> }.into_any()
+}
