@@ -3,7 +3,7 @@
     pip install tensorflow-cpu==2.20.0 keras==3.15.1        (with Python 3.11)
     python keras_pace.py MODEL BATCH N_IMAGES
 
-The networks are those of tests/golden/make.py, with dropout off, which spares Keras that work. `fit` runs as it comes:
+The networks are those of crates/golden/keras/make.py, with dropout off, which spares Keras that work. `fit` runs as it comes:
 compiled, on every core. The first of two epochs compiles; the second is timed.
 """
 

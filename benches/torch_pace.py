@@ -3,7 +3,7 @@ Called by `cargo xtask bench card`.
 
     python torch_pace.py MODEL BATCH N_STEPS        (with a CUDA build of PyTorch)
 
-The networks are those of tests/golden/make.py. Images lie on the card and are gathered there, as ours do. Single
+The networks are those of crates/golden/keras/make.py. Images lie on the card and are gathered there, as ours do. Single
 precision throughout: TensorFloat-32 is off. cuDNN picks its algorithms by measuring, and Adam is the fused one.
 """
 

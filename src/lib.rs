@@ -1,7 +1,8 @@
-//! The page: shows what [`inkling_core::run::Run`] knows, and turns presses and strokes into commands.
+//! The page: shows the state in [`inkling_core::run::Run`] and turns user input into commands.
 //!
-//! [`model`] is what the page knows, without a view: pure, compiled and tested everywhere. `link` talks to the worker and the
-//! browser; `views` are the components. No burn: what computes lives in a worker, behind [`inkling_core::protocol`].
+//! [`model`] holds the page's state and text without views; it is pure, and compiled and tested on every platform.
+//! `link` talks to the workers and to the browser, and `views` holds the components. The page never depends on burn:
+//! all computation runs in workers, behind [`inkling_core::protocol`].
 
 pub mod model;
 

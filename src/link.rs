@@ -1,9 +1,9 @@
-//! The page's lines to its workers and to the browser, and the signals that carry what arrives.
+//! The page's connections to its workers and to the browser, and the signals that carry the incoming events.
 
 pub mod browser;
 pub mod client;
 pub mod share;
 pub mod state;
 
-/// The sources that this page was built from: it talks to workers of the same ones only.
+/// Id of the sources that this page was built from. The page talks only to workers with the same build id.
 pub const BUILD: &str = env!("INKLING_BUILD");

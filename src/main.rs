@@ -1,4 +1,4 @@
-//! The page's program. The work is done in [`inkling::views`].
+//! The page's binary: mounts [`inkling::views`] in a browser. Anywhere else it only prints how to build the page.
 
 #[cfg(target_family = "wasm")]
 fn main() {

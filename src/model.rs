@@ -1,8 +1,8 @@
-//! What the page knows and says, without a view.
+//! The page's state and text, without views. It never touches a browser API.
 
 pub mod address;
+pub mod chart_geometry;
 pub mod drawing;
-pub mod figure;
 pub mod labels;
 pub mod latest_prediction;
 pub mod leaderboard;

@@ -1,4 +1,4 @@
-//! The page's components, in the order in which they appear.
+//! The page's Leptos components, listed in the order in which they appear. They never talk to a worker directly.
 
 pub mod page;
 
@@ -6,7 +6,7 @@ mod error_banner;
 mod masthead;
 
 mod controls;
-mod field;
+mod form_field;
 mod network;
 mod recipe;
 mod settings;

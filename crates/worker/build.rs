@@ -1,4 +1,4 @@
-//! Tells the program which build it is.
+//! Sets `INKLING_BUILD`, the name of the build, for this crate's programs.
 
 fn main() {
     inkling_build_id::emit();

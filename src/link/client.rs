@@ -1,4 +1,4 @@
-//! The page's end of the line to the worker: spawns it, sends commands, hears events. Decides nothing.
+//! The page's handle to one worker: spawns it, sends commands, receives events. It never decides anything.
 
 use gloo::events::EventListener;
 use inkling_core::protocol::{self, Command, Event, Fault};
@@ -6,39 +6,38 @@ use js_sys::{Array, Uint8Array, WebAssembly};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-/// A whole WebAssembly program that multiplies and adds in one instruction. A browser that finds it valid has relaxed
-/// SIMD.
+/// A complete WebAssembly module that uses a fused multiply-add. A browser that validates it supports relaxed SIMD.
 const FUSED: [u8; 40] = [
-    0x00, b'a', b's', b'm', 0x01, 0x00, 0x00, 0x00, // a program, version 1
-    0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, // one type: nothing to a vector
-    0x03, 0x02, 0x01, 0x00, // one function, of that type
-    0x0a, 0x13, 0x01, 0x11, 0x00, // its code: 17 bytes without variables
+    0x00, b'a', b's', b'm', 0x01, 0x00, 0x00, 0x00, // magic number, version 1
+    0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, // one type: no parameters, returns v128
+    0x03, 0x02, 0x01, 0x00, // one function of that type
+    0x0a, 0x13, 0x01, 0x11, 0x00, // its body: 17 bytes, no locals
     0x41, 0x00, 0xfd, 0x0f, // i32.const 0, i8x16.splat
-    0x41, 0x00, 0xfd, 0x0f, // the same
-    0x41, 0x00, 0xfd, 0x0f, // the same
+    0x41, 0x00, 0xfd, 0x0f, // i32.const 0, i8x16.splat
+    0x41, 0x00, 0xfd, 0x0f, // i32.const 0, i8x16.splat
     0xfd, 0x85, 0x02, // f32x4.relaxed_madd
     0x0b, // end
 ];
 
-/// Which of the workers.
+/// Which worker program to load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A small one, for the CPU.
+    /// The small program for the CPU.
     Cpu,
-    /// The same with fused multiply-add, which not every browser has.
+    /// The CPU program with fused multiply-add (relaxed SIMD), which not every browser supports.
     CpuFused,
-    /// The large one, which has graphics cards too.
+    /// The large program, which also drives graphics cards.
     Graphics,
 }
 
 impl Kind {
-    /// The faster one for the CPU that this browser takes.
+    /// The fastest CPU program that this browser supports.
     pub fn for_cpu() -> Self {
         let has_fused = WebAssembly::validate(&Uint8Array::from(&FUSED[..])).unwrap_or(false);
         if has_fused { Self::CpuFused } else { Self::Cpu }
     }
 
-    /// Where Trunk puts its loader, relative to the page.
+    /// Path of the loader script that Trunk generates, relative to the page.
     fn loader(self) -> &'static str {
         match self {
             Self::Cpu => "./worker_loader.js",
@@ -48,39 +47,59 @@ impl Kind {
     }
 }
 
-/// What comes from the worker.
-pub enum Heard {
+/// A message from the worker.
+pub enum WorkerMessage {
+    /// An event of the session.
     Event(Event),
-    /// All that a run can go on from.
+    /// A snapshot that a run can resume from.
     Snapshot(Snapshot),
-    /// The worker does not work any more: spawn another.
+    /// The worker failed and must be replaced.
     Dead(Fault),
+    /// A message that cannot be decoded. The first message of another build may be one.
+    Unreadable(Fault),
 }
 
-/// What a run can go on from, as the browser's own bytes.
+/// A snapshot of a run, as a byte array owned by the browser.
 #[derive(Clone)]
 pub struct Snapshot(Uint8Array);
 
-/// A worker and the line to it. Dropping it ends the worker.
+/// A worker and the connection to it. Dropping the client terminates the worker.
 pub struct Client {
+    /// The program that the worker runs.
     pub kind: Kind,
-    /// Tells it from those before and beside it.
+    /// Distinguishes this worker from earlier and concurrent workers.
     pub serial: u32,
     worker: Worker,
-    /// The worker said that it listens.
+    /// The worker has reported that it receives messages.
     ready: bool,
-    /// Commands from before that.
+    /// Commands sent before `ready`.
     queue: Vec<Command>,
-    /// Removed when dropped: an ended worker is not heard any more.
+    /// Dropping a listener removes it, so messages of a terminated worker are never delivered.
     _listeners: [EventListener; 3],
 }
 
+impl Kind {
+    /// The fault for a worker whose program could not be loaded.
+    pub fn load_fault(self) -> Fault {
+        match self {
+            Self::Graphics => Fault::new(
+                "The program for graphics cards could not be loaded",
+                "Check the connection and try again, or choose the engine \"cpu\".",
+            ),
+            Self::Cpu | Self::CpuFused => Fault::new(
+                "The training worker could not be loaded",
+                "Check the connection and reload the page; it needs a browser with module workers and WebAssembly SIMD.",
+            ),
+        }
+    }
+}
+
 impl Client {
-    /// Starts a worker; everything it says goes to `hear`.
+    /// Starts a worker. Each of its messages is passed to `on_message`.
     ///
     /// # Errors
-    /// When the browser starts no module workers.
-    pub fn spawn(kind: Kind, serial: u32, hear: impl Fn(Heard) + Clone + 'static) -> Result<Self, Fault> {
+    /// When the browser refuses to start a module worker.
+    pub fn spawn(kind: Kind, serial: u32, on_message: impl Fn(WorkerMessage) + Clone + 'static) -> Result<Self, Fault> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(kind.loader(), &options).map_err(|error| {
@@ -88,21 +107,21 @@ impl Client {
         })?;
         let listeners = [
             EventListener::new(&worker, "message", {
-                let hear = hear.clone();
-                move |event| hear(read(event))
+                let on_message = on_message.clone();
+                move |event| on_message(decode_message(event))
             }),
             EventListener::new(&worker, "error", {
-                let hear = hear.clone();
-                move |event| hear(Heard::Dead(crash(event)))
+                let on_message = on_message.clone();
+                move |event| on_message(WorkerMessage::Dead(crash_fault(kind, event)))
             }),
             EventListener::new(&worker, "messageerror", move |_| {
-                hear(Heard::Dead(garbled("it was damaged on its way")))
+                on_message(WorkerMessage::Unreadable(unreadable("it could not be deserialized")))
             }),
         ];
         Ok(Self { kind, serial, worker, ready: false, queue: Vec::new(), _listeners: listeners })
     }
 
-    /// Sends a command, or keeps it until the worker listens.
+    /// Sends a command, or queues it until [`Client::listens`] is called.
     pub fn send(&mut self, command: Command) {
         if self.ready {
             self.post(&command);
@@ -111,13 +130,14 @@ impl Client {
         }
     }
 
-    /// Has a worker whose engine is open go on from a snapshot, or only read with its network.
+    /// Restores a snapshot in a worker whose engine is open. With `go_on` the worker resumes the run and shares each
+    /// step among `workers` workers. Without it the worker only predicts with the snapshot's network.
     pub fn restore(&self, snapshot: &Snapshot, go_on: bool, workers: usize) {
-        // The bytes are copied: they may be needed again.
+        // The bytes are copied, not transferred: another worker may need them later.
         let _ = self.worker.post_message(&Array::of3(&snapshot.0, &go_on.into(), &(workers as u32).into()));
     }
 
-    /// The worker listens from now on.
+    /// Marks the worker as ready and sends the queued commands.
     pub fn listens(&mut self) {
         self.ready = true;
         for command in std::mem::take(&mut self.queue) {
@@ -125,7 +145,12 @@ impl Client {
         }
     }
 
-    /// What to try instead of a worker that did not even load.
+    /// Whether the worker has reported that it receives messages: its program is loaded.
+    pub fn is_loaded(&self) -> bool {
+        self.ready
+    }
+
+    /// The program to use instead of a worker that failed to load. `None` when there is no alternative.
     pub fn substitute(&self) -> Option<Kind> {
         (self.kind == Kind::CpuFused && !self.ready).then_some(Kind::Cpu)
     }
@@ -133,7 +158,7 @@ impl Client {
     fn post(&self, command: &Command) {
         let bytes = Uint8Array::from(protocol::encode(command).as_slice());
         let transfer = Array::of1(&bytes.buffer());
-        // Fails only for values that cannot be cloned; an array of bytes can.
+        // Fails only for values that cannot be cloned. A byte array can be cloned.
         let _ = self.worker.post_message_with_transfer(&bytes, &transfer);
     }
 }
@@ -144,37 +169,42 @@ impl Drop for Client {
     }
 }
 
-fn read(event: &web_sys::Event) -> Heard {
+/// Decodes a `message` event: an array holds a snapshot, bytes hold an encoded [`Event`].
+fn decode_message(event: &web_sys::Event) -> WorkerMessage {
     let data = event.dyn_ref::<MessageEvent>().map_or(JsValue::UNDEFINED, MessageEvent::data);
     if let Some(snapshot) = data.dyn_ref::<Array>() {
-        return Heard::Snapshot(Snapshot(Uint8Array::new(&snapshot.get(0))));
+        return WorkerMessage::Snapshot(Snapshot(Uint8Array::new(&snapshot.get(0))));
     }
     let Some(bytes) = data.dyn_ref::<Uint8Array>() else {
-        return Heard::Dead(garbled("it held no bytes"));
+        return WorkerMessage::Unreadable(unreadable("it held no bytes"));
     };
     match protocol::decode(&bytes.to_vec()) {
-        Ok(event) => Heard::Event(event),
-        Err(error) => Heard::Dead(garbled(&error.to_string())),
+        Ok(event) => WorkerMessage::Event(event),
+        Err(error) => WorkerMessage::Unreadable(unreadable(&error.to_string())),
     }
 }
 
-/// The details are for the one who mends it: they go to the console.
-fn garbled(why: &str) -> Fault {
+/// The fault for a message that cannot be decoded. The details go to the console, for developers.
+fn unreadable(why: &str) -> Fault {
     leptos::logging::error!("a message from the worker: {why}");
     Fault::new("A message from the worker could not be read", "Reload the page.")
 }
 
-/// Says what the browser tells of a worker's end; a worker that did not even load tells nothing.
-fn crash(event: &web_sys::Event) -> Fault {
-    let message = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message).filter(|message| !message.is_empty());
-    match message {
-        Some(message) => Fault::new(
-            format!("The worker that trains broke down: {message}"),
-            "Try again; if it happens again, choose the CPU engine or a smaller batch.",
-        ),
-        None => Fault::new(
-            "The worker that trains could not be loaded",
-            "Check the connection and reload the page; it needs a browser with module workers and WebAssembly SIMD.",
-        ),
+/// The fault for an `error` event of a worker. Its message is empty when the worker failed to load, and is about
+/// WebAssembly when its program was missing or damaged.
+fn crash_fault(kind: Kind, event: &web_sys::Event) -> Fault {
+    let message = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message).unwrap_or_default();
+    if message.is_empty() || message.contains("WebAssembly") || message.contains("Wasm") {
+        leptos::logging::error!("the worker was not loaded: {message}");
+        return kind.load_fault();
     }
+    let remedy = "Try again; if it happens again, choose the CPU engine or a smaller batch.";
+    Fault::new(format!("The training worker crashed: {}", shortened(&message)), remedy)
+}
+
+/// The first line of a message, without an end: browsers append stack traces.
+fn shortened(message: &str) -> String {
+    const N_CHARS: usize = 160;
+    let line = message.lines().next().unwrap_or_default();
+    if line.chars().count() <= N_CHARS { line.into() } else { line.chars().take(N_CHARS).chain(['…']).collect() }
 }

@@ -1,4 +1,4 @@
-//! Hands something to the person: a text to the clipboard, a picture as a download. Nothing goes anywhere else.
+//! Exports for the user: text to the clipboard, a picture as a download. Nothing is sent over the network.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,22 +8,22 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CanvasRenderingContext2d, HtmlAnchorElement, HtmlCanvasElement, HtmlImageElement};
 
-/// Pixels of a downloaded picture for each of its own: sharp on every screen.
+/// Pixels of the downloaded picture per SVG unit, so that it stays sharp on high-density screens.
 const SCALE: u32 = 2;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Fails where there is no clipboard, as on a page without TLS, or where it is not allowed.
+    /// Rejects where there is no clipboard, as on a page without TLS, or where permission is denied.
     #[wasm_bindgen(catch, js_namespace = ["navigator", "clipboard"], js_name = writeText)]
     async fn write_text(text: &str) -> Result<JsValue, JsValue>;
 }
 
-/// Puts a text on the clipboard; says whether it is there.
+/// Copies `text` to the clipboard. Returns whether that succeeded.
 pub async fn copy(text: &str) -> bool {
     write_text(text).await.is_ok()
 }
 
-/// Downloads an SVG of this size as a PNG; says whether the browser could draw it.
+/// Downloads an SVG of this width and height as a PNG file called `name`. Returns whether the browser could draw it.
 pub async fn download(svg: &str, size: (usize, usize), name: &str) -> bool {
     match draw(svg, size).await {
         Ok(url) => click_link(&url, name).is_ok(),
@@ -31,7 +31,7 @@ pub async fn download(svg: &str, size: (usize, usize), name: &str) -> bool {
     }
 }
 
-/// The picture as a PNG in a data address.
+/// Renders the SVG to a PNG and returns it as a data URL.
 async fn draw(svg: &str, (width, height): (usize, usize)) -> Result<String, JsValue> {
     let image = HtmlImageElement::new()?;
     image.set_src(&format!("data:image/svg+xml;base64,{}", BASE64_STANDARD.encode(svg)));

@@ -1,9 +1,9 @@
-//! What the page knows, as signals around [`Run`], and what a person can do. Holds no view.
+//! The page's state as signals around [`Run`], and the actions of the user. It never holds a view.
 
 mod engines;
-mod line;
-mod loss;
 mod reader;
+mod recovery;
+mod worker_link;
 
 use gloo::timers::callback::Interval;
 use inkling_core::preprocess;
@@ -11,7 +11,7 @@ use inkling_core::protocol::{Command, Event, Fault, Offer, Phase, Progress};
 use inkling_core::run::{Run, State};
 use inkling_core::spec::{DatasetId, IMAGE_PIXELS, Prediction, TrainSpec};
 use leptos::prelude::*;
-use line::Line;
+use worker_link::WorkerLink;
 
 use crate::link::browser;
 use crate::model::address::{self, Address, Parameter};
@@ -19,37 +19,40 @@ use crate::model::drawing::Drawing;
 use crate::model::model_status;
 use crate::model::user_files::Files;
 
-/// How often silence is noticed.
-const LISTEN_MILLIS: u32 = 5_000;
+/// Milliseconds between two checks whether a busy worker still sends messages.
+const SILENCE_CHECK_MILLIS: u32 = 5_000;
 
-/// Everything on the page. Copies are handles of the same; the root owns it all.
+/// The state of the whole page. Copies are handles to the same signals, which the root component owns.
 #[derive(Clone, Copy)]
 pub struct Page {
     /// The engine and the current run.
     pub run: RwSignal<Run>,
     /// The settings of the next run.
     pub spec: RwSignal<TrainSpec>,
-    /// Settings whose fields hold something else than a valid value.
+    /// Settings whose form fields hold an invalid value.
     pub invalid: RwSignal<Vec<Parameter>>,
-    /// What is on the pad.
+    /// The strokes on the pad.
     pub drawing: RwSignal<Drawing>,
-    /// The image that the network sees of it.
+    /// The network's input for the drawing: 784 bytes, row by row. `None` while the pad is empty.
     pub pixels: Memo<Option<[u8; IMAGE_PIXELS]>>,
-    /// The newest answer about it, with its version; kept apart from the run, since it must not wait.
+    /// The newest prediction for the drawing, with its version. It is separate from `run`, so that it is shown without
+    /// delay.
     pub answer: RwSignal<(u64, Option<Prediction>)>,
-    /// What is wrong and not dismissed: messages of the address, then of the run.
-    pub mistakes: RwSignal<Vec<String>>,
-    /// There are images of the person's own to learn from.
-    pub has_own: RwSignal<bool>,
-    /// The other networks read the pad too.
-    pub together: RwSignal<bool>,
-    line: StoredValue<Line, LocalStorage>,
+    /// Messages about the address, user files and lost graphics cards that the user has not dismissed.
+    pub messages: RwSignal<Vec<String>>,
+    /// A run waits to be resumed after the graphics card was lost.
+    pub recovering: RwSignal<bool>,
+    /// A user data set is available for training.
+    pub has_user_data: RwSignal<bool>,
+    /// The pretrained networks of the other models predict together with the current network, as an ensemble.
+    pub ensemble: RwSignal<bool>,
+    worker_link: StoredValue<WorkerLink, LocalStorage>,
 }
 
 impl Page {
-    /// The page as its address describes it, with a worker on its way.
+    /// Creates the page with the settings of its address, and starts its first worker.
     pub fn open() -> Self {
-        let Address { spec, start, unpatched, mistakes } = Address::read(browser::parameters(), browser::n_cores());
+        let Address { spec, start, unpatched, messages } = Address::read(browser::parameters(), browser::n_cores());
         let drawing = RwSignal::new(Drawing::default());
         let page = Self {
             run: RwSignal::new(Run::default()),
@@ -58,21 +61,22 @@ impl Page {
             drawing,
             pixels: Memo::new(move |_| drawing.with(|drawing| preprocess::prepare(drawing.strokes()))),
             answer: RwSignal::new((0, None)),
-            mistakes: RwSignal::new(mistakes),
-            has_own: RwSignal::new(false),
-            together: RwSignal::new(false),
-            line: StoredValue::new_local(Line::default()),
+            messages: RwSignal::new(messages),
+            recovering: RwSignal::new(false),
+            has_user_data: RwSignal::new(false),
+            ensemble: RwSignal::new(false),
+            worker_link: StoredValue::new_local(WorkerLink::default()),
         };
-        page.line.update_value(|line| (line.start_when_open, line.engines.unpatched) = (start, unpatched));
-        page.spawn();
-        Interval::new(LISTEN_MILLIS, move || page.listen()).forget();
-        Effect::new(move |_| page.pixels.with(|pixels| page.look(pixels.is_some())));
+        page.worker_link.update_value(|link| (link.start_when_open, link.engines.unpatched) = (start, unpatched));
+        page.restart_workers();
+        Interval::new(SILENCE_CHECK_MILLIS, move || page.check_silence()).forget();
+        Effect::new(move |_| page.pixels.with(|pixels| page.on_drawing(pixels.is_some())));
         page
     }
 
-    /// Takes new settings over, into the address too. Another engine needs another worker; another network reads from
-    /// now on, and its recipe fills every field anew.
-    pub fn adopt(self, spec: TrainSpec) {
+    /// Sets the settings of the next run and writes them to the address. Another engine choice restarts the workers.
+    /// Another model is loaded for predictions, and its recipe resets every form field.
+    pub fn set_spec(self, spec: TrainSpec) {
         let other = |is: fn(&TrainSpec, &TrainSpec) -> bool| self.spec.with_untracked(|old| is(old, &spec));
         let other_engine = other(|old, new| old.engine != new.engine);
         let other_model = other(|old, new| old.model != new.model);
@@ -82,178 +86,189 @@ impl Page {
             self.invalid.set(Vec::new());
         }
         if other_engine {
-            self.spawn();
+            self.change_engine();
         } else if other_model {
-            self.use_chosen();
+            self.load_chosen_model();
         }
     }
 
-    /// Back to what the chosen network's recipe says, in every field that it decides.
+    /// Resets the recipe and the split to those of the chosen model.
     pub fn reset_recipe(self) {
         self.invalid.set(Vec::new());
-        self.adopt(self.spec.with_untracked(address::by_own_recipe));
+        self.set_spec(self.spec.with_untracked(address::by_own_recipe));
     }
 
-    /// Takes the chosen network to read with, as it came with the page; not while a run goes on.
-    fn use_chosen(self) {
+    /// Loads the chosen model for predictions, pretrained where there are weights. Does nothing during a run.
+    fn load_chosen_model(self) {
         if self.run.with_untracked(model_status::is_idle) {
-            self.send(Command::Use(self.spec.with_untracked(|spec| spec.model)));
+            self.send(Command::LoadModel(self.spec.with_untracked(|spec| spec.model)));
         }
     }
 
-    /// Judges the network that reads on the test images.
-    pub fn judge(self) {
+    /// Evaluates the current network on the test images.
+    pub fn evaluate(self) {
         let spec =
-            self.run.with_untracked(|run| self.spec.with_untracked(|chosen| model_status::judged_by(run, chosen)));
-        // Until the session answers, so that a second press does not judge twice.
+            self.run.with_untracked(|run| self.spec.with_untracked(|chosen| model_status::evaluated_on(run, chosen)));
+        // Shown until the session answers, so that a second click does not start a second evaluation.
         self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Test, done: 0, total: 0 })));
-        self.bring_own(&spec.dataset);
-        self.send(Command::Judge(spec));
+        self.send_user_data(&spec.dataset);
+        self.send(Command::Evaluate(spec));
     }
 
-    /// Measures how fast the engine that is open trains.
+    /// Measures the training speed of the current engine.
     pub fn measure(self) {
-        // Until the session answers, so that a second press does not begin anew.
+        // Shown until the session answers, so that a second click does not restart the measurement.
         self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Measure, done: 0, total: 0 })));
         self.send(Command::Measure { workers: self.spec.with_untracked(|spec| spec.workers) });
     }
 
-    /// Trains the quickest network that reads 99 % of the test images rightly, from the seed that is chosen.
+    /// Starts the sprint: the fastest recipe for 99 % test accuracy, with the chosen engine, seed and workers.
     pub fn sprint(self) {
         let TrainSpec { engine, seed, workers, .. } = self.spec.get_untracked();
-        self.adopt(TrainSpec { engine, seed, workers, ..TrainSpec::sprint() });
-        // The fields that were wrong hold the sprint's values now.
+        self.set_spec(TrainSpec { engine, seed, workers, ..TrainSpec::sprint() });
+        // Form fields that were invalid now hold the sprint's values.
         self.invalid.set(Vec::new());
         self.start();
     }
 
-    /// Takes over the settings of a recorded run, on the engine that is chosen here.
+    /// Copies the settings of a recorded run; the chosen engine stays.
     pub fn repeat(self, recorded: &TrainSpec) {
         let engine = self.spec.with_untracked(|spec| spec.engine);
-        self.adopt(TrainSpec { engine, ..recorded.clone() });
-        // Fields that were wrong hold the run's values now.
+        self.set_spec(TrainSpec { engine, ..recorded.clone() });
+        // Form fields that were invalid now hold the recorded run's values.
         self.invalid.set(Vec::new());
     }
 
-    /// Has the other networks read the pad too, or not any more.
-    pub fn read_together(self, together: bool) {
-        self.together.set(together);
+    /// Switches the ensemble on or off. When it is off, the current network predicts alone.
+    pub fn set_ensemble(self, active: bool) {
+        self.ensemble.set(active);
         if self.run.with_untracked(|run| run.engine.is_some()) {
-            self.send(Command::Together(together));
+            self.send(Command::SetEnsemble(active));
         }
     }
 
-    /// Takes files to learn from, if the session finds them right: now, or as soon as an engine is open.
-    pub fn offer(self, files: Files) {
+    /// Submits files as the user data set, now or as soon as an engine is open. The session validates them. During a
+    /// run it only asks the user to stop the run first.
+    pub fn add_user_files(self, files: Files) {
         let busy = |run: &Run| run.engine.is_some() && model_status::is_running(run);
         if self.run.with_untracked(busy) {
-            self.complain("A run is under way. Stop it, then bring the files again.");
+            self.add_message("A run is in progress. Stop it, then add the files again.");
             return;
         }
-        let alone = self.line.try_update_value(|line| {
-            line.own.offer(files);
-            line.is_dead()
+        let disconnected = self.worker_link.try_update_value(|link| {
+            link.user_data.add(files);
+            link.is_disconnected()
         });
-        if alone == Some(true) { self.spawn() } else { self.ask_about_files() }
+        if disconnected == Some(true) { self.restart_workers() } else { self.submit_files() }
     }
 
-    /// Says what a person did wrong, and what to do.
-    pub fn complain(self, mistake: &str) {
-        self.mistakes.update(|mistakes| {
-            mistakes.retain(|known| known != mistake);
-            mistakes.push(mistake.into());
+    /// Shows a message: the problem and its remedy. A message that is already shown moves to the end.
+    pub fn add_message(self, message: &str) {
+        self.messages.update(|messages| {
+            messages.retain(|known| known != message);
+            messages.push(message.into());
         });
     }
 
-    fn ask_about_files(self) {
+    /// Sends pending user files to the session for validation, if an engine is open.
+    fn submit_files(self) {
         if self.run.with_untracked(|run| run.engine.is_some()) {
-            let command = self.line.try_update_value(|line| line.own.ask());
+            let command = self.worker_link.try_update_value(|link| link.user_data.submit());
             command.flatten().into_iter().for_each(|command| self.send(command));
         }
     }
 
-    /// A worker that is to work on images of one's own needs them first.
-    fn bring_own(self, dataset: &DatasetId) {
-        if *dataset == DatasetId::Dropped {
-            let command = self.line.try_update_value(|line| line.own.bring());
+    /// Sends the user data set before a command that needs it, unless the worker has it already.
+    fn send_user_data(self, dataset: &DatasetId) {
+        if *dataset == DatasetId::UserFiles {
+            let command = self.worker_link.try_update_value(|link| link.user_data.load_command());
             command.flatten().into_iter().for_each(|command| self.send(command));
         }
     }
 
-    /// The session has images of one's own: the next run learns from them.
-    fn use_own(self) {
-        if self.line.try_update_value(|line| line.own.accepted()) == Some(true) {
+    /// The session accepted the user files: selects them for the next run.
+    fn use_user_data(self) {
+        if self.worker_link.try_update_value(|link| link.user_data.on_accepted()) == Some(true) {
             self.dismiss();
-            self.has_own.set(true);
-            self.adopt(self.spec.with_untracked(|spec| TrainSpec { dataset: DatasetId::Dropped, ..spec.clone() }));
-            self.ask_about_files();
+            self.has_user_data.set(true);
+            self.set_spec(self.spec.with_untracked(|spec| TrainSpec { dataset: DatasetId::UserFiles, ..spec.clone() }));
+            self.submit_files();
         }
     }
 
-    /// Whether a failure is about files: it costs nothing else, and the worker is as good as before.
-    fn is_about_files(self, fault: &Fault) -> bool {
-        let about_files = self.line.try_update_value(|line| line.own.refused()) == Some(true);
-        if about_files {
-            self.complain(&fault.to_string());
-            self.ask_about_files();
+    /// Whether a fault rejects submitted user files. Such a fault is shown as a message, and the worker stays usable.
+    fn is_file_fault(self, fault: &Fault) -> bool {
+        let rejected = self.worker_link.try_update_value(|link| link.user_data.on_rejected()) == Some(true);
+        if rejected {
+            self.add_message(&fault.to_string());
+            self.submit_files();
         }
-        about_files
+        rejected
     }
 
-    /// Begins a run with the present settings.
+    /// Starts a run with the current settings, now or as soon as an engine is open.
     pub fn start(self) {
-        let fresh = self.line.try_update_value(|line| {
-            line.start_when_open = true;
-            line.doomed || line.is_dead()
+        let needs_worker = self.worker_link.try_update_value(|link| {
+            link.start_when_open = true;
+            link.needs_new_worker || link.is_disconnected()
         });
-        if fresh == Some(true) {
-            self.spawn();
+        if needs_worker == Some(true) {
+            self.restart_workers();
         } else if self.run.with_untracked(|run| run.engine.is_some()) {
-            self.begin();
+            self.begin_run();
         }
     }
 
+    /// Pauses the run after the current step.
     pub fn pause(self) {
-        self.want(State::Paused, Command::Pause);
+        if !self.pauses_recovery() {
+            self.request_state(State::Paused, Command::Pause);
+        }
     }
 
+    /// Resumes a paused run.
     pub fn resume(self) {
-        self.want(State::Training, Command::Resume);
+        self.request_state(State::Training, Command::Resume);
     }
 
+    /// Takes one step of a paused run.
     pub fn step(self) {
         self.send(Command::Step);
     }
 
+    /// Ends the run after the current step. The weights stay.
     pub fn stop(self) {
-        self.want(State::Finished, Command::Stop);
+        if !self.stops_recovery() {
+            self.request_state(State::Finished, Command::Stop);
+        }
     }
 
-    /// Has the run be in another state, and remembers it until the worker answers: it may be lost before.
-    fn want(self, state: State, command: Command) {
-        self.line.update_value(|line| line.engines.loss.wanted = Some(state));
+    /// Sends a command that changes the run's state. The requested state is remembered until the worker confirms it,
+    /// because the worker may be lost before.
+    fn request_state(self, state: State, command: Command) {
+        self.worker_link.update_value(|link| link.engines.recovery.requested = Some(state));
         self.send(command);
     }
 
-    /// Takes the messages away; what failed stays failed.
+    /// Clears all messages and the fault. A failed run stays failed.
     pub fn dismiss(self) {
-        self.mistakes.set(Vec::new());
+        self.messages.set(Vec::new());
         self.run.update(|run| run.fault = None);
     }
 
-    /// Does what a fault offers, and tries again.
-    pub fn accept(self, offer: Offer) {
+    /// Accepts the offer of a fault and retries.
+    pub fn accept_offer(self, offer: Offer) {
         match offer {
-            Offer::UseUntested => self.line.update_value(|line| line.engines.untested = true),
+            Offer::UseUntested => self.worker_link.update_value(|link| link.engines.untested = true),
             Offer::Reopen => {}
         }
         self.retry();
     }
 
-    /// A fresh worker, and the run again if there was one.
+    /// Restarts the workers, and the run if there was one.
     pub fn retry(self) {
         let had_run = self.run.with_untracked(|run| run.plan.is_some());
         self.dismiss();
-        if had_run { self.start() } else { self.spawn() }
+        if had_run { self.start() } else { self.restart_workers() }
     }
 }

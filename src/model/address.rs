@@ -1,37 +1,52 @@
-//! The settings of a run as texts: what the address bar holds and what the fields of the page show. Pure.
+//! The settings of a run as text, for the address bar and the form fields. Pure: it never touches the browser's
+//! address.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use inkling_core::spec::{DatasetId, EngineChoice, ModelId, TrainSpec};
 
-/// One setting, by its name in the address.
+/// One setting of a run. Each has a name in the address and a form field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Parameter {
+    /// Which engine computes: `engine`.
     Engine,
+    /// The data set to train on: `dataset`.
     Dataset,
+    /// The network to train: `model`.
     Model,
+    /// How the data set is split into training, validation and test images: `split`.
     Split,
+    /// Number of epochs: `epochs`.
     Epochs,
+    /// Images per step: `batch`.
     Batch,
+    /// Base learning rate, which the schedule multiplies by its factor: `lr`.
     LearningRate,
+    /// Learning rate schedule: `schedule`.
     Schedule,
+    /// Optimizer: `optimizer`.
     Optimizer,
+    /// Weight decay: `weight_decay`.
     WeightDecay,
+    /// Factor on the dropout rates of the network: `dropout`.
     Dropout,
+    /// Fraction of each target that is spread evenly over the classes: `label_smoothing`.
     LabelSmoothing,
+    /// Augmentation of the training images: `augment`.
     Augment,
+    /// Seed of the random numbers: `seed`.
     Seed,
-    /// Train on the first so many images.
+    /// Number of training images to use, counted from the first: `limit`.
     Limit,
-    /// Validate on the first so many images.
+    /// Number of images to validate and test on, counted from the first: `test_limit`.
     TestLimit,
-    /// So many workers share a step on the CPU.
+    /// Number of workers that share each step on the CPU: `workers`.
     Workers,
 }
 
 impl Parameter {
-    /// Every setting, in the order in which the address holds them: the network before what its recipe decides.
+    /// Every setting, in the order of the address. The model comes before the settings that its recipe decides.
     pub const ALL: [Self; 17] = [
         Self::Engine,
         Self::Dataset,
@@ -52,7 +67,7 @@ impl Parameter {
         Self::Workers,
     ];
 
-    /// Its name in the address.
+    /// The name of the setting in the address.
     pub fn name(self) -> &'static str {
         match self {
             Self::Engine => "engine",
@@ -75,7 +90,7 @@ impl Parameter {
         }
     }
 
-    /// Its value as text; empty for a limit that is not set.
+    /// The value of the setting as text. An unset limit is empty.
     pub fn text(self, spec: &TrainSpec) -> String {
         let limit = |limit: Option<usize>| limit.map(|n| n.to_string()).unwrap_or_default();
         match self {
@@ -99,27 +114,27 @@ impl Parameter {
         }
     }
 
-    /// The same settings with this one taken from a text. Another model brings its own recipe and split.
+    /// Returns the settings with this one parsed from `text`. A change of the model also sets its recipe and split.
     ///
     /// # Errors
-    /// What is wrong with the text, and what to write instead.
+    /// A message with the problem and the accepted values, when `text` cannot be parsed or the settings are invalid.
     pub fn with(self, spec: &TrainSpec, text: &str) -> Result<TrainSpec, String> {
         let (mut spec, text) = (spec.clone(), text.trim());
         let recipe = &mut spec.recipe;
         match self {
             Self::Engine => spec.engine = engine(text)?,
             Self::Dataset => spec.dataset = dataset(text)?,
-            Self::Model => spec = with_model(spec, known(text)?),
-            Self::Split => spec.split = known(text)?,
+            Self::Model => spec = with_model(spec, parse_id(text)?),
+            Self::Split => spec.split = parse_id(text)?,
             Self::Epochs => recipe.epochs = whole("epochs", text)?,
             Self::Batch => recipe.batch = whole("batch size", text)?,
             Self::LearningRate => recipe.learning_rate = decimal("learning rate", text)?,
-            Self::Schedule => recipe.schedule = known(text)?,
-            Self::Optimizer => recipe.optimizer = known(text)?,
+            Self::Schedule => recipe.schedule = parse_id(text)?,
+            Self::Optimizer => recipe.optimizer = parse_id(text)?,
             Self::WeightDecay => recipe.weight_decay = decimal("weight decay", text)?,
             Self::Dropout => recipe.dropout = decimal("dropout", text)?,
             Self::LabelSmoothing => recipe.label_smoothing = decimal("label smoothing", text)?,
-            Self::Augment => recipe.augment = known(text)?,
+            Self::Augment => recipe.augment = parse_id(text)?,
             Self::Seed => spec.seed = whole("seed", text)?,
             Self::Limit => spec.train_limit = limit("training limit", text)?,
             Self::TestLimit => spec.test_limit = limit("test limit", text)?,
@@ -130,30 +145,32 @@ impl Parameter {
     }
 }
 
-/// The same run with another model, by that model's recipe; the recipe stays when the model does.
+/// Sets the model, its recipe and its split. Keeps recipe and split when the model does not change.
 fn with_model(spec: TrainSpec, model: ModelId) -> TrainSpec {
     if spec.model == model { spec } else { by_own_recipe(&TrainSpec { model, ..spec }) }
 }
 
-/// The same run by the recipe and on the split of its model.
+/// Returns the settings with the recipe and the split of their model.
 pub fn by_own_recipe(spec: &TrainSpec) -> TrainSpec {
     let TrainSpec { recipe, split, .. } = TrainSpec::of(spec.model);
     TrainSpec { recipe, split, ..spec.clone() }
 }
 
-fn known<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+fn parse_id<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
-/// The engines that a page can offer: `gpu` is the command line's.
+/// The engine choices that the page offers. `gpu` exists only on the command line.
 pub const ENGINES: [EngineChoice; 3] = [EngineChoice::Auto, EngineChoice::WebGpu, EngineChoice::Cpu];
 
+/// Parses an engine choice of the page.
 fn engine(text: &str) -> Result<EngineChoice, String> {
     let known = || ENGINES.map(EngineChoice::id).join(", ");
     let found = ENGINES.into_iter().find(|engine| engine.id() == text);
     found.ok_or_else(|| format!("there is no engine called {text:?} in a browser; choose one of: {}", known()))
 }
 
+/// Parses a data set of the page. A folder exists only on the command line.
 fn dataset(text: &str) -> Result<DatasetId, String> {
     match text.parse() {
         Ok(DatasetId::Folder(_)) | Err(_) => {
@@ -175,21 +192,22 @@ fn limit(what: &str, text: &str) -> Result<Option<usize>, String> {
     if text.is_empty() { Ok(None) } else { whole(what, text).map(Some) }
 }
 
-/// What an address asks for.
+/// The settings and options that an address requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Address {
+    /// The settings of the run.
     pub spec: TrainSpec,
-    /// Begin at once.
+    /// Start a run as soon as an engine is open: `start=1`.
     pub start: bool,
-    /// Leave WebGPU's classes as they are: shaders compile one after another.
+    /// Do not patch WebGPU's classes; shaders then compile one after another: `patches=0`.
     pub unpatched: bool,
-    /// One message for each parameter that could not be used; its default stands.
-    pub mistakes: Vec<String>,
+    /// One message for each parameter that could not be used. The setting keeps its previous value.
+    pub messages: Vec<String>,
 }
 
 impl Address {
-    /// Reads decoded parameters; names that are not ours are left alone, as other programs append theirs. Where nothing is
-    /// said of workers, each core of this machine gets one.
+    /// Parses decoded parameters. Unknown names are ignored, because other programs append parameters of their own. The
+    /// default number of workers is `n_cores`, limited to [`TrainSpec::MAX_WORKERS`].
     pub fn read(parameters: impl IntoIterator<Item = (String, String)>, n_cores: usize) -> Self {
         let mut address = Self::default();
         address.spec.workers = n_cores.clamp(1, TrainSpec::MAX_WORKERS);
@@ -201,7 +219,7 @@ impl Address {
         }
         given.iter().filter(|(name, _)| name == "start").for_each(|(_, value)| address.read_start(value));
         given.iter().filter(|(name, _)| name == "patches").for_each(|(_, value)| address.read_patches(value));
-        address.ask_for_files();
+        address.request_user_files();
         address
     }
 
@@ -209,29 +227,30 @@ impl Address {
         match parameter.with(&self.spec, value) {
             Ok(spec) => self.spec = spec,
             Err(message) => {
-                let kept = parameter.text(&self.spec);
-                let kept = if kept.is_empty() { "all images".into() } else { kept };
-                self.mistakes.push(format!("{}={value} in the address: {message}. Using {kept}.", parameter.name()));
+                let value_in_use = parameter.text(&self.spec);
+                let value_in_use = if value_in_use.is_empty() { "all images".into() } else { value_in_use };
+                self.messages
+                    .push(format!("{}={value} in the address: {message}. Using {value_in_use}.", parameter.name()));
             }
         }
     }
 
-    /// Ordinary settings, which the others in the address may change.
+    /// Applies the sprint's settings. Other parameters in the address can change them.
     fn read_sprint(&mut self, value: &str) {
         match value {
             "1" => self.spec = TrainSpec { workers: self.spec.workers, ..TrainSpec::sprint() },
             "0" | "" => {}
-            _ => self.mistakes.push(format!("sprint={value} in the address: write sprint=1 for the way to 99 %.")),
+            _ => self.messages.push(format!("sprint={value} in the address: write sprint=1 for the sprint to 99 %.")),
         }
     }
 
-    /// Images of one's own do not travel with a link, so there is nothing to begin with yet.
-    fn ask_for_files(&mut self) {
-        if self.spec.dataset == DatasetId::Dropped {
+    /// A link cannot contain a user data set, so the run waits until the user adds the files.
+    fn request_user_files(&mut self) {
+        if self.spec.dataset == DatasetId::UserFiles {
             self.start = false;
-            self.mistakes.push(
-                "dataset=dropped in the address: this link is about somebody's own images, which it cannot hold. Drop \
-                 their IDX files on the page, or choose them in the settings under Own images."
+            self.messages.push(
+                "dataset=dropped in the address: this link refers to someone's own images, which it cannot contain. \
+                 Drop their IDX files on the page, or choose them in the settings under Your own images."
                     .into(),
             );
         }
@@ -241,7 +260,9 @@ impl Address {
         match value {
             "0" => self.unpatched = true,
             "1" | "" => self.unpatched = false,
-            _ => self.mistakes.push(format!("patches={value} in the address: write patches=0 to leave WebGPU alone.")),
+            _ => self
+                .messages
+                .push(format!("patches={value} in the address: write patches=0 to leave WebGPU unchanged.")),
         }
     }
 
@@ -249,17 +270,17 @@ impl Address {
         match value {
             "1" => self.start = true,
             "0" | "" => self.start = false,
-            _ => self.mistakes.push(format!("start={value} in the address: write start=1 to begin at once.")),
+            _ => self.messages.push(format!("start={value} in the address: write start=1 to start at once.")),
         }
     }
 }
 
-/// The address of some settings, from the question mark on.
+/// Returns the query of an address for these settings, including the question mark.
 ///
-/// Every setting is written out, the defaults too: a link keeps its meaning when a later version has others.
+/// It contains every setting, even defaults, so that a link keeps its meaning when a later version changes a default.
 pub fn query(spec: &TrainSpec) -> String {
     let pairs = Parameter::ALL.into_iter().map(|parameter| (parameter.name(), parameter.text(spec)));
-    // Ids and numbers need no escaping.
+    // Ids and numbers need no percent-encoding.
     let pairs: Vec<_> =
         pairs.filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}={text}")).collect();
     format!("?{}", pairs.join("&"))

@@ -1,20 +1,20 @@
-//! What the page says about a run, in words and figures. Pure.
+//! The page's text about a run: status, progress, engine, images and memory. Pure: it never changes a run.
 
 use inkling_core::models::Memory;
-use inkling_core::protocol::{CrewReport, DatasetReport, EngineKind, EngineReport, Phase, Progress};
+use inkling_core::protocol::{DatasetReport, EngineKind, EngineReport, Phase, PoolReport, Progress};
 use inkling_core::run::{Run, State};
 use inkling_core::spec::DatasetId;
 
 use crate::model::model_status;
 
-/// More than this, in bytes, is worth a warning: phones and small graphics cards may not give it to a tab.
+/// Bytes of memory above which a run gets a warning: phones and small graphics cards may not give a tab that much.
 const LARGE: u64 = 600_000_000;
 
-/// What is going on, in a few words that change seldom enough to be read aloud.
+/// The run's status in a few words. It changes seldom enough to be read aloud by a screen reader.
 pub fn status(run: &Run) -> String {
     match run.state {
-        _ if model_status::is_judging(run) => "Judging the network on the test images…".into(),
-        _ if model_status::is_measuring(run) => "Measuring how fast this device is…".into(),
+        _ if model_status::is_evaluating(run) => "Evaluating the network on the test images…".into(),
+        _ if model_status::is_measuring(run) => "Measuring the speed of this device…".into(),
         State::Loading => loading(run).into(),
         State::Ready => "Ready to train".into(),
         State::Training => training(run),
@@ -29,7 +29,7 @@ fn loading(run: &Run) -> &'static str {
         Some(Phase::Engine) => "Looking for the fastest engine…",
         Some(Phase::Compile) => "Compiling shaders…",
         Some(Phase::SelfTest) => "Testing the engine…",
-        Some(Phase::Fetch | Phase::Unpack | Phase::Data) => "Getting the images ready…",
+        Some(Phase::Fetch | Phase::Unpack | Phase::Data) => "Preparing the images…",
         _ => "Loading the engine…",
     }
 }
@@ -38,7 +38,7 @@ fn training(run: &Run) -> String {
     match run.progress.map(|progress| progress.phase) {
         Some(Phase::FirstStep) => "Taking the first step…".into(),
         Some(Phase::Validate) => format!("Validating {}", epoch(run)),
-        Some(Phase::Test) => "Reading the test images…".into(),
+        Some(Phase::Test) => "Evaluating on the test images…".into(),
         _ => format!("Training {}", epoch(run)),
     }
 }
@@ -46,43 +46,43 @@ fn training(run: &Run) -> String {
 fn finished(run: &Run) -> String {
     match &run.summary {
         Some(summary) => {
-            let read = percent(summary.test.accuracy);
+            let accuracy = percent(summary.test.accuracy);
             let n_images = count(summary.test_images as u64);
-            format!("Finished: {read} of {n_images} test images read rightly{}", resumed(run))
+            format!("Finished: {accuracy} of {n_images} test images read correctly{}", resumed(run))
         }
         None => format!("Stopped in {}", epoch(run)),
     }
 }
 
-/// That a run did not go through on one engine.
+/// A clause that says where the run resumed after the graphics card was lost. Empty if that did not happen.
 fn resumed(run: &Run) -> String {
     let Some(last) = run.resumptions.last() else { return String::new() };
     let times = match run.resumptions.len() {
         1 => String::new(),
-        n => format!("{n} times, at last "),
+        n => format!("{n} times, most recently "),
     };
     let on_cpu = if last.engine == Some(EngineKind::Cpu) { " on the CPU" } else { "" };
     let step = count(last.n_steps as u64);
-    format!(", after the graphics card was lost and the run went on {times}from step {step}{on_cpu}")
+    format!(", after the graphics card was lost and the run resumed {times}from step {step}{on_cpu}")
 }
 
-/// What to know of a run that just went on.
-pub fn went_on(run: &Run) -> Option<String> {
+/// A message about a run that has just resumed on another engine. `None` if the run never resumed.
+pub fn resumed_message(run: &Run) -> Option<String> {
     let last = run.resumptions.last()?;
     let engine = match last.engine {
         Some(EngineKind::Cpu) => "on the CPU",
-        _ => "on a fresh device",
+        _ => "on a new device",
     };
-    Some(format!("The graphics card was lost. The run went on from step {} {engine}.", count(last.n_steps as u64)))
+    Some(format!("The graphics card was lost. The run resumed from step {} {engine}.", count(last.n_steps as u64)))
 }
 
-/// The epoch that a run is in.
+/// The current epoch, such as `epoch 3 of 20`.
 fn epoch(run: &Run) -> String {
     let epochs = run.plan.as_ref().map_or(0, |plan| plan.spec.recipe.epochs);
     format!("epoch {} of {epochs}", run.epoch())
 }
 
-/// How far what is going on has come, in figures. Empty when there is nothing to count.
+/// The run's progress in figures. Empty when there is nothing to count.
 pub fn progress(run: &Run) -> String {
     match (run.state, run.progress) {
         (State::Loading, Some(progress)) => counted(progress),
@@ -111,20 +111,22 @@ fn counted(progress: Progress) -> String {
     }
 }
 
-/// Fraction done of what is going on, 0 to 1; `None` when it cannot be counted.
+/// Fraction of the current activity that is done, 0 to 1. `None` when it cannot be counted.
 pub fn fraction(run: &Run) -> Option<f64> {
     match (run.state, run.progress) {
         (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
         (State::Loading, _) => None,
         (State::Training, Some(Progress { phase: Phase::FirstStep, .. })) => None,
-        (_, Some(Progress { done, total, .. })) if model_status::is_judging(run) || model_status::is_measuring(run) => {
+        (_, Some(Progress { done, total, .. }))
+            if model_status::is_evaluating(run) || model_status::is_measuring(run) =>
+        {
             (total > 0).then(|| done as f64 / total as f64)
         }
         _ => Some(run.fraction_done()),
     }
 }
 
-/// The name of an engine, and on the CPU how many workers compute.
+/// The name of an engine. For the CPU it includes the number of workers.
 pub fn engine(report: &EngineReport, workers: usize) -> String {
     let kind = match report.kind {
         EngineKind::WebGpu => "WebGPU",
@@ -139,45 +141,46 @@ pub fn engine(report: &EngineReport, workers: usize) -> String {
     }
 }
 
-/// What to know when workers were lost.
-pub fn lost_workers(crew: &CrewReport) -> Option<String> {
-    let who = match crew.lost {
+/// A message about lost workers. `None` if there are none.
+pub fn lost_workers(pool: &PoolReport) -> Option<String> {
+    let loss = match pool.lost {
         0 => return None,
         1 => "A worker was lost".into(),
         n => format!("{n} workers were lost"),
     };
-    Some(format!("{who}: the run goes on without, slower, and to the same result. The next run starts with all again."))
+    Some(format!("{loss}: the run continues more slowly, with the same result. The next run uses all workers again."))
 }
 
-/// What to know about an engine besides its name: why not another, and what makes it slow.
+/// A remark about an engine: that it is slow, or why no graphics card is used. `None` if there is nothing to remark.
 pub fn engine_note(report: &EngineReport) -> Option<String> {
     if report.software {
-        return Some("This adapter is a program, not hardware: the CPU engine is faster here.".into());
+        return Some("This adapter is software, not hardware: the CPU engine is faster here.".into());
     }
     let why = report.passed_over.as_ref()?;
-    Some(format!("WebGPU was not taken: {}.", why.trim_end_matches('.')))
+    Some(format!("WebGPU is not used: {}.", why.trim_end_matches('.')))
 }
 
-/// Which images are in use, and how many.
+/// The name of the data set, and the sizes of its parts.
 pub fn images(report: &DatasetReport) -> String {
     let name = match &report.id {
         DatasetId::Mnist => "MNIST",
         DatasetId::Synthetic => "Synthetic digits",
-        DatasetId::Dropped => "Own images",
+        DatasetId::UserFiles => "Your own images",
         DatasetId::Folder(name) => name,
     };
-    let validation = report.n_validation.map(|n| format!("{} to validate on, ", count(n as u64))).unwrap_or_default();
+    let validation =
+        report.n_validation.map(|n| format!("{} validation images, ", count(n as u64))).unwrap_or_default();
     let (train, test) = (count(report.n_train as u64), count(report.n_test as u64));
-    format!("{name}: {train} images to learn from, {validation}{test} to be tested on")
+    format!("{name}: {train} training images, {validation}{test} test images")
 }
 
-/// What memory a run will take, and what time where that can be told.
+/// The memory that a run needs. With `secs` also its expected duration, in seconds.
 pub fn needs(memory: &Memory, secs: Option<f64>) -> String {
     let time = secs.map(|secs| format!(" and {}", duration(secs))).unwrap_or_default();
-    format!("A run takes about {} of memory{time}.", bytes(memory.total()))
+    format!("A run needs about {} of memory{time}.", bytes(memory.total()))
 }
 
-/// A time to come, roughly.
+/// An expected duration, rounded to its largest unit.
 fn duration(secs: f64) -> String {
     match secs {
         secs if secs < 90.0 => format!("{:.0} s", secs.max(1.0)),
@@ -186,21 +189,21 @@ fn duration(secs: f64) -> String {
     }
 }
 
-/// Why that is much, if it is, and what to do.
+/// A warning about a run that needs much memory, with a remedy. `None` at or below 600 MB.
 pub fn much_memory(memory: &Memory) -> Option<String> {
     let Memory { weights, gradients, optimizer, activations, .. } = memory;
     (memory.total() > LARGE).then(|| {
-        let (fixed, flowing) = (bytes(weights + gradients + optimizer), bytes(*activations));
+        let (network, batch) = (bytes(weights + gradients + optimizer), bytes(*activations));
         let remedy =
             if activations > &(LARGE / 4) { "A smaller batch needs less." } else { "A smaller network needs less." };
         format!(
-            "That is large: {fixed} for the network, its gradients and the optimizer, {flowing} for a batch on its way \
-             through. A phone or a small graphics card may not have it. {remedy}"
+            "That is a lot: {network} for the network, its gradients and the optimizer, {batch} for the activations of \
+             a batch. A phone or a small graphics card may not have that much. {remedy}"
         )
     })
 }
 
-/// An estimate of bytes, with two digits that count.
+/// An estimated number of bytes in MB or GB, with two significant digits.
 pub fn bytes(n: u64) -> String {
     let mega = n as f64 / 1e6;
     let step = 10f64.powf((mega.max(1.0).log10().floor() - 1.0).max(0.0));
@@ -208,7 +211,12 @@ pub fn bytes(n: u64) -> String {
     if mega >= 1000.0 { format!("{:.1} GB", mega / 1000.0) } else { format!("{mega:.0} MB") }
 }
 
-/// A whole number with its thousands apart: 12,800.
+/// A number of epochs in words.
+pub fn epochs(n: usize) -> String {
+    if n == 1 { "1 epoch".into() } else { format!("{} epochs", count(n as u64)) }
+}
+
+/// A whole number with a comma between thousands: 12,800.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -221,18 +229,18 @@ pub fn count(n: u64) -> String {
     text
 }
 
-/// A fraction in percent, with two decimals.
+/// A fraction from 0 to 1 as a percentage with two decimals.
 pub fn percent(fraction: f64) -> String {
     format!("{:.2} %", fraction * 100.0)
 }
 
-/// A probability that may be close to 1: never more certain than it is.
-pub fn sure(probability: f32) -> String {
+/// A probability as a percentage. It is never rounded up to 100 %.
+pub fn confidence(probability: f32) -> String {
     let percent = 100.0 * f64::from(probability);
     if percent > 99.9 { format!("{:.2} %", percent.min(99.99)) } else { format!("{percent:.1} %") }
 }
 
-/// A time that is left, as a person would say it.
+/// The remaining time in the unit that fits. Empty when `secs` is not finite.
 pub fn time_left(secs: f64) -> String {
     match secs {
         secs if !secs.is_finite() => String::new(),
@@ -243,7 +251,7 @@ pub fn time_left(secs: f64) -> String {
     }
 }
 
-/// Images a second: whole when there are many.
+/// A training speed in images per second, with a decimal below 10.
 pub fn pace(images_per_second: f64) -> String {
     if images_per_second < 10.0 {
         format!("{images_per_second:.1} images/s")

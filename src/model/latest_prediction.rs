@@ -1,51 +1,52 @@
-//! What the network is asked about the pad: one question at a time, and always the newest. Pure.
+//! Schedules prediction requests for the drawing: one at a time, always for the newest drawing. Pure: it never sends.
 
-/// Keeps one question under way; the pen may move faster than the network answers.
+/// Keeps at most one request in flight, because the pen may move faster than the network predicts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    /// The version of the newest question.
+pub struct LatestPrediction {
+    /// Version of the newest request.
     version: u64,
-    under_way: bool,
-    /// Something changed since the newest question.
+    /// A request was sent and is not answered yet.
+    in_flight: bool,
+    /// The drawing or the network changed since the newest request.
     wanted: bool,
-    /// Answers up to this version are about a drawing that is gone.
-    stale: u64,
+    /// Answers up to this version are for a drawing that was cleared.
+    stale_until: u64,
 }
 
-impl Question {
-    /// The drawing or the network changed: its answer is not known.
-    pub fn want(&mut self) {
+impl LatestPrediction {
+    /// The drawing or the network changed: a new request is wanted.
+    pub fn request(&mut self) {
         self.wanted = true;
     }
 
-    /// The version to ask with, when it is time to ask.
-    pub fn ask(&mut self) -> Option<u64> {
-        if !self.wanted || self.under_way {
+    /// Returns the version to send with a request, or `None` when none is wanted or one is in flight.
+    pub fn next_request(&mut self) -> Option<u64> {
+        if !self.wanted || self.in_flight {
             return None;
         }
-        (self.wanted, self.under_way) = (false, true);
+        (self.wanted, self.in_flight) = (false, true);
         self.version += 1;
         Some(self.version)
     }
 
-    /// An answer came. Says whether it is still about what is on the pad.
-    pub fn answered(&mut self, version: u64) -> bool {
+    /// An answer arrived. Returns whether it is for a drawing that is still on the pad.
+    pub fn on_answer(&mut self, version: u64) -> bool {
         if version == self.version {
-            self.under_way = false;
+            self.in_flight = false;
         }
-        version > self.stale
+        version > self.stale_until
     }
 
-    /// The pad is empty: answers under way are about nothing.
-    pub fn forget(&mut self) {
-        self.stale = self.version;
+    /// The pad was cleared: answers to earlier requests are stale.
+    pub fn clear(&mut self) {
+        self.stale_until = self.version;
         self.wanted = false;
     }
 
-    /// The one who was asked is gone, or begins anew: the question under way will not be answered.
-    pub fn lost(&mut self) {
-        self.wanted |= self.under_way;
-        self.under_way = false;
+    /// The worker was replaced or restarted: the request in flight will not be answered, so it is wanted again.
+    pub fn on_worker_replaced(&mut self) {
+        self.wanted |= self.in_flight;
+        self.in_flight = false;
     }
 }
 
@@ -54,38 +55,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_question_at_a_time_and_the_newest() {
-        let mut question = Question::default();
-        assert_eq!(question.ask(), None);
-        question.want();
-        assert_eq!(question.ask(), Some(1));
-        question.want();
-        question.want();
-        assert_eq!(question.ask(), None);
-        assert!(question.answered(1));
-        assert_eq!(question.ask(), Some(2));
-        assert!(question.answered(2));
-        assert_eq!(question.ask(), None);
+    fn one_request_at_a_time_for_the_newest_drawing() {
+        let mut requests = LatestPrediction::default();
+        assert_eq!(requests.next_request(), None);
+        requests.request();
+        assert_eq!(requests.next_request(), Some(1));
+        requests.request();
+        requests.request();
+        assert_eq!(requests.next_request(), None);
+        assert!(requests.on_answer(1));
+        assert_eq!(requests.next_request(), Some(2));
+        assert!(requests.on_answer(2));
+        assert_eq!(requests.next_request(), None);
     }
 
     #[test]
     fn an_answer_about_a_cleared_pad_is_stale() {
-        let mut question = Question::default();
-        question.want();
-        question.ask();
-        question.forget();
-        assert!(!question.answered(1));
-        question.want();
-        assert_eq!(question.ask(), Some(2));
-        assert!(question.answered(2));
+        let mut requests = LatestPrediction::default();
+        requests.request();
+        requests.next_request();
+        requests.clear();
+        assert!(!requests.on_answer(1));
+        requests.request();
+        assert_eq!(requests.next_request(), Some(2));
+        assert!(requests.on_answer(2));
     }
 
     #[test]
-    fn a_lost_question_is_asked_again() {
-        let mut question = Question::default();
-        question.want();
-        question.ask();
-        question.lost();
-        assert_eq!(question.ask(), Some(2));
+    fn a_lost_request_is_sent_again() {
+        let mut requests = LatestPrediction::default();
+        requests.request();
+        requests.next_request();
+        requests.on_worker_replaced();
+        assert_eq!(requests.next_request(), Some(2));
     }
 }

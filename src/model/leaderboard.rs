@@ -1,69 +1,70 @@
-//! The scoreboard in words: what was published of a network, and what our recorded runs came to. Pure.
+//! The rows of the scoreboard: each network's published accuracy beside our recorded runs. Pure: it never fetches
+//! records.
 
 use inkling_core::evaluation::Interval;
 use inkling_core::models;
-use inkling_core::receipts::{Ensemble, Receipt, Records, Standing, standings};
+use inkling_core::receipts::{Ensemble, LeaderboardEntry, Receipt, Records, leaderboard};
 
 use crate::model::labels::{count, percent};
 
-/// A row of the scoreboard.
+/// A row of the scoreboard: a network or an ensemble.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Of a network or an ensemble.
+    /// The id of the network, or `ensemble`.
     pub name: String,
-    /// What it is, in a few words.
+    /// The number of parameters, or of the ensemble's networks.
     pub what: String,
-    /// Accuracy as it was published, 0 to 1.
+    /// The published accuracy, 0 to 1.
     pub published: Option<f64>,
-    /// What the published figure was measured on, or why there is none.
+    /// How the published figure was measured, or why there is none.
     pub measured_on: &'static str,
-    /// `None` when nothing was run.
-    pub ours: Option<Figure>,
+    /// Our measurement. `None` when there is no recorded run.
+    pub ours: Option<Score>,
 }
 
-/// What was measured.
+/// A measurement, with its origin.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Figure {
-    /// Fraction of the test images read rightly, 0 to 1.
+pub struct Score {
+    /// Fraction of the test images that were classified correctly, 0 to 1.
     pub accuracy: f64,
-    /// With 95 % confidence.
+    /// The interval of the accuracy with 95 % confidence.
     pub interval: Interval,
-    /// Such as `47 errors on 10,000 images`.
+    /// Number of errors, such as `47 errors on 10,000 images`.
     pub errors: String,
-    /// Of which runs it is the median.
+    /// The runs that this one is the median of, or the networks of the ensemble.
     pub runs: String,
-    /// The best of its epochs, to compare with published figures that are such.
+    /// The best epoch's validation accuracy, for comparison with published figures of this kind. Empty for an ensemble.
     pub best_epoch: String,
-    /// How it came about: epochs, time, device, seed, day.
+    /// Epochs, time, device, engine, seed and date. Device, engine and date for an ensemble.
     pub origin: String,
-    /// The run that it is, to be repeated; an ensemble is not one.
+    /// The recorded run, for repeating it. `None` for an ensemble.
     pub run: Option<Receipt>,
 }
 
-/// A row for each network in the order of the zoo, then the ensembles.
+/// Returns a row for each network in the order of the zoo, then a row for each ensemble.
 pub fn rows(records: &Records) -> Vec<Row> {
-    let networks = standings(&records.runs);
+    let networks = leaderboard(&records.runs);
     let networks = networks.iter().map(network);
-    networks.chain(records.ensembles.iter().map(|joint| ensemble(joint, &records.runs))).collect()
+    networks.chain(records.ensembles.iter().map(|it| ensemble(it, &records.runs))).collect()
 }
 
-fn network(standing: &Standing) -> Row {
-    let published = models::published(standing.model);
+fn network(entry: &LeaderboardEntry) -> Row {
+    let published = models::published(entry.model);
     Row {
-        name: standing.model.to_string(),
+        name: entry.model.to_string(),
         what: format!("{} parameters", count(published.parameters as u64)),
         published: published.accuracy,
         measured_on: published.measured_on,
-        ours: standing.median().map(|median| figure(median, standing)),
+        ours: entry.median().map(|median| score(median, entry)),
     }
 }
 
-fn figure(median: &Receipt, standing: &Standing) -> Figure {
-    Figure {
+fn score(median: &Receipt, entry: &LeaderboardEntry) -> Score {
+    Score {
         accuracy: median.test_accuracy,
         interval: median.interval,
         errors: errors(median.test_errors, median.test_images),
-        runs: standing.best().map(|best| of_several(standing.runs.len(), best)).unwrap_or_default(),
+        runs: entry.best().map(|best| of_several(entry.runs.len(), best)).unwrap_or_default(),
         best_epoch: best_epoch(median),
         origin: origin(median),
         run: Some(median.clone()),
@@ -71,18 +72,19 @@ fn figure(median: &Receipt, standing: &Standing) -> Figure {
 }
 
 fn ensemble(ensemble: &Ensemble, runs: &[Receipt]) -> Row {
-    let kept = if ensemble.n_unrecorded(runs) == 0 { "each from a recorded run" } else { "not all from recorded runs" };
-    let shifts = if ensemble.shifts { ", each image also a pixel to each side" } else { "" };
+    let source =
+        if ensemble.n_unrecorded(runs) == 0 { "each from a recorded run" } else { "not all from recorded runs" };
+    let shifts = if ensemble.shifts { ", each image also shifted by a pixel in each direction" } else { "" };
     Row {
         name: "ensemble".into(),
         what: format!("{} networks together", ensemble.members.len()),
         published: None,
-        measured_on: "nothing was published",
-        ours: Some(Figure {
+        measured_on: "not published",
+        ours: Some(Score {
             accuracy: ensemble.test_accuracy,
             interval: ensemble.interval,
             errors: errors(ensemble.test_errors, ensemble.test_images),
-            runs: format!("{}, {kept}{shifts}", ensemble.networks()),
+            runs: format!("{}, {source}{shifts}", ensemble.networks()),
             best_epoch: String::new(),
             origin: format!("{} ({}), {}", ensemble.device, ensemble.engine, ensemble.date),
             run: None,
@@ -110,7 +112,7 @@ fn origin(run: &Receipt) -> String {
     format!("{epochs} epoch{plural} in {} s on {device} ({engine}), seed {seed}, {date}", count(seconds.round() as u64))
 }
 
-/// The published figure in words.
+/// The published accuracy as a percentage, or `–`.
 pub fn published(row: &Row) -> String {
     row.published.map_or_else(|| "–".into(), percent)
 }
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
     use inkling_core::spec::ModelId;
 
-    /// The records that the page ships.
+    /// The records that are deployed with the page.
     fn shipped() -> Records {
         Records::from_bytes(include_bytes!("../../public/records.postcard")).expect("the records are of this version")
     }
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_without_runs_is_shown_as_such() {
+    fn a_network_without_runs_has_no_score() {
         let rows = rows(&Records::default());
         assert_eq!(rows.len(), ModelId::ALL.len());
         assert_eq!((rows[0].what.as_str(), published(&rows[0]).as_str()), ("13,904 parameters", "99.41 %"));
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_say_where_they_come_from() {
+    fn figures_name_their_origin() {
         let rows = rows(&shipped());
         let compact = rows[0].ours.as_ref().unwrap();
         assert!(compact.errors.ends_with(" errors on 10,000 images"), "{}", compact.errors);

@@ -1,6 +1,6 @@
-//! Which network reads, and what it is worth, in words. Pure.
+//! Which network predicts, its measured accuracy as text, and what the page is busy with. Pure: it never changes a run.
 
-use inkling_core::evaluation::Judgement;
+use inkling_core::evaluation::Evaluation;
 use inkling_core::models;
 use inkling_core::protocol::{NetworkReport, Phase};
 use inkling_core::run::{Run, State};
@@ -8,33 +8,34 @@ use inkling_core::spec::{DatasetId, ModelId, TrainSpec};
 
 use crate::model::labels::{count, percent};
 
-/// Whether the test images are being read on their own, not as the end of a run.
-pub fn is_judging(run: &Run) -> bool {
+/// Whether the test images are being evaluated on request, not at the end of a run.
+pub fn is_evaluating(run: &Run) -> bool {
     run.state != State::Training && run.progress.is_some_and(|progress| progress.phase == Phase::Test)
 }
 
-/// Whether the engine's speed is being measured.
+/// Whether the training speed of the engine is being measured.
 pub fn is_measuring(run: &Run) -> bool {
     run.progress.is_some_and(|progress| progress.phase == Phase::Measure)
 }
 
-/// Whether a run goes on or is about to.
+/// Whether a run is in progress or about to start, or the engine is loading.
 pub fn is_running(run: &Run) -> bool {
     matches!(run.state, State::Loading | State::Training | State::Paused)
 }
 
-/// Whether an engine is open and has nothing to do.
+/// Whether an engine is open, no run is in progress and nothing is being evaluated.
 pub fn is_idle(run: &Run) -> bool {
-    run.engine.is_some() && matches!(run.state, State::Ready | State::Finished) && !is_judging(run)
+    run.engine.is_some() && matches!(run.state, State::Ready | State::Finished) && !is_evaluating(run)
 }
 
-/// Which networks read the pad, and how well the one at hand was measured to read.
+/// The networks that predict, and the measured accuracy of the current one. Empty while that network is untrained and
+/// alone.
 pub fn reader(run: &Run) -> String {
-    let (hand, others) = (hand(run), run.readers.get(1..).unwrap_or_default());
-    match (&run.readers[..], hand.is_empty()) {
-        ([] | [_], _) => hand,
+    let (current, others) = (current_network(run), run.ensemble.get(1..).unwrap_or_default());
+    match (&run.ensemble[..], current.is_empty()) {
+        ([] | [_], _) => current,
         ([model, ..], true) => format!("Read by the untrained {model} network, together with {}", list(others)),
-        (_, false) => format!("{hand}; together with {}", list(others)),
+        (_, false) => format!("{current}; together with {}", list(others)),
     }
 }
 
@@ -46,20 +47,20 @@ fn list(models: &[ModelId]) -> String {
     }
 }
 
-/// The network at hand, and how well it was measured to read.
-fn hand(run: &Run) -> String {
+/// The current network and its measured accuracy. Empty while it is untrained.
+fn current_network(run: &Run) -> String {
     match (&run.network, model(run)) {
         (Some(NetworkReport { model, pretrained: Some(known), .. }), _) => {
-            let worth = right(known.test_accuracy, known.test_images);
-            format!("Read by the {model} network that came with the page: {worth}")
+            let accuracy = accuracy_text(known.test_accuracy, known.test_images);
+            format!("Read by the pretrained {model} network: {accuracy}")
         }
         (_, Some(model)) if matches!(run.state, State::Training | State::Paused) => {
             format!("Read by the {model} network in training")
         }
         (None, Some(model)) if run.learned => match &run.summary {
             Some(summary) => {
-                let worth = right(summary.test.accuracy, summary.test_images);
-                format!("Read by the {model} network trained here: {worth}")
+                let accuracy = accuracy_text(summary.test.accuracy, summary.test_images);
+                format!("Read by the {model} network trained here: {accuracy}")
             }
             None => format!("Read by the {model} network trained here, stopped in epoch {}", run.epoch()),
         },
@@ -67,25 +68,25 @@ fn hand(run: &Run) -> String {
     }
 }
 
-/// Which network a judgement is about.
+/// The network that an evaluation is about, and whether it is pretrained, untrained or trained here.
 pub fn subject(run: &Run) -> String {
     let origin = match &run.network {
-        Some(NetworkReport { pretrained: Some(_), .. }) => ", as it came with the page",
+        Some(NetworkReport { pretrained: Some(_), .. }) => ", pretrained",
         Some(_) => ", untrained",
         None => ", trained here",
     };
     model(run).map(|model| format!("{model}{origin}")).unwrap_or_default()
 }
 
-/// The network at hand.
+/// The model of the current network. `None` before a network is loaded.
 pub fn model(run: &Run) -> Option<ModelId> {
-    let read = run.network.as_ref().map(|network| network.model);
-    read.or(run.plan.as_ref().map(|plan| plan.spec.model))
+    let loaded = run.network.as_ref().map(|network| network.model);
+    loaded.or(run.plan.as_ref().map(|plan| plan.spec.model))
 }
 
-/// The settings that the network at hand is judged by: on test images that it never learned from, so by the split of
-/// its own run, whatever is chosen now.
-pub fn judged_by(run: &Run, chosen: &TrainSpec) -> TrainSpec {
+/// The settings for evaluating the current network. They use the split of the network's own training run, not the
+/// chosen one, so that no test image was used for training.
+pub fn evaluated_on(run: &Run, chosen: &TrainSpec) -> TrainSpec {
     match (&run.network, &run.plan) {
         (Some(network), _) => {
             let TrainSpec { model, split, .. } = TrainSpec::of(network.model);
@@ -96,46 +97,47 @@ pub fn judged_by(run: &Run, chosen: &TrainSpec) -> TrainSpec {
     }
 }
 
-/// How a judgement compares with what was published of the network; nothing to say about other images than MNIST's.
-pub fn compared(run: &Run, judgement: &Judgement) -> Option<String> {
+/// Compares an evaluation with the published accuracy of the network. `None` if none was published, or if the images
+/// are not MNIST's.
+pub fn compared(run: &Run, evaluation: &Evaluation) -> Option<String> {
     let on_mnist = run.dataset.as_ref().is_some_and(|dataset| dataset.id == DatasetId::Mnist);
     let published = models::published(model(run).filter(|_| on_mnist)?);
     let accuracy = published.accuracy?;
-    let interval = judgement.interval;
-    let told = if interval.low > accuracy {
+    let interval = evaluation.interval;
+    let relation = if interval.low > accuracy {
         "Above"
     } else if interval.high < accuracy {
         "Below"
     } else {
-        "As far as these images can tell, the same as"
+        "No clear difference from"
     };
-    Some(format!("{told} the published {} ({}).", percent(accuracy), published.measured_on))
+    Some(format!("{relation} the published {} ({}).", percent(accuracy), published.measured_on))
 }
 
-/// What was published of a network.
+/// The published accuracy of a network, with its number of epochs and how it was measured.
 pub fn published(model: ModelId) -> String {
     let published = models::published(model);
     let epochs = published.epochs.map(|epochs| format!(" in {epochs} epochs")).unwrap_or_default();
     match published.accuracy {
-        _ if model == ModelId::Sprint => "Our own: made to reach 99 % as soon as can be.".into(),
+        _ if model == ModelId::Sprint => "Our own network: made to reach 99 % as fast as possible.".into(),
         Some(accuracy) => format!("Published: {}{epochs} ({}).", percent(accuracy), published.measured_on),
         None => "Published: the layers, but no accuracy.".into(),
     }
 }
 
-fn right(accuracy: f64, n_images: usize) -> String {
-    format!("{} of {} test images right", percent(accuracy), count(n_images as u64))
+fn accuracy_text(accuracy: f64, n_images: usize) -> String {
+    format!("{} of {} test images correct", percent(accuracy), count(n_images as u64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inkling_core::evaluation::Judge;
+    use inkling_core::evaluation::Evaluator;
     use inkling_core::protocol::{BestEpoch, DatasetReport, Event, Progress, RunPlan, RunSummary, StepReport};
     use inkling_core::spec::{Metrics, N_CLASSES, Prediction, Pretrained, SplitId};
 
     fn using(model: ModelId, pretrained: Option<Pretrained>) -> Event {
-        Event::Using(NetworkReport { model, parameters: 1, pretrained })
+        Event::ModelLoaded(NetworkReport { model, parameters: 1, pretrained })
     }
 
     fn pretrained() -> Event {
@@ -164,102 +166,101 @@ mod tests {
     }
 
     #[test]
-    fn the_reader_is_named_with_its_measured_worth() {
-        let told = |events: &[Event]| reader(&Run::of(events));
-        assert_eq!(told(&[]), "");
+    fn the_network_is_named_with_its_measured_accuracy() {
+        let text = |events: &[Event]| reader(&Run::of(events));
+        assert_eq!(text(&[]), "");
         assert_eq!(
-            told(&[pretrained()]),
-            "Read by the compact network that came with the page: 99.54 % of 10,000 test images right"
+            text(&[pretrained()]),
+            "Read by the pretrained compact network: 99.54 % of 10,000 test images correct"
         );
-        assert_eq!(told(&[pretrained(), using(ModelId::Wide, None)]), "");
-        assert_eq!(told(&[pretrained(), started(ModelId::Leaky)]), "Read by the leaky network in training");
+        assert_eq!(text(&[pretrained(), using(ModelId::Wide, None)]), "");
+        assert_eq!(text(&[pretrained(), started(ModelId::Leaky)]), "Read by the leaky network in training");
         assert_eq!(
-            told(&[started(ModelId::Leaky), stepped(), finished()]),
-            "Read by the leaky network trained here: 99.12 % of 10,000 test images right"
+            text(&[started(ModelId::Leaky), stepped(), finished()]),
+            "Read by the leaky network trained here: 99.12 % of 10,000 test images correct"
         );
         assert_eq!(
-            told(&[started(ModelId::Leaky), stepped(), Event::Stopped]),
+            text(&[started(ModelId::Leaky), stepped(), Event::Stopped]),
             "Read by the leaky network trained here, stopped in epoch 2"
         );
-        assert!(told(&[started(ModelId::Leaky), stepped(), finished(), pretrained()]).contains("compact"));
+        assert!(text(&[started(ModelId::Leaky), stepped(), finished(), pretrained()]).contains("compact"));
     }
 
     #[test]
-    fn those_who_read_together_are_named() {
-        let told = |events: &[Event]| reader(&Run::of(events));
-        let together = |models: &[ModelId]| Event::Together(models.to_vec());
-        let three = together(&[ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
+    fn the_networks_of_an_ensemble_are_named() {
+        let text = |events: &[Event]| reader(&Run::of(events));
+        let ensemble = |models: &[ModelId]| Event::EnsembleChanged(models.to_vec());
+        let three = ensemble(&[ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
         assert_eq!(
-            told(&[pretrained(), three.clone()]),
-            "Read by the compact network that came with the page: 99.54 % of 10,000 test images right; \
+            text(&[pretrained(), three.clone()]),
+            "Read by the pretrained compact network: 99.54 % of 10,000 test images correct; \
              together with strided and leaky"
         );
-        assert_eq!(told(&[pretrained(), three, together(&[ModelId::Compact])]), told(&[pretrained()]));
+        assert_eq!(text(&[pretrained(), three, ensemble(&[ModelId::Compact])]), text(&[pretrained()]));
         assert_eq!(
-            told(&[using(ModelId::Wide, None), together(&[ModelId::Wide, ModelId::Compact])]),
+            text(&[using(ModelId::Wide, None), ensemble(&[ModelId::Wide, ModelId::Compact])]),
             "Read by the untrained wide network, together with compact"
         );
     }
 
     #[test]
-    fn the_subject_of_a_judgement_is_told() {
-        assert_eq!(subject(&Run::of(&[pretrained()])), "compact, as it came with the page");
+    fn the_subject_of_an_evaluation_is_named() {
+        assert_eq!(subject(&Run::of(&[pretrained()])), "compact, pretrained");
         assert_eq!(subject(&Run::of(&[pretrained(), started(ModelId::Wide), stepped()])), "wide, trained here");
         assert_eq!(subject(&Run::default()), "");
     }
 
     #[test]
-    fn nothing_is_judged_on_what_it_learned_from() {
+    fn no_network_is_evaluated_on_its_training_images() {
         let kaggle = TrainSpec { split: SplitId::Kaggle, test_limit: Some(500), seed: 9, ..TrainSpec::default() };
-        let shipped = judged_by(&Run::of(&[pretrained()]), &kaggle);
+        let shipped = evaluated_on(&Run::of(&[pretrained()]), &kaggle);
         assert_eq!(
             (shipped.model, shipped.split, shipped.test_limit),
             (ModelId::Compact, SplitId::Published, Some(500))
         );
-        let trained = judged_by(&Run::of(&[started(ModelId::Wide), stepped(), Event::Stopped]), &TrainSpec::default());
+        let trained =
+            evaluated_on(&Run::of(&[started(ModelId::Wide), stepped(), Event::Stopped]), &TrainSpec::default());
         assert_eq!((trained.model, trained.split, trained.seed), (ModelId::Wide, SplitId::Kaggle, 1));
-        assert_eq!(judged_by(&Run::default(), &kaggle), kaggle);
+        assert_eq!(evaluated_on(&Run::default(), &kaggle), kaggle);
     }
 
     #[test]
-    fn judging_is_not_the_end_of_a_run() {
+    fn an_evaluation_is_not_the_end_of_a_run() {
         let test = Event::Progress(Progress { phase: Phase::Test, done: 1, total: 2 });
-        assert!(is_judging(&Run::of(&[pretrained(), test.clone()])));
-        assert!(!is_judging(&Run::of(&[started(ModelId::Leaky), test])));
-        assert!(!is_judging(&Run::default()));
+        assert!(is_evaluating(&Run::of(&[pretrained(), test.clone()])));
+        assert!(!is_evaluating(&Run::of(&[started(ModelId::Leaky), test])));
+        assert!(!is_evaluating(&Run::default()));
     }
 
-    /// A judgement of so many right answers out of 10,000.
-    fn judgement(n_right: usize) -> Judgement {
-        let mut judge = Judge::default();
+    /// An evaluation of 10,000 images, `n_correct` of them classified correctly.
+    fn evaluation(n_correct: usize) -> Evaluation {
+        let mut evaluator = Evaluator::default();
         for index in 0..10_000 {
             let mut probabilities = [0.0; N_CLASSES];
-            probabilities[usize::from(index >= n_right)] = 1.0;
-            judge.add(index, 0, &Prediction { probabilities });
+            probabilities[usize::from(index >= n_correct)] = 1.0;
+            evaluator.add(index, 0, &Prediction { probabilities });
         }
-        judge.finish()
+        evaluator.finish()
     }
 
     #[test]
-    fn figures_are_compared_as_far_as_chance_allows() {
+    fn accuracies_are_compared_within_their_interval() {
         let report = |id| DatasetReport { id, n_train: 1, n_validation: None, n_test: 10_000, fallback: None };
         let on = |id, model| Run::of(&[Event::Dataset(report(id)), using(model, None)]);
-        let told = |n_right| compared(&on(DatasetId::Mnist, ModelId::Classic), &judgement(n_right)).unwrap();
-        assert!(told(9800).starts_with("Below the published 99.14 %"), "{}", told(9800));
-        assert!(
-            told(9914).ends_with(
-                "the same as the published 99.14 % (best validation accuracy of 12 epochs; the last had 98.99 %)."
-            ),
-            "{}",
-            told(9914)
+        let comparison = |n_correct| compared(&on(DatasetId::Mnist, ModelId::Classic), &evaluation(n_correct)).unwrap();
+        assert!(comparison(9800).starts_with("Below the published 99.14 %"), "{}", comparison(9800));
+        assert_eq!(
+            comparison(9914),
+            "No clear difference from the published 99.14 % (best validation accuracy of 12 epochs; the last had \
+             98.99 %)."
         );
-        assert!(told(9960).starts_with("Above the published"), "{}", told(9960));
-        assert_eq!(compared(&on(DatasetId::Mnist, ModelId::Wide), &judgement(9960)), None);
-        assert_eq!(compared(&on(DatasetId::Synthetic, ModelId::Classic), &judgement(9960)), None);
+        assert!(comparison(9960).starts_with("Above the published"), "{}", comparison(9960));
+        assert_eq!(compared(&on(DatasetId::Mnist, ModelId::Wide), &evaluation(9960)), None);
+        assert_eq!(compared(&on(DatasetId::Synthetic, ModelId::Classic), &evaluation(9960)), None);
     }
 
     #[test]
-    fn published_figures_are_told_with_what_they_were_measured_on() {
+    fn published_figures_name_how_they_were_measured() {
         assert_eq!(published(ModelId::Strided), "Published: 99.38 % in 23 epochs (test accuracy).");
         assert!(published(ModelId::Wide).contains("no accuracy"));
     }

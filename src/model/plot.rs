@@ -1,33 +1,35 @@
-//! Charts: what to plot of a run, and where. Pure geometry: it draws nothing and knows no browser.
+//! Plots: axes, ticks and SVG paths. Pure geometry: it never draws and never touches a browser API.
 
 use inkling_core::spec::Metrics;
 
-/// Width of the drawing box; views stretch it to the place they have.
+/// Width of the drawing box, in its own units. Views stretch the box to the space they have.
 pub const WIDTH: f64 = 1000.0;
-/// Height of the drawing box.
+/// Height of the drawing box, in its own units.
 pub const HEIGHT: f64 = 400.0;
-/// A line holds no more points than this: more cannot be seen, and would cost the main thread its time.
+/// Largest number of points in a line. More would not be visible, and would keep the main thread busy.
 pub const MAX_POINTS: usize = 300;
 
-/// A place in a chart, in the units of its axes.
+/// A point of a chart, in the units of its axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
+    /// Value on the horizontal axis.
     pub x: f64,
+    /// Value on the vertical axis.
     pub y: f64,
 }
 
-/// How values spread over an axis.
+/// The scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
-    /// Equal distances are equal differences.
+    /// Equal distances mean equal differences.
     Linear,
-    /// Equal distances are equal ratios: a loss that falls from 2 to 0.02 stays readable at both ends.
+    /// Equal distances mean equal ratios: a loss that falls from 2 to 0.02 stays readable at both ends.
     Log,
-    /// Equal distances are equal ratios of what is missing to 1: 90 %, 99 % and 99.9 % are evenly spaced.
+    /// Equal distances mean equal ratios of the distance to 1: 90 %, 99 % and 99.9 % are evenly spaced.
     Nines,
 }
 
-/// One axis: which values it shows, and how they spread.
+/// One axis: its range of values and its scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
     spread: Spread,
@@ -36,16 +38,17 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// The largest value that [`Spread::Nines`] tells apart: one error in two thousand.
+    /// The largest value that [`Spread::Nines`] distinguishes: one error in two thousand.
     const BEST: f64 = 0.9995;
-    /// Where [`Spread::Nines`] ends at last: 100 % is infinitely far.
+    /// The largest value that [`Spread::Nines`] can place, because 100 % would be infinitely far away.
     const FULL: f64 = 0.9999;
-    /// The smallest value that [`Spread::Log`] tells apart.
+    /// The smallest value that [`Spread::Log`] distinguishes.
     const LEAST: f64 = 1e-4;
-    /// Labels closer than this fraction of the axis would touch.
+    /// Smallest distance between two labels, as a fraction of the axis. Closer labels would overlap.
     const GAP: f64 = 0.14;
 
-    /// An axis from 0 that has room for `value` and grows by leaps, so that the picture does not creep.
+    /// A linear axis from 0 with room for `value`. It starts with the end `first` and grows by a factor of 1.5 up to
+    /// `end`, so that the chart does not move at every step.
     pub fn growing(value: f64, first: f64, end: f64) -> Self {
         let mut high = first.min(end);
         while high < value && high < end {
@@ -54,43 +57,44 @@ impl Axis {
         Self { spread: Spread::Linear, low: 0.0, high: high.max(f64::MIN_POSITIVE) }
     }
 
-    /// An axis for losses: all of them fit.
+    /// A logarithmic axis with room for all these losses.
     pub fn losses(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = bounds(values.map(|loss| loss.max(Self::LEAST))).unwrap_or((0.1, 2.5));
         Self { spread: Spread::Log, low: (low / 1.3).min(high / 4.0), high: high * 1.15 }
     }
 
-    /// An axis for accuracies, up to [`Self::BEST`].
+    /// A [`Spread::Nines`] axis with room for these accuracies, which ends between 0.95 and 0.9995.
     pub fn accuracies(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = bounds(values).unwrap_or((0.0, 0.9));
         let low = if low < 0.5 { 0.0 } else { 0.5 };
         Self { spread: Spread::Nines, low, high: (1.0 - (1.0 - high) / 2.0).clamp(0.95, Self::BEST) }
     }
 
-    /// An axis for fractions, from none to all.
+    /// A linear axis from 0 to 1.
     pub fn fractions() -> Self {
         Self { spread: Spread::Linear, low: 0.0, high: 1.0 }
     }
 
-    /// An axis for accuracies that lie close together, with some room on both sides.
+    /// A [`Spread::Nines`] axis for accuracies that are close together, with a margin on both sides.
     pub fn close_accuracies(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = bounds(values).unwrap_or((0.0, 0.9));
         let high = high.min(Self::BEST);
         Self { spread: Spread::Nines, low: (1.0 - (1.0 - low) * 1.6).max(0.0), high: 1.0 - (1.0 - high) / 1.6 }
     }
 
-    /// Where a value lies, 0 at the low end and 1 at the high end. Values beyond the ends lie on them.
+    /// The position of a value: 0 at the low end, 1 at the high end. Values outside the range are placed at the nearest
+    /// end.
     pub fn fraction(&self, value: f64) -> f64 {
         let (low, high) = (self.spread(self.low), self.spread(self.high));
         ((self.spread(value) - low) / (high - low)).clamp(0.0, 1.0)
     }
 
-    /// The value at a fraction of a linear axis.
+    /// The value at a position from 0 to 1. Only for a linear axis.
     pub fn value(&self, fraction: f64) -> f64 {
         self.low + fraction.clamp(0.0, 1.0) * (self.high - self.low)
     }
 
-    /// Values to label, rising, far enough apart for their labels.
+    /// The values to label, in ascending order, far enough apart for their labels.
     pub fn ticks(&self) -> Vec<f64> {
         let mut kept: Vec<f64> = Vec::new();
         for tick in self.candidates() {
@@ -104,7 +108,7 @@ impl Axis {
         kept
     }
 
-    /// Values worth labelling, the most important first.
+    /// Possible values to label, the most important first.
     fn candidates(&self) -> Vec<f64> {
         match self.spread {
             Spread::Linear => linear_ticks(self.low, self.high),
@@ -124,7 +128,7 @@ impl Axis {
     }
 }
 
-/// Accuracies worth labelling; where an axis shows only the last of them, finer ones too.
+/// Possible accuracies to label. An axis that starts above 90 % gets finer ones too.
 fn nines(low: f64) -> Vec<f64> {
     const COARSE: [f64; 10] = [0.0, 0.9, 0.99, 0.999, 0.5, 0.95, 0.995, 0.8, 0.98, 0.998];
     const FINE: [f64; 4] = [0.997, 0.993, 0.985, 0.97];
@@ -132,7 +136,7 @@ fn nines(low: f64) -> Vec<f64> {
     [&COARSE, fine].concat()
 }
 
-/// The least and the greatest of the finite values.
+/// The smallest and the largest of the finite values.
 fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     values.filter(|value| value.is_finite()).fold(None, |bounds, value| {
         let (low, high) = bounds.unwrap_or((value, value));
@@ -149,33 +153,34 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|n| n as f64 * step).collect()
 }
 
-/// At most `most` points that look like all of them: the least and the greatest of every stretch.
+/// Reduces a curve to at most `most` points that look the same: the smallest and the largest of each chunk.
 pub fn decimate(points: &[Point], most: usize) -> Vec<Point> {
     if points.len() <= most {
         return points.to_vec();
     }
-    let stretch = points.len().div_ceil((most / 2).max(1));
-    points.chunks(stretch).flat_map(extremes).collect()
+    let chunk_len = points.len().div_ceil((most / 2).max(1));
+    points.chunks(chunk_len).flat_map(extremes).collect()
 }
 
-/// The least and the greatest point of a stretch, in the order in which they come.
-fn extremes(stretch: &[Point]) -> Vec<Point> {
-    let least = stretch.iter().enumerate().min_by(|a, b| a.1.y.total_cmp(&b.1.y));
-    let greatest = stretch.iter().enumerate().max_by(|a, b| a.1.y.total_cmp(&b.1.y));
-    let mut ends: Vec<_> = least.into_iter().chain(greatest).collect();
+/// The smallest and the largest point of a chunk, in their original order.
+fn extremes(chunk: &[Point]) -> Vec<Point> {
+    let smallest = chunk.iter().enumerate().min_by(|a, b| a.1.y.total_cmp(&b.1.y));
+    let largest = chunk.iter().enumerate().max_by(|a, b| a.1.y.total_cmp(&b.1.y));
+    let mut ends: Vec<_> = smallest.into_iter().chain(largest).collect();
     ends.sort_by_key(|(index, _)| *index);
     ends.dedup_by_key(|(index, _)| *index);
     ends.into_iter().map(|(_, point)| *point).collect()
 }
 
-/// Follows the points at a distance: each is the mean of those before it, older ones counting less.
+/// Smooths the points with an exponentially weighted mean of time constant `reach`, in points. Values that are not
+/// finite are skipped.
 pub fn smooth(points: &[Point], reach: f64) -> Vec<Point> {
     let (mut mean, mut weight) = (0.0, 0.0);
-    let fade = 1.0 - 1.0 / reach.max(1.0);
+    let decay = 1.0 - 1.0 / reach.max(1.0);
     let follow = |point: &Point| {
         if point.y.is_finite() {
-            // The weight makes the first points a true mean instead of a slow start from 0.
-            weight = weight * fade + 1.0;
+            // Dividing by the weight makes the first points a true mean, instead of a slow start from 0.
+            weight = weight * decay + 1.0;
             mean += (point.y - mean) / weight;
         }
         Point { x: point.x, y: if weight > 0.0 { mean } else { point.y } }
@@ -183,7 +188,7 @@ pub fn smooth(points: &[Point], reach: f64) -> Vec<Point> {
     points.iter().map(follow).collect()
 }
 
-/// The line through the points as SVG path data in the drawing box. A value that is not finite leaves a gap.
+/// The line through the points, as SVG path data in the drawing box. A value that is not finite leaves a gap.
 pub fn line(points: &[Point], x: &Axis, y: &Axis) -> String {
     let mut path = String::new();
     let mut pen_down = false;
@@ -199,29 +204,33 @@ pub fn line(points: &[Point], x: &Axis, y: &Axis) -> String {
     path
 }
 
-/// Dots at the points as SVG path data: strokes of no length, which round caps turn into dots.
+/// Dots at the points, as SVG path data: strokes of length 0, which round caps turn into dots.
 pub fn dots(points: &[Point], x: &Axis, y: &Axis) -> String {
     let finite = points.iter().filter(|point| point.y.is_finite());
     finite.map(|point| place(*point, x, y)).map(|(across, down)| format!("M{across:.1} {down:.1}h0")).collect()
 }
 
-/// A line across the drawing box at a value.
+/// A horizontal line through the drawing box at a value, as SVG path data.
 pub fn rule(value: f64, y: &Axis) -> String {
     format!("M0 {:.1}H{WIDTH}", (1.0 - y.fraction(value)) * HEIGHT)
 }
 
+/// The position of a point in the drawing box: from the left and from the top.
 fn place(point: Point, x: &Axis, y: &Axis) -> (f64, f64) {
     (x.fraction(point.x) * WIDTH, (1.0 - y.fraction(point.y)) * HEIGHT)
 }
 
-/// What a chart shows of each [`Metrics`].
+/// The quantity of [`Metrics`] that a chart shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
+    /// Mean cross-entropy, in nats.
     Loss,
+    /// Fraction of the images that were classified correctly, 0 to 1.
     Accuracy,
 }
 
 impl Measure {
+    /// The value of this measure.
     pub fn of(self, metrics: &Metrics) -> f64 {
         match self {
             Self::Loss => metrics.loss,
@@ -229,7 +238,7 @@ impl Measure {
         }
     }
 
-    /// The axis that all these values fit on.
+    /// An axis with room for all these values.
     pub fn axis(self, values: impl Iterator<Item = f64>) -> Axis {
         match self {
             Self::Loss => Axis::losses(values),
@@ -237,7 +246,7 @@ impl Measure {
         }
     }
 
-    /// A value as it is told.
+    /// A value as text: a loss with four decimals, an accuracy as a percentage with two.
     pub fn value(self, value: f64) -> String {
         match self {
             Self::Loss => format!("{value:.4}"),
@@ -245,7 +254,7 @@ impl Measure {
         }
     }
 
-    /// A value as a label of an axis.
+    /// A value as the label of an axis.
     pub fn label(self, value: f64) -> String {
         match self {
             Self::Loss => format!("{value}"),
@@ -263,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn close_accuracies_are_told_apart() {
+    fn close_accuracies_are_distinguished() {
         let axis = Axis::close_accuracies([0.9939, 0.9965, 0.9941].into_iter());
         let places = [0.9939, 0.9941, 0.9965].map(|value| axis.fraction(value));
         assert!(places[0] > 0.1 && places[0] < places[1] && places[1] < places[2] && places[2] < 0.9, "{places:?}");
@@ -275,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_axis_leaps_and_ends() {
+    fn a_growing_axis_grows_in_steps_up_to_its_end() {
         assert_eq!(Axis::growing(0.1, 1.0, 12.0).high, 1.0);
         assert_eq!(Axis::growing(1.2, 1.0, 12.0).high, 1.5);
         assert_eq!(Axis::growing(11.9, 1.0, 12.0).high, 12.0);
@@ -291,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn every_nine_is_as_far() {
+    fn nines_are_evenly_spaced() {
         let axis = Axis { spread: Spread::Nines, low: 0.0, high: 0.999 };
         for (value, fraction) in [(0.0, 0.0), (0.9, 1.0 / 3.0), (0.99, 2.0 / 3.0), (0.999, 1.0), (1.0, 1.0)] {
             assert!((axis.fraction(value) - fraction).abs() < 1e-9, "{value}");

@@ -1,4 +1,4 @@
-//! The sprint to 99 % of the test images, in words: before it begins, and after it ended. Pure.
+//! The text of the sprint to 99 % test accuracy: its button and its result. Pure: it never starts a run.
 
 use inkling_core::models;
 use inkling_core::run::Run;
@@ -6,10 +6,11 @@ use inkling_core::spec::{DatasetId, TrainSpec};
 
 use crate::model::labels::percent;
 
-/// The share of MNIST's test images that a sprint is about.
+/// The goal of a sprint: accuracy on MNIST's test images.
 const GOAL: f64 = 0.99;
 
-/// What the button says, where so many workers share each step: the seconds are known once an engine was tried out.
+/// The label of the sprint button, where `workers` workers share each step. It names the expected seconds once the
+/// engine's speed is known.
 pub fn label(run: &Run, workers: usize) -> String {
     let work_per_sec = run.engine.as_ref().and_then(|engine| engine.work_per_sec);
     let sprint = TrainSpec { workers, ..TrainSpec::sprint() };
@@ -20,17 +21,17 @@ pub fn label(run: &Run, workers: usize) -> String {
     }
 }
 
-/// How the sprint at hand ended, if it was one.
-pub fn told(run: &Run) -> Option<String> {
+/// The result of the current run if it is a finished sprint on MNIST, else `None`.
+pub fn result(run: &Run) -> Option<String> {
     let spec = &run.plan.as_ref()?.spec;
     let on_mnist = run.dataset.as_ref().is_some_and(|dataset| dataset.id == DatasetId::Mnist);
     let summary = run.summary.as_ref().filter(|_| on_mnist && is_sprint(spec))?;
     let reached = percent(summary.test.accuracy);
-    let missed = if summary.test.accuracy < GOAL { ", so not quite: another seed may get there" } else { "" };
+    let missed = if summary.test.accuracy < GOAL { ", below the goal: another seed may reach it" } else { "" };
     Some(format!("{reached} in {:.0} s on this device{missed}.", summary.elapsed_secs.max(1.0)))
 }
 
-/// Whether these are the settings of a sprint, from whatever seed, on whatever engine and by how many workers.
+/// Whether these are the settings of a sprint, with any seed, engine and number of workers.
 fn is_sprint(spec: &TrainSpec) -> bool {
     let TrainSpec { engine, seed, workers, .. } = *spec;
     *spec == TrainSpec { engine, seed, workers, ..TrainSpec::sprint() }
@@ -69,15 +70,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_reached_is_told_as_it_is() {
+    fn the_result_states_the_accuracy_reached() {
         let sprint = TrainSpec { seed: 7, ..TrainSpec::sprint() };
-        assert_eq!(told(&ended(sprint.clone(), 0.9912)).unwrap(), "99.12 % in 21 s on this device.");
+        assert_eq!(result(&ended(sprint.clone(), 0.9912)).unwrap(), "99.12 % in 21 s on this device.");
         assert!(
-            told(&ended(sprint.clone(), 0.9897)).unwrap().starts_with("98.97 % in 21 s on this device, so not quite")
+            result(&ended(sprint.clone(), 0.9897))
+                .unwrap()
+                .starts_with("98.97 % in 21 s on this device, below the goal")
         );
-        let drawn = TrainSpec { dataset: DatasetId::Synthetic, ..sprint.clone() };
-        assert_eq!(told(&ended(drawn, 0.9912)), None);
-        assert_eq!(told(&ended(TrainSpec { train_limit: Some(9), ..sprint }, 0.9912)), None);
-        assert_eq!(told(&Run::default()), None);
+        let synthetic = TrainSpec { dataset: DatasetId::Synthetic, ..sprint.clone() };
+        assert_eq!(result(&ended(synthetic, 0.9912)), None);
+        assert_eq!(result(&ended(TrainSpec { train_limit: Some(9), ..sprint }, 0.9912)), None);
+        assert_eq!(result(&Run::default()), None);
     }
 }

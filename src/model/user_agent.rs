@@ -1,6 +1,6 @@
-//! Which browser this is, from what it says of itself. Pure.
+//! The browser's name from its user agent string. Pure: it never asks the browser.
 
-/// Marks of browsers in a user agent, the particular ones before those that all the others claim to be as well.
+/// Browser tokens in a user agent. Specific ones come before those that other browsers include as well.
 const BROWSERS: [(&str, &str); 7] = [
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
@@ -8,11 +8,11 @@ const BROWSERS: [(&str, &str); 7] = [
     ("Firefox/", "Firefox"),
     ("HeadlessChrome/", "Chrome, headless"),
     ("Chrome/", "Chrome"),
-    // Safari's own number stands behind this word; behind "Safari/" is its engine's.
+    // Safari's version follows `Version/`. The number after `Safari/` is that of its engine.
     ("Version/", "Safari"),
 ];
 
-/// Marks of systems: Android calls itself Linux too, and iPads call themselves Macs.
+/// System tokens in a user agent. Android also says Linux, and iPads may say Macintosh.
 const SYSTEMS: [(&str, &str); 7] = [
     ("Android", "Android"),
     ("iPhone", "iOS"),
@@ -23,15 +23,15 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Linux", "Linux"),
 ];
 
-/// Such as `Chrome 156 on Linux`.
+/// The names of the browser and of the system, such as `Chrome 156 on Linux`.
 pub fn name(user_agent: &str) -> String {
-    let browser = BROWSERS.iter().find_map(|(mark, name)| {
-        let behind = user_agent.split_once(mark)?.1;
-        let version: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    let browser = BROWSERS.iter().find_map(|(token, name)| {
+        let rest = user_agent.split_once(token)?.1;
+        let version: String = rest.chars().take_while(char::is_ascii_digit).collect();
         Some(format!("{name} {version}"))
     });
-    let system = SYSTEMS.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
-    format!("{} on {}", browser.unwrap_or("a browser".into()), system.unwrap_or("a system of its own"))
+    let system = SYSTEMS.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| *name);
+    format!("{} on {}", browser.unwrap_or("an unknown browser".into()), system.unwrap_or("an unknown system"))
 }
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ mod tests {
     use super::name;
 
     #[test]
-    fn browsers_are_known_by_their_own_names() {
+    fn browsers_are_recognised() {
         let chrome =
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
         let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
@@ -52,6 +52,6 @@ mod tests {
         assert_eq!(name(safari), "Safari 26 on iOS");
         assert_eq!(name(firefox), "Firefox 150 on Windows");
         assert_eq!(name(&edge), "Edge 155 on macOS");
-        assert_eq!(name("lynx"), "a browser on a system of its own");
+        assert_eq!(name("lynx"), "an unknown browser on an unknown system");
     }
 }

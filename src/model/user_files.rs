@@ -1,63 +1,65 @@
-//! The image files that a person brought: which of them the session found right, and which it still has to see. Pure.
+//! The user data set: which files the session accepted, and which it still has to validate. Pure: it never reads a
+//! file.
 
 use inkling_core::protocol::Command;
 
-/// Files by name and bytes.
+/// Files as name and bytes.
 pub type Files = Vec<(String, Vec<u8>)>;
 
-/// Keeps files for as long as the tab lives: a fresh worker knows nothing of them.
+/// Keeps the files for the lifetime of the tab, because a new worker does not have them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Own {
-    /// Found right.
-    kept: Option<Files>,
-    /// The worker of the moment has those.
-    there: bool,
-    /// Sent, and not answered yet.
-    asked: Option<Files>,
-    /// Not sent yet; only the newest are.
-    waiting: Option<Files>,
+pub struct UserData {
+    /// The files that the session accepted.
+    accepted: Option<Files>,
+    /// The current worker has the accepted files.
+    is_loaded: bool,
+    /// Files that were sent for validation and are not answered yet.
+    submitted: Option<Files>,
+    /// Files that are not sent yet. Newer files replace them.
+    pending: Option<Files>,
 }
 
-impl Own {
-    /// Somebody brings files.
-    pub fn offer(&mut self, files: Files) {
-        self.waiting = Some(files);
+impl UserData {
+    /// The user added files.
+    pub fn add(&mut self, files: Files) {
+        self.pending = Some(files);
     }
 
-    /// What to ask the session, when it is time to ask.
-    pub fn ask(&mut self) -> Option<Command> {
-        if self.asked.is_some() {
+    /// Returns the command that sends pending files for validation, if none are being validated.
+    pub fn submit(&mut self) -> Option<Command> {
+        if self.submitted.is_some() {
             return None;
         }
-        self.asked = self.waiting.take();
-        self.asked.clone().map(Command::Files)
+        self.submitted = self.pending.take();
+        self.submitted.clone().map(Command::LoadUserFiles)
     }
 
-    /// The session has images that were dropped. Says whether it did not have them before.
-    pub fn accepted(&mut self) -> bool {
-        let Some(files) = self.asked.take() else { return false };
-        (self.kept, self.there) = (Some(files), true);
+    /// The session reported a user data set. Returns whether it was submitted for validation and is now accepted.
+    pub fn on_accepted(&mut self) -> bool {
+        let Some(files) = self.submitted.take() else { return false };
+        (self.accepted, self.is_loaded) = (Some(files), true);
         true
     }
 
-    /// Something failed. Says whether it was files that were asked about; those before stay.
-    pub fn refused(&mut self) -> bool {
-        self.asked.take().is_some()
+    /// A command failed. Returns whether it was the validation of files. Files accepted before stay.
+    pub fn on_rejected(&mut self) -> bool {
+        self.submitted.take().is_some()
     }
 
-    /// What to say before a command that needs the files, if the worker lacks them.
-    pub fn bring(&mut self) -> Option<Command> {
-        if std::mem::replace(&mut self.there, true) {
+    /// Returns the command that loads the accepted files, to be sent before a command that needs them. `None` if the
+    /// worker has them.
+    pub fn load_command(&mut self) -> Option<Command> {
+        if std::mem::replace(&mut self.is_loaded, true) {
             return None;
         }
-        self.kept.clone().map(Command::Files)
+        self.accepted.clone().map(Command::LoadUserFiles)
     }
 
-    /// The worker is gone, and with it what it had and what it was asked.
-    pub fn lost(&mut self) {
-        self.there = false;
-        self.waiting = self.waiting.take().or(self.asked.take());
-        self.asked = None;
+    /// The worker was replaced, so it has no files. Files that were being validated are pending again.
+    pub fn on_worker_replaced(&mut self) {
+        self.is_loaded = false;
+        self.pending = self.pending.take().or(self.submitted.take());
+        self.submitted = None;
     }
 }
 
@@ -69,55 +71,59 @@ mod tests {
         vec![(name.into(), vec![1, 2])]
     }
 
-    fn asks(name: &str) -> Option<Command> {
-        Some(Command::Files(files(name)))
+    fn loads(name: &str) -> Option<Command> {
+        Some(Command::LoadUserFiles(files(name)))
     }
 
     #[test]
-    fn files_are_asked_about_one_after_the_other() {
-        let mut own = Own::default();
-        assert_eq!(own.ask(), None);
-        own.offer(files("a"));
-        assert_eq!(own.ask(), asks("a"));
-        own.offer(files("b"));
-        own.offer(files("c"));
-        assert_eq!(own.ask(), None);
-        assert!(own.accepted() && !own.accepted());
-        assert_eq!(own.ask(), asks("c"));
+    fn files_are_validated_one_set_at_a_time() {
+        let mut user_data = UserData::default();
+        assert_eq!(user_data.submit(), None);
+        user_data.add(files("a"));
+        assert_eq!(user_data.submit(), loads("a"));
+        user_data.add(files("b"));
+        user_data.add(files("c"));
+        assert_eq!(user_data.submit(), None);
+        assert!(user_data.on_accepted() && !user_data.on_accepted());
+        assert_eq!(user_data.submit(), loads("c"));
     }
 
     #[test]
-    fn wrong_files_leave_those_before() {
-        let mut own = Own::default();
-        assert!(!own.refused());
-        own.offer(files("a"));
-        own.ask();
-        own.accepted();
-        own.offer(files("b"));
-        own.ask();
-        assert!(own.refused() && !own.refused());
-        assert_eq!((own.bring(), own.ask()), (None, None), "the worker has the first ones still");
+    fn rejected_files_leave_the_accepted_ones() {
+        let mut user_data = UserData::default();
+        assert!(!user_data.on_rejected());
+        user_data.add(files("a"));
+        user_data.submit();
+        user_data.on_accepted();
+        user_data.add(files("b"));
+        user_data.submit();
+        assert!(user_data.on_rejected() && !user_data.on_rejected());
+        assert_eq!(
+            (user_data.load_command(), user_data.submit()),
+            (None, None),
+            "the worker still has the first files"
+        );
     }
 
     #[test]
-    fn a_fresh_worker_is_brought_the_files_once_when_it_needs_them() {
-        let mut own = Own::default();
-        own.offer(files("a"));
-        own.ask();
-        own.accepted();
-        own.lost();
-        assert_eq!((own.ask(), own.bring(), own.bring()), (None, asks("a"), None));
+    fn a_new_worker_gets_the_files_once_when_it_needs_them() {
+        let mut user_data = UserData::default();
+        user_data.add(files("a"));
+        user_data.submit();
+        user_data.on_accepted();
+        user_data.on_worker_replaced();
+        assert_eq!((user_data.submit(), user_data.load_command(), user_data.load_command()), (None, loads("a"), None));
     }
 
     #[test]
-    fn a_fresh_worker_is_asked_what_the_old_one_did_not_answer() {
-        let mut own = Own::default();
-        own.offer(files("a"));
-        own.ask();
-        own.lost();
-        assert_eq!(own.ask(), asks("a"));
-        own.offer(files("b"));
-        own.lost();
-        assert_eq!(own.ask(), asks("b"), "the newest files count");
+    fn a_new_worker_validates_what_the_old_one_did_not_answer() {
+        let mut user_data = UserData::default();
+        user_data.add(files("a"));
+        user_data.submit();
+        user_data.on_worker_replaced();
+        assert_eq!(user_data.submit(), loads("a"));
+        user_data.add(files("b"));
+        user_data.on_worker_replaced();
+        assert_eq!(user_data.submit(), loads("b"), "the newest files count");
     }
 }

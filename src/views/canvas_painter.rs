@@ -1,4 +1,5 @@
-//! Strokes on a canvas: smooth lines, as sharp as the screen. A growing stroke costs only its growth.
+//! Paints strokes on a canvas as smooth lines, at the resolution of the screen. A growing stroke repaints only its new
+//! part.
 
 use gloo::utils::window;
 use inkling_core::preprocess::{Point, Stroke};
@@ -7,24 +8,24 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 use crate::model::drawing::Drawing;
 
-/// Width of the pen, as a fraction of the pad's side.
+/// Line width of the pen, as a fraction of the pad's side.
 const PEN: f64 = 0.055;
 
-/// What a canvas shows at the moment.
+/// Paints drawings on one canvas, and remembers what the canvas shows.
 #[derive(Default)]
-pub struct Paper {
-    /// Strokes, and points of the last one, that are on the canvas.
-    shown: (usize, usize),
+pub struct CanvasPainter {
+    /// Number of strokes on the canvas, and number of points of the last one.
+    painted: (usize, usize),
 }
 
-impl Paper {
-    /// Brings a canvas up to date; `anew` when its size or its colours may have changed.
-    pub fn show(&mut self, canvas: &HtmlCanvasElement, drawing: &Drawing, anew: bool) {
+impl CanvasPainter {
+    /// Updates the canvas. `repaint_all` repaints everything, because the size or the colours may have changed.
+    pub fn show(&mut self, canvas: &HtmlCanvasElement, drawing: &Drawing, repaint_all: bool) {
         let Some(context) = context(canvas) else { return };
         let strokes = drawing.strokes();
         let last = strokes.last().map_or(0, |stroke| stroke.points.len());
-        let (n_shown, n_points) = self.shown;
-        let grows = strokes.len() == n_shown && last >= n_points && drawing.is_drawing() && !anew;
+        let (n_strokes, n_points) = self.painted;
+        let grows = strokes.len() == n_strokes && last >= n_points && drawing.is_drawing() && !repaint_all;
         let resized = fit(canvas);
         prepare(canvas, &context);
         if let (true, false, Some(stroke)) = (grows, resized, strokes.last()) {
@@ -33,7 +34,7 @@ impl Paper {
             context.clear_rect(0.0, 0.0, 1.0, 1.0);
             strokes.iter().for_each(|stroke| trace(&context, stroke, 0));
         }
-        self.shown = (strokes.len(), last);
+        self.painted = (strokes.len(), last);
     }
 }
 
@@ -41,7 +42,7 @@ fn context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
     canvas.get_context("2d").ok().flatten()?.dyn_into().ok()
 }
 
-/// Gives the canvas as many pixels as the screen has in its place; says whether that changed.
+/// Gives the canvas the number of device pixels that it covers. Returns whether that number changed.
 fn fit(canvas: &HtmlCanvasElement) -> bool {
     let side = (f64::from(canvas.client_width()) * window().device_pixel_ratio()).round() as u32;
     let resized = side > 0 && canvas.width() != side;
@@ -52,7 +53,7 @@ fn fit(canvas: &HtmlCanvasElement) -> bool {
     resized
 }
 
-/// Sets the pen, in the units of strokes: the pad's side is 1.
+/// Sets the pen's style, and a coordinate system in which the pad's side is 1, as in strokes.
 fn prepare(canvas: &HtmlCanvasElement, context: &CanvasRenderingContext2d) {
     let side = f64::from(canvas.width());
     // Fails only for numbers that are not finite.
@@ -65,7 +66,7 @@ fn prepare(canvas: &HtmlCanvasElement, context: &CanvasRenderingContext2d) {
     context.set_line_join("round");
 }
 
-/// Draws a stroke from one of its points on: curves through the middles between points.
+/// Draws a stroke from point `from` on, as quadratic curves through the midpoints between its points.
 fn trace(context: &CanvasRenderingContext2d, stroke: &Stroke, from: usize) {
     let points = stroke.points.get(from..).unwrap_or_default();
     let Some(first) = points.first() else { return };

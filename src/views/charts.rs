@@ -1,4 +1,4 @@
-//! Live charts of loss and accuracy: every training step, every validation, and the values under the pointer.
+//! Live charts of loss and accuracy: each training step, each validation, and the values under the pointer.
 
 use inkling_core::protocol::StepReport;
 use leptos::html;
@@ -6,15 +6,16 @@ use leptos::prelude::*;
 use web_sys::{KeyboardEvent, PointerEvent};
 
 use crate::link::state::Page;
-use crate::model::figure::Figure;
+use crate::model::chart_geometry::ChartGeometry;
 use crate::model::plot::{self, Measure};
 
-/// Scripts read this many of the first losses.
-const LOSSES_TOLD: usize = 10;
+/// Number of first losses in `data-losses`, for tests and benchmarks.
+const N_FIRST_LOSSES: usize = 10;
 
+/// The charts of the current run, which share the selected step.
 #[component]
 pub fn Charts(page: Page) -> impl IntoView {
-    // A place on the common axis, as a fraction: both charts tell of the same step.
+    // A fraction of the common horizontal axis, so that both charts show the values of the same step.
     let pointed = RwSignal::new(None);
     view! {
         <div class="charts">
@@ -25,6 +26,7 @@ pub fn Charts(page: Page) -> impl IntoView {
     .into_any()
 }
 
+/// One chart, with a legend of the values at the selected step.
 #[component]
 fn Chart(
     page: Page,
@@ -33,9 +35,9 @@ fn Chart(
     title: &'static str,
     testid: &'static str,
 ) -> impl IntoView {
-    let figure = Memo::new(move |_| page.run.with(|run| Figure::of(run, measure)));
+    let geometry = Memo::new(move |_| page.run.with(|run| ChartGeometry::of(run, measure)));
     let losses = Memo::new(move |_| (measure == Measure::Loss).then(|| page.run.with(|run| first_losses(&run.steps))));
-    let reading = Memo::new(move |_| page.run.with(|run| figure.with(|figure| figure.read(run, pointed.get()))));
+    let reading = Memo::new(move |_| page.run.with(|run| geometry.with(|geometry| geometry.read(run, pointed.get()))));
     let summary = move || format!("{title} {}", reading.with(|reading| reading.told()));
     view! {
         <figure class="card chart" data-testid=testid data-losses=losses>
@@ -52,51 +54,51 @@ fn Chart(
                 </dl>
             </figcaption>
             <div class="chart-body">
-                <Ticks figure />
-                <Drawing figure pointed label=Signal::derive(summary) />
+                <Ticks geometry />
+                <Drawing geometry pointed label=Signal::derive(summary) />
             </div>
         </figure>
     }
     .into_any()
 }
 
-/// The lines. The pointer, or the arrow keys, choose the step that is told.
+/// The curves. The pointer or the arrow keys select the step whose values are shown.
 #[component]
-fn Drawing(figure: Memo<Figure>, pointed: RwSignal<Option<f64>>, label: Signal<String>) -> impl IntoView {
-    let svg = NodeRef::<html::Div>::new();
-    let part = move |part: fn(&Figure) -> &str| move || figure.with(|figure| part(figure).to_owned());
+fn Drawing(geometry: Memo<ChartGeometry>, pointed: RwSignal<Option<f64>>, label: Signal<String>) -> impl IntoView {
+    let area = NodeRef::<html::Div>::new();
+    let part = move |part: fn(&ChartGeometry) -> &str| move || geometry.with(|geometry| part(geometry).to_owned());
     let cursor = move || pointed.get().map(|fraction| format!("{:.2}%", fraction * 100.0));
     let point = move |event: PointerEvent| {
-        if let Some(area) = svg.get_untracked() {
+        if let Some(area) = area.get_untracked() {
             let bounds = area.get_bounding_client_rect();
             let across = (f64::from(event.client_x()) - bounds.left()) / bounds.width().max(1.0);
             pointed.set(Some(across.clamp(0.0, 1.0)));
         }
     };
     view! {
-        <div node_ref=svg class="chart-area" tabindex="0" role="img" aria-label=label
+        <div node_ref=area class="chart-area" tabindex="0" role="img" aria-label=label
             on:pointermove=point on:pointerdown=point
             on:pointerleave=move |_| pointed.set(None) on:blur=move |_| pointed.set(None)
-            on:keydown=move |event| walk(pointed, &event)>
+            on:keydown=move |event| move_with_keys(pointed, &event)>
             <svg class="chart-lines" viewBox=format!("0 0 {} {}", plot::WIDTH, plot::HEIGHT) preserveAspectRatio="none" aria-hidden="true">
-                <path class="chart-grid" d=part(|figure| &figure.grid) />
-                <path class="chart-raw" d=part(|figure| &figure.raw) />
-                <path class="chart-training" d=part(|figure| &figure.training) />
-                <path class="chart-validation" d=part(|figure| &figure.validation) />
-                <path class="chart-dots" d=part(|figure| &figure.dots) />
+                <path class="chart-grid" d=part(|geometry| &geometry.grid) />
+                <path class="chart-raw" d=part(|geometry| &geometry.raw) />
+                <path class="chart-training" d=part(|geometry| &geometry.training) />
+                <path class="chart-validation" d=part(|geometry| &geometry.validation) />
+                <path class="chart-dots" d=part(|geometry| &geometry.dots) />
             </svg>
             <span class="chart-cursor" hidden=move || pointed.get().is_none() style:left=cursor></span>
-            <p class="chart-empty" hidden=move || figure.with(|figure| !figure.is_empty())>"Curves appear as soon as training starts."</p>
+            <p class="chart-empty" hidden=move || geometry.with(|geometry| !geometry.is_empty())>"Curves appear as soon as training starts."</p>
         </div>
     }
     .into_any()
 }
 
-/// The labels of both axes, as text of the page: it keeps its size when the chart does not.
+/// The labels of both axes, as HTML text: its size does not change when the chart is stretched.
 #[component]
-fn Ticks(figure: Memo<Figure>) -> impl IntoView {
-    let across = Memo::new(move |_| figure.with(|figure| figure.across.clone()));
-    let up = Memo::new(move |_| figure.with(|figure| figure.up.clone()));
+fn Ticks(geometry: Memo<ChartGeometry>) -> impl IntoView {
+    let across = Memo::new(move |_| geometry.with(|geometry| geometry.across.clone()));
+    let up = Memo::new(move |_| geometry.with(|geometry| geometry.up.clone()));
     let place = |fraction: f64| format!("{:.2}%", fraction * 100.0);
     let below = move || {
         let tick = |(at, text): (f64, String)| view! { <span class="tick-x" style:left=place(at)>{text}</span> };
@@ -110,8 +112,8 @@ fn Ticks(figure: Memo<Figure>) -> impl IntoView {
         .into_any()
 }
 
-/// Arrow keys go along the curve.
-fn walk(pointed: RwSignal<Option<f64>>, event: &KeyboardEvent) {
+/// Moves the selected position with the arrow keys, Home and End.
+fn move_with_keys(pointed: RwSignal<Option<f64>>, event: &KeyboardEvent) {
     const STRIDE: f64 = 0.02;
     let from = pointed.get_untracked().unwrap_or(1.0);
     let to = match event.key().as_str() {
@@ -125,10 +127,10 @@ fn walk(pointed: RwSignal<Option<f64>>, event: &KeyboardEvent) {
     pointed.set(Some(to.clamp(0.0, 1.0)));
 }
 
-/// The first losses as a JSON array, each with all its digits; what JSON has no number for is null.
+/// The first losses as a JSON array with all their digits. A loss that is not finite becomes null.
 fn first_losses(steps: &[StepReport]) -> String {
     let text =
         |step: &StepReport| if step.batch.loss.is_finite() { step.batch.loss.to_string() } else { "null".into() };
-    let losses: Vec<_> = steps.iter().take(LOSSES_TOLD).map(text).collect();
+    let losses: Vec<_> = steps.iter().take(N_FIRST_LOSSES).map(text).collect();
     format!("[{}]", losses.join(","))
 }

@@ -1,27 +1,28 @@
-//! Which digits are mixed up, and how well each is read: two tables.
+//! Two tables of an evaluation: the confusion matrix, and precision, recall and F1 of each digit.
 
-use inkling_core::evaluation::{self, DigitScore, Judgement};
+use inkling_core::evaluation::{self, DigitScore, Evaluation};
 use inkling_core::spec::N_CLASSES;
 use leptos::prelude::*;
 
 use crate::model::labels;
 
-/// Rows are what was written, columns what was read. The more errors, the warmer the cell.
+/// The confusion matrix: rows are true digits, columns are predicted digits. The more errors, the warmer the cell.
 #[component]
 pub fn Confusion(confusion: evaluation::Confusion) -> impl IntoView {
     let heading = |digit: usize| view! { <th scope="col">{digit}</th> };
     let worst = errors(&confusion).max().unwrap_or(0);
     let row = move |truth: usize| {
-        let cells = (0..N_CLASSES).map(|read| cell(truth, read, confusion[truth][read], worst)).collect_view();
+        let cells =
+            (0..N_CLASSES).map(|predicted| cell(truth, predicted, confusion[truth][predicted], worst)).collect_view();
         view! { <tr><th scope="row">{truth}</th>{cells}</tr> }
     };
     view! {
-        <h3 class="report-title" id="confusion-title">"Which digits it mixes up"</h3>
-        <p class="report-note">"Each row is a digit as it was written, each column what was read."</p>
+        <h3 class="report-title" id="confusion-title">"Which digits it confuses"</h3>
+        <p class="report-note">"Each row is a digit as written, each column a digit as read."</p>
         <table class="confusion" data-testid="confusion" aria-labelledby="confusion-title">
             <thead>
                 <tr>
-                    <td class="confusion-corner"><span class="visually-hidden">"written, then read as"</span></td>
+                    <td class="confusion-corner"><span class="visually-hidden">"digit written, digit read"</span></td>
                     {(0..N_CLASSES).map(heading).collect_view()}
                 </tr>
             </thead>
@@ -31,33 +32,33 @@ pub fn Confusion(confusion: evaluation::Confusion) -> impl IntoView {
     .into_any()
 }
 
-/// How often something else was read than was written.
+/// The counts off the diagonal: images classified as another digit.
 fn errors(confusion: &evaluation::Confusion) -> impl Iterator<Item = u32> {
-    let off_diagonal = |truth: usize| (0..N_CLASSES).filter(move |read| *read != truth);
-    (0..N_CLASSES).flat_map(move |truth| off_diagonal(truth).map(move |read| confusion[truth][read]))
+    let off_diagonal = |truth: usize| (0..N_CLASSES).filter(move |predicted| *predicted != truth);
+    (0..N_CLASSES).flat_map(move |truth| off_diagonal(truth).map(move |predicted| confusion[truth][predicted]))
 }
 
-fn cell(truth: usize, read: usize, n: u32, worst: u32) -> impl IntoView {
-    let kind = match (truth == read, n) {
+fn cell(truth: usize, predicted: usize, n: u32, worst: u32) -> impl IntoView {
+    let kind = match (truth == predicted, n) {
         (_, 0) => "confusion-none",
         (true, _) => "confusion-right",
         (false, _) => "confusion-wrong",
     };
-    // Roots, so that a single mistake is seen beside twenty.
+    // A square root, so that a single error stays visible beside twenty.
     let heat = format!("--heat: {:.2}", (f64::from(n) / f64::from(worst.max(1))).sqrt().min(1.0));
-    view! { <td class=kind style=heat data-testid=format!("confusion-{truth}-{read}") data-count=n>{n}</td> }
+    view! { <td class=kind style=heat data-testid=format!("confusion-{truth}-{predicted}") data-count=n>{n}</td> }
 }
 
-/// Precision, recall and F1 of each digit.
+/// Precision, recall and F1 of each digit, and their means.
 #[component]
-pub fn ByDigit(judgement: Judgement) -> impl IntoView {
-    let Judgement { confusion, digits, mean, n_images, .. } = judgement;
+pub fn ByDigit(evaluation: Evaluation) -> impl IntoView {
+    let Evaluation { confusion, digits, mean, n_images, .. } = evaluation;
     let shown = move |digit: usize| confusion[digit].iter().sum::<u32>() as usize;
     let row = move |digit: usize| score(digit.to_string(), shown(digit), digits[digit]);
     view! {
         <h3 class="report-title" id="digits-title">"Digit by digit"</h3>
         <p class="report-note">
-            "Precision: of those read as this digit, how many are. Recall: of those that are, how many were found. F1: both in one. In percent."
+            "Precision: of the images read as this digit, how many show it. Recall: of the images that show it, how many were read as it. F1: the harmonic mean of both. All in percent."
         </p>
         <table class="table digits" data-testid="by-digit" aria-labelledby="digits-title">
             <thead>

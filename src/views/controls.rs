@@ -1,4 +1,4 @@
-//! Start, pause, resume, single step, stop; what is going on, and how far it has come.
+//! The controls of a run: start, pause, resume, single step and stop, with its status, progress and warnings.
 
 use gloo::utils::document;
 use inkling_core::models::{self, Memory};
@@ -10,6 +10,7 @@ use crate::link::state::Page;
 use crate::model::labels;
 use crate::views::sprint::Sprint;
 
+/// Buttons, status, progress and notices of the run.
 #[component]
 pub fn Controls(page: Page) -> impl IntoView {
     view! {
@@ -26,19 +27,22 @@ pub fn Controls(page: Page) -> impl IntoView {
     .into_any()
 }
 
-/// One of the first three is shown at a time, always in the same place.
+/// The buttons. Start, pause and resume share one place, and one of them is visible at a time.
 #[component]
 fn Buttons(page: Page) -> impl IntoView {
     let state = Memo::new(move |_| page.run.with(|run| run.state));
     let is = move |wanted: State| state.get() == wanted;
-    let active = move || is(State::Training) || is(State::Paused);
+    // A run that waits for another engine can be paused and stopped as any other.
+    let waiting = move || is(State::Loading) && page.recovering.get();
+    let can_pause = move || is(State::Training) || waiting();
+    let active = move || can_pause() || is(State::Paused);
     let blocked = move || is(State::Loading) || page.invalid.with(|fields| !fields.is_empty());
     let label = move || if is(State::Finished) { "Train again" } else { "Start training" };
     let primary = [NodeRef::<html::Button>::new(), NodeRef::new(), NodeRef::new()];
-    let pressed = StoredValue::new(false);
-    keep_focus(state, pressed, primary);
+    let was_pressed = StoredValue::new(false);
+    keep_focus(state, was_pressed, primary);
     let press = move |act: fn(Page)| {
-        pressed.set_value(true);
+        was_pressed.set_value(true);
         act(page);
     };
     view! {
@@ -48,7 +52,7 @@ fn Buttons(page: Page) -> impl IntoView {
                 <Icon path="M7 4.5v15l12.5-7.5z" />{label}
             </button>
             <button node_ref=primary[1] class="button button-primary" type="button" data-testid="pause"
-                hidden=move || !is(State::Training) disabled=move || !is(State::Training)
+                hidden=move || !can_pause() disabled=move || !can_pause()
                 on:click=move |_| press(Page::pause)>
                 <Icon path="M7 5h3.5v14H7zM13.5 5H17v14h-3.5z" />"Pause"
             </button>
@@ -57,7 +61,7 @@ fn Buttons(page: Page) -> impl IntoView {
                 on:click=move |_| press(Page::resume)>
                 <Icon path="M7 4.5v15l12.5-7.5z" />"Resume"
             </button>
-            <button class="button" type="button" data-testid="step" title="Take one step, then hold (while paused)"
+            <button class="button" type="button" data-testid="step" title="Take one step, then pause again (while paused)"
                 disabled=move || !is(State::Paused) on:click=move |_| page.step()>
                 <Icon path="M6 5v14l9-7zM16.5 5H19v14h-2.5z" /><span class="button-word">"Step"</span>
             </button>
@@ -70,8 +74,8 @@ fn Buttons(page: Page) -> impl IntoView {
     .into_any()
 }
 
-/// A pressed button that hides loses the focus: hand it to the one that takes its place.
-fn keep_focus(state: Memo<State>, pressed: StoredValue<bool>, primary: [NodeRef<html::Button>; 3]) {
+/// A pressed button loses the focus when it is hidden. This moves the focus to the button that replaces it.
+fn keep_focus(state: Memo<State>, was_pressed: StoredValue<bool>, primary: [NodeRef<html::Button>; 3]) {
     Effect::new(move |_| {
         let shown = match state.get() {
             State::Training => 1,
@@ -79,10 +83,10 @@ fn keep_focus(state: Memo<State>, pressed: StoredValue<bool>, primary: [NodeRef<
             State::Ready | State::Finished | State::Failed => 0,
             State::Loading => return,
         };
-        if !pressed.try_update_value(std::mem::take).unwrap_or(false) {
+        if !was_pressed.try_update_value(std::mem::take).unwrap_or(false) {
             return;
         }
-        // After the views changed; and only when nobody went elsewhere in the meantime.
+        // Waits until the views have changed. Leaves the focus alone if the user moved it in the meantime.
         request_animation_frame(move || {
             let active = document().active_element();
             let lost = active.is_none_or(|active| active.tag_name() == "BODY" || active.has_attribute("hidden"));
@@ -98,7 +102,7 @@ fn Icon(path: &'static str) -> impl IntoView {
     view! { <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=path /></svg> }
 }
 
-/// Read aloud when it changes, which it seldom does: the figures are elsewhere.
+/// The status, which screen readers read aloud when it changes. It changes seldom: the figures are in the meter.
 #[component]
 fn Status(page: Page) -> impl IntoView {
     let state = Memo::new(move |_| page.run.with(|run| run.state.id()));
@@ -112,12 +116,13 @@ fn Status(page: Page) -> impl IntoView {
     .into_any()
 }
 
+/// The progress bar, with progress, remaining time and training speed as text.
 #[component]
 fn Meter(page: Page) -> impl IntoView {
     let fraction = Memo::new(move |_| page.run.with(labels::fraction));
-    let told = Memo::new(move |_| page.run.with(labels::progress));
+    let figures = Memo::new(move |_| page.run.with(labels::progress));
     let left = Memo::new(move |_| page.run.with(time_left));
-    // There is no pace before the second step.
+    // Empty before the second step.
     let pace = Memo::new(move |_| page.run.with(|run| run.images_per_second));
     let width = move || format!("{:.2}%", fraction.get().unwrap_or(0.0) * 100.0);
     let value = move || fraction.get().map(|fraction| format!("{:.0}", fraction * 100.0));
@@ -129,7 +134,7 @@ fn Meter(page: Page) -> impl IntoView {
                 <div class="meter-fill" style:width=width></div>
             </div>
             <p class="meter-figures">
-                <span>{told}</span>
+                <span>{figures}</span>
                 <span>{left}</span>
                 <span class="meter-pace" data-testid="throughput"
                     data-images-per-second=move || pace.get().map(|pace| pace.to_string())>
@@ -146,28 +151,28 @@ fn time_left(run: &Run) -> String {
     run.remaining_secs().filter(|_| active).map(labels::time_left).unwrap_or_default()
 }
 
-/// What memory a run with the present settings takes, told before it starts.
+/// The memory and the time that a run with the current settings needs, shown before it starts.
 #[component]
 fn Needs(page: Page) -> impl IntoView {
     let memory = Memo::new(move |_| {
         page.spec.with(|spec| models::memory(&models::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer))
     });
-    // Of one worker, as only the CPU engine has them.
+    // The speed of one worker: only the CPU engine measures it.
     let work_per_sec =
         Memo::new(move |_| page.run.with(|run| run.engine.as_ref().and_then(|engine| engine.work_per_sec)));
     let secs = move || work_per_sec.get().and_then(|per_sec| page.spec.with(|spec| models::run_secs(spec, per_sec)));
-    let told = move || memory.with(|memory| labels::needs(memory, secs()));
-    let much = Memo::new(move |_| memory.with(labels::much_memory));
+    let needs = move || memory.with(|memory| labels::needs(memory, secs()));
+    let warning = Memo::new(move |_| memory.with(labels::much_memory));
     view! {
-        <p class="needs" data-testid="memory" data-bytes=move || memory.with(Memory::total)>{told}</p>
-        <Show when=move || much.with(Option::is_some)>
-            <p class="notice" role="note" data-testid="much-memory">{much}</p>
+        <p class="needs" data-testid="memory" data-bytes=move || memory.with(Memory::total)>{needs}</p>
+        <Show when=move || warning.with(Option::is_some)>
+            <p class="notice" role="note" data-testid="much-memory">{warning}</p>
         </Show>
     }
     .into_any()
 }
 
-/// Said plainly when the images are not those that were asked for.
+/// A notice that the requested images are not available, with the reason.
 #[component]
 fn Fallback(page: Page) -> impl IntoView {
     let why = Memo::new(move |_| page.run.with(|run| run.dataset.as_ref().and_then(|report| report.fallback.clone())));
@@ -179,13 +184,13 @@ fn Fallback(page: Page) -> impl IntoView {
     .into_any()
 }
 
-/// Said when workers were lost: a run needs none of them.
+/// A notice about lost workers. The run continues without them.
 #[component]
 fn LostWorkers(page: Page) -> impl IntoView {
-    let told = Memo::new(move |_| page.run.with(|run| labels::lost_workers(&run.crew)));
+    let notice = Memo::new(move |_| page.run.with(|run| labels::lost_workers(&run.pool)));
     view! {
-        <Show when=move || told.with(Option::is_some)>
-            <p class="notice" role="note" data-testid="lost-workers">{told}</p>
+        <Show when=move || notice.with(Option::is_some)>
+            <p class="notice" role="note" data-testid="lost-workers">{notice}</p>
         </Show>
     }
     .into_any()

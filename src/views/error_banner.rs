@@ -1,4 +1,4 @@
-//! What failed, and what to do about it. There only while there is something to tell.
+//! The banner with errors and their remedies. It is never shown without a message.
 
 use inkling_core::protocol::Offer;
 use inkling_core::run::State;
@@ -6,31 +6,31 @@ use leptos::prelude::*;
 
 use crate::link::state::Page;
 
+/// The banner, with buttons to retry, to accept the fault's offer and to dismiss the messages.
 #[component]
-pub fn Trouble(page: Page) -> impl IntoView {
+pub fn ErrorBanner(page: Page) -> impl IntoView {
     let fault = Memo::new(move |_| page.run.with(|run| run.fault.clone()));
-    let troubled = Memo::new(move |_| fault.with(Option::is_some) || page.mistakes.with(|list| !list.is_empty()));
+    let has_messages = Memo::new(move |_| fault.with(Option::is_some) || page.messages.with(|list| !list.is_empty()));
     let failed = Memo::new(move |_| page.run.with(|run| run.state == State::Failed));
-    let mistakes = move || page.mistakes.get().into_iter().map(|mistake| view! { <p>{mistake}</p> }).collect_view();
-    let told = move || {
+    let messages = move || page.messages.get().into_iter().map(|message| view! { <p>{message}</p> }).collect_view();
+    let fault_text = move || {
         let fault = fault.get()?;
         let what = format!("{}.", fault.what.trim_end_matches('.'));
         Some(view! { <p><strong>{what}</strong>" "{fault.remedy}</p> })
     };
-    let offered =
-        move || {
-            let offer = fault.with(|fault| fault.as_ref().and_then(|fault| fault.offer))?;
-            // To open an engine anew is what trying again does.
-            (offer == Offer::UseUntested).then(|| view! {
-            <button class="button" type="button" data-testid="use-untested" on:click=move |_| page.accept(offer)>
-                "Use it all the same"
+    let offered = move || {
+        let offer = fault.with(|fault| fault.as_ref().and_then(|fault| fault.offer))?;
+        // Opening the engine again is what "Try again" does.
+        (offer == Offer::UseUntested).then(|| view! {
+            <button class="button" type="button" data-testid="use-untested" on:click=move |_| page.accept_offer(offer)>
+                "Use it anyway"
             </button>
         })
-        };
+    };
     view! {
-        <Show when=move || troubled.get()>
+        <Show when=move || has_messages.get()>
             <div class="trouble" role="alert" data-testid="error">
-                <div class="trouble-text">{told}{mistakes}</div>
+                <div class="trouble-text">{fault_text}{messages}</div>
                 <div class="trouble-actions">
                     {offered}
                     <Show when=move || failed.get()>

@@ -1,4 +1,4 @@
-//! How good the network at hand is: asks for a judgement, and shows its figures.
+//! The evaluation of the current network: the button that requests it, and its results.
 
 use inkling_core::evaluation::{self, Calibration};
 use inkling_core::models;
@@ -9,19 +9,19 @@ use crate::model::plot::{self, Axis};
 use crate::model::reliability::Reliability;
 use crate::model::{labels, model_status};
 use crate::views::confusion::{ByDigit, Confusion};
-use crate::views::interval_bar::Strip;
-use crate::views::misclassified::Mistakes;
+use crate::views::interval_bar::IntervalBar;
+use crate::views::misclassified::MisclassifiedList;
 
-/// There once a network has learned something.
+/// The evaluation card. Shown once there is a trained or pretrained network.
 #[component]
-pub fn Judgement(page: Page) -> impl IntoView {
-    let judgement = Memo::new(move |_| page.run.with(|run| run.judgement.clone()));
-    let shown = Memo::new(move |_| page.run.with(|run| run.learned || run.judgement.is_some()));
-    let report = move || judgement.get().map(|judgement| view! { <Report page judgement /> });
+pub fn Evaluation(page: Page) -> impl IntoView {
+    let evaluation = Memo::new(move |_| page.run.with(|run| run.evaluation.clone()));
+    let shown = Memo::new(move |_| page.run.with(|run| run.learned || run.evaluation.is_some()));
+    let report = move || evaluation.get().map(|evaluation| view! { <Report page evaluation /> });
     view! {
         <Show when=move || shown.get()>
             <section class="card judgement" aria-labelledby="judgement-title" data-testid="judgement">
-                <Head page judged=Signal::derive(move || judgement.with(Option::is_some)) />
+                <Head page evaluated=Signal::derive(move || evaluation.with(Option::is_some)) />
                 {report}
             </section>
         </Show>
@@ -29,73 +29,76 @@ pub fn Judgement(page: Page) -> impl IntoView {
     .into_any()
 }
 
+/// The title, the network that the evaluation is about, and the button.
 #[component]
-fn Head(page: Page, judged: Signal<bool>) -> impl IntoView {
+fn Head(page: Page, evaluated: Signal<bool>) -> impl IntoView {
     let subject = Memo::new(move |_| page.run.with(model_status::subject));
-    let can = Memo::new(move |_| page.run.with(|run| run.learned && model_status::is_idle(run)));
-    let invitation = move || match judged.get() {
+    let can_evaluate = Memo::new(move |_| page.run.with(|run| run.learned && model_status::is_idle(run)));
+    let subject_text = move || match evaluated.get() {
         true => subject.get(),
-        false => format!("{}: not judged in this tab yet", subject.get()),
+        false => format!("{}: not evaluated in this tab yet", subject.get()),
     };
     view! {
         <div class="judgement-head">
-            <h2 class="card-title" id="judgement-title">"How good is it"</h2>
-            <p class="judgement-subject">{invitation}</p>
-            <button class="button" type="button" data-testid="judge" disabled=move || !can.get()
-                on:click=move |_| page.judge()>
-                "Judge on the test images"
+            <h2 class="card-title" id="judgement-title">"How good is it?"</h2>
+            <p class="judgement-subject">{subject_text}</p>
+            <button class="button" type="button" data-testid="judge" disabled=move || !can_evaluate.get()
+                on:click=move |_| page.evaluate()>
+                "Evaluate on the test images"
             </button>
         </div>
     }
     .into_any()
 }
 
+/// The results of an evaluation.
 #[component]
-fn Report(page: Page, judgement: evaluation::Judgement) -> impl IntoView {
-    let nothing_wrong = judgement.mistakes.is_empty();
-    // They came ahead of the judgement.
-    let pictures = page.run.with_untracked(|run| run.pictures.clone());
+fn Report(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
+    let nothing_wrong = evaluation.misclassified.is_empty();
+    // The session sends the images before the evaluation.
+    let misclassified_images = page.run.with_untracked(|run| run.misclassified_images.clone());
     view! {
         <div class="report">
             <div class="report-part">
-                <Score page judgement=judgement.clone() />
-                <Figures page judgement=judgement.clone() />
+                <Score page evaluation=evaluation.clone() />
+                <Figures page evaluation=evaluation.clone() />
             </div>
-            <div class="report-part"><Confusion confusion=judgement.confusion /></div>
-            <div class="report-part"><ByDigit judgement=judgement.clone() /></div>
-            <div class="report-part"><Believed calibration=judgement.calibration /></div>
-            <div class="report-part report-mistakes" hidden=nothing_wrong><Mistakes mistakes=judgement.mistakes pictures /></div>
+            <div class="report-part"><Confusion confusion=evaluation.confusion /></div>
+            <div class="report-part"><ByDigit evaluation=evaluation.clone() /></div>
+            <div class="report-part"><ReliabilityPlot calibration=evaluation.calibration /></div>
+            <div class="report-part report-mistakes" hidden=nothing_wrong><MisclassifiedList misclassified=evaluation.misclassified misclassified_images /></div>
         </div>
     }
     .into_any()
 }
 
-/// The accuracy, how far it can be trusted, and how it stands beside the published one.
+/// The accuracy with its interval, and its comparison with the published one.
 #[component]
-fn Score(page: Page, judgement: evaluation::Judgement) -> impl IntoView {
-    let (accuracy, interval) = (judgement.accuracy, judgement.interval);
-    let compared = page.run.with_untracked(|run| model_status::compared(run, &judgement));
+fn Score(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
+    let (accuracy, interval) = (evaluation.accuracy, evaluation.interval);
+    let compared = page.run.with_untracked(|run| model_status::compared(run, &evaluation));
     let published = page.run.with_untracked(model_status::model).and_then(|model| models::published(model).accuracy);
     let published = published.filter(|_| compared.is_some());
     let axis = Axis::close_accuracies([interval.low, interval.high].into_iter().chain(published));
-    let n_images = labels::count(judgement.n_images as u64);
+    let n_images = labels::count(evaluation.n_images as u64);
     let range =
-        format!("of {n_images} test images read rightly. On others like them: {interval}, with 95 % confidence.");
+        format!("of {n_images} test images read correctly. On similar images: {interval}, with 95 % confidence.");
     view! {
         <p class="score" data-testid="test-accuracy" data-value=accuracy data-low=interval.low data-high=interval.high>
             <strong class="score-value">{labels::percent(accuracy)}</strong>
             <span class="score-range">{range}</span>
         </p>
-        <Strip axis accuracy interval published labelled=true />
-        {compared.map(|told| view! { <p class="score-compared" data-testid="compared">{told}</p> })}
+        <IntervalBar axis accuracy interval published labelled=true />
+        {compared.map(|text| view! { <p class="score-compared" data-testid="compared">{text}</p> })}
     }
     .into_any()
 }
 
+/// The figures besides the accuracy: errors, loss, calibration error and best validation.
 #[component]
-fn Figures(page: Page, judgement: evaluation::Judgement) -> impl IntoView {
+fn Figures(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
     let count = |n: usize| labels::count(n as u64);
-    // The summary of a run comes after its judgement.
+    // The summary of a run arrives after its evaluation.
     let best = Memo::new(move |_| page.run.with(|run| run.summary.filter(|_| run.network.is_none())).map(|it| it.best));
     let best = move || {
         let best = best.get()?;
@@ -103,9 +106,9 @@ fn Figures(page: Page, judgement: evaluation::Judgement) -> impl IntoView {
     };
     view! {
         <dl class="figures">
-            {entry("Errors", format!("{} of {}", count(judgement.n_errors), count(judgement.n_images)))}
-            {entry("Loss", format!("{:.4}", judgement.loss))}
-            {entry("Calibration error", format!("{:.2} %", 100.0 * judgement.calibration.error))}
+            {entry("Errors", format!("{} of {}", count(evaluation.n_errors), count(evaluation.n_images)))}
+            {entry("Loss", format!("{:.4}", evaluation.loss))}
+            {entry("Calibration error", format!("{:.2} %", 100.0 * evaluation.calibration.error))}
             {best}
         </dl>
     }
@@ -116,9 +119,9 @@ fn entry(name: &'static str, value: String) -> impl IntoView {
     view! { <div class="figure"><dt>{name}</dt><dd>{value}</dd></div> }
 }
 
-/// The reliability plot.
+/// The reliability plot: confidence against accuracy.
 #[component]
-fn Believed(calibration: Calibration) -> impl IntoView {
+fn ReliabilityPlot(calibration: Calibration) -> impl IntoView {
     let Reliability { ideal, line, dots, faint, told } = Reliability::of(&calibration);
     let place = |fraction: f64| format!("{:.0}%", fraction * 100.0);
     let ends = [0.0, 0.5, 1.0];
@@ -127,8 +130,8 @@ fn Believed(calibration: Calibration) -> impl IntoView {
     view! {
         <figure class="believed">
             <figcaption>
-                <h3 class="report-title">"Can it be believed?"</h3>
-                <p class="report-note">"How sure it was, across; how often it was right, upwards. On the diagonal it keeps its word."</p>
+                <h3 class="report-title">"Is its confidence reliable?"</h3>
+                <p class="report-note">"Horizontal: how sure it was. Vertical: how often it was right. On the diagonal the two agree."</p>
             </figcaption>
             <div class="chart-body believed-body" role="img" aria-label=told>
                 <div class="ticks" aria-hidden="true">{below}{beside}</div>

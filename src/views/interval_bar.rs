@@ -1,18 +1,18 @@
-//! An accuracy on a line: its interval, and a mark for the published figure.
+//! A bar that shows an accuracy, its interval, and a mark for the published accuracy.
 
 use inkling_core::evaluation::Interval;
 use leptos::prelude::*;
 
 use crate::model::plot::{Axis, Measure};
 
-/// What it shows is told in words beside it.
+/// The bar. It is hidden from screen readers, because the text beside it states the same values.
 #[component]
-pub fn Strip(
+pub fn IntervalBar(
     axis: Axis,
     accuracy: f64,
     interval: Interval,
     published: Option<f64>,
-    /// With values along the line.
+    /// Whether to label values below the bar.
     labelled: bool,
 ) -> impl IntoView {
     let at = |value: f64| format!("{:.2}%", 100.0 * axis.fraction(value));

@@ -1,4 +1,4 @@
-//! The log of epochs, as Keras prints it.
+//! The log of epochs, in the format of Keras.
 
 use inkling_core::protocol::EpochReport;
 use leptos::prelude::*;
@@ -6,23 +6,24 @@ use leptos::prelude::*;
 use crate::link::state::Page;
 use crate::model::labels;
 
+/// The card with one row for each epoch of the run, and the data set in use.
 #[component]
 pub fn Log(page: Page) -> impl IntoView {
     let epochs = Memo::new(move |_| page.run.with(|run| run.epochs.clone()));
     let images = Memo::new(move |_| page.run.with(|run| run.dataset.clone()));
     let id = move || images.with(|report| report.as_ref().map(|report| report.id.to_string()));
-    let told = move || images.with(|report| report.as_ref().map(labels::images));
+    let images_text = move || images.with(|report| report.as_ref().map(labels::images));
     let empty = move || epochs.with(Vec::is_empty);
     view! {
         <section class="card log">
             <div class="log-head">
                 <h2 class="card-title" id="log-title">"Epochs"</h2>
-                <p class="log-images" data-testid="dataset-report" data-dataset=id>{told}</p>
+                <p class="log-images" data-testid="dataset-report" data-dataset=id>{images_text}</p>
             </div>
             <p class="log-empty" hidden=move || !empty()>
-                "One line for each pass over the training images, as soon as it is done."
+                "One line for each epoch, as soon as it is done."
             </p>
-            // A keyboard scrolls only what can have the focus.
+            // Only an element that can have the focus can be scrolled with the keyboard.
             <div class="log-scroll" role="region" aria-labelledby="log-title" tabindex="0" hidden=empty>
                 <ol class="log-rows" data-testid="epoch-log">
                     <For each=move || epochs.get() key=row_key children=|epoch| view! { <Row epoch /> } />
@@ -33,7 +34,7 @@ pub fn Log(page: Page) -> impl IntoView {
     .into_any()
 }
 
-/// Rows of two runs differ, even when their numbers do not.
+/// A key that differs between the rows of two runs, even where their epochs have the same number.
 fn row_key(epoch: &EpochReport) -> (usize, u64, u64) {
     (epoch.epoch, epoch.training.loss.to_bits(), epoch.elapsed_secs.to_bits())
 }

@@ -1,4 +1,4 @@
-//! The head of the page: the name, what it does, and which engine computes.
+//! The header of the page: its name, its purpose, and the engine in use.
 
 use inkling_core::models;
 use inkling_core::protocol::EngineReport;
@@ -8,16 +8,17 @@ use leptos::prelude::*;
 use crate::link::state::Page;
 use crate::model::labels;
 
+/// The header. A software adapter or a fallback to the CPU is noted beside the engine.
 #[component]
 pub fn Masthead(page: Page) -> impl IntoView {
     let engine = Memo::new(move |_| page.run.with(|run| run.engine.clone()));
-    // Those that compute, and while none does those that the next run asks for.
+    // During a run the workers in use, otherwise those that the next run requests.
     let workers = Memo::new(move |_| match page.run.with(|run| run.state) {
-        State::Training | State::Paused => page.run.with(|run| run.crew.workers),
+        State::Training | State::Paused => page.run.with(|run| run.pool.workers),
         _ => page.spec.with(|spec| models::workers(spec.model, spec.workers)),
     });
     let named = move |report: &EngineReport| labels::engine(report, workers.get());
-    let name = move || engine.with(|engine| engine.as_ref().map_or("finding an engine…".into(), named));
+    let name = move || engine.with(|engine| engine.as_ref().map_or("looking for an engine…".into(), named));
     let pace = Memo::new(move |_| page.run.with(|run| run.images_per_second.map(labels::pace)));
     let id = move || engine.with(|engine| engine.as_ref().map_or("", |engine| engine.kind.id()));
     let note = Memo::new(move |_| engine.with(|engine| engine.as_ref().and_then(labels::engine_note)));

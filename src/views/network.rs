@@ -1,4 +1,4 @@
-//! The chosen network: its layers as Keras prints them, what it holds, and what was published of it.
+//! The chosen network: its layer table in the format of Keras, its parameters, and its published accuracy.
 
 use inkling_core::models::{self, LayerRow, Summary};
 use inkling_core::spec::ModelId;
@@ -8,10 +8,11 @@ use crate::link::browser;
 use crate::link::state::Page;
 use crate::model::{labels, model_status};
 
+/// The disclosure with the layers of the chosen network.
 #[component]
 pub fn Network(page: Page) -> impl IntoView {
     let model = Memo::new(move |_| page.spec.with(|spec| spec.model));
-    // Where the page has three columns there is room for it.
+    // There is room for the table where the page has three columns.
     let open = browser::matches("(min-width: 1120px)");
     let digest = move || format!("{} · {} parameters", model.get(), count(models::summary(model.get()).total));
     view! {
@@ -48,12 +49,12 @@ fn Layers(model: ModelId) -> impl IntoView {
 
 fn row(layer: LayerRow) -> impl IntoView {
     let shape = layer.output_shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
-    let told = shape.clone();
+    let shape_text = shape.clone();
     view! {
         <tr class="layer-row" class:layer-plain=layer.parameters == 0 data-testid="layer-row" data-layer=layer.kind
             data-shape=shape data-parameters=layer.parameters>
             <th scope="row">{layer.kind}</th>
-            <td>{told}</td>
+            <td>{shape_text}</td>
             <td>{count(layer.parameters)}</td>
         </tr>
     }

@@ -1,4 +1,4 @@
-//! The pad: takes strokes of mouse, finger and pen, shows them, and clears, undoes and redoes them.
+//! The pad: records strokes of mouse, finger and pen, paints them, and offers undo, redo and clear.
 
 use gloo::events::EventListener;
 use gloo::utils::window;
@@ -9,13 +9,14 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{HtmlCanvasElement, KeyboardEvent, PointerEvent};
 
 use crate::link::state::Page;
-use crate::views::canvas_painter::Paper;
+use crate::views::canvas_painter::CanvasPainter;
 
+/// The canvas to draw on, and its buttons.
 #[component]
 pub fn Pad(page: Page) -> impl IntoView {
     let canvas = NodeRef::<html::Canvas>::new();
     let drawing = page.drawing;
-    repaint_with(canvas, page);
+    keep_painted(canvas, page);
     let keys = window_event_listener(ev::keydown, move |event| shortcut(page, &event));
     on_cleanup(move || keys.remove());
     view! {
@@ -36,38 +37,41 @@ pub fn Pad(page: Page) -> impl IntoView {
         </div>
         <Tools page />
         <p class="visually-hidden" id="pad-help">
-            "Draw with mouse, finger or pen. Control Z takes a stroke back, Control Shift Z redoes it, Escape or Delete clears."
+            "Draw with mouse, finger or pen. Control Z undoes a stroke, Control Shift Z redoes it, Escape or Delete clears."
         </p>
     }
     .into_any()
 }
 
+/// The buttons for undo, redo and clear.
 #[component]
 fn Tools(page: Page) -> impl IntoView {
     let drawing = page.drawing;
-    let off = move |can: fn(&crate::model::drawing::Drawing) -> bool| drawing.with(|drawing| !can(drawing));
+    let unavailable = move |can: fn(&crate::model::drawing::Drawing) -> bool| drawing.with(|drawing| !can(drawing));
     view! {
         <div class="tools">
-            <button class="button tool" type="button" data-testid="undo" title="Undo (Ctrl+Z)" disabled=move || off(|it| it.can_undo())
+            <button class="button tool" type="button" data-testid="undo" title="Undo (Ctrl+Z)" disabled=move || unavailable(|it| it.can_undo())
                 on:click=move |_| drawing.update(|drawing| drawing.undo())>"Undo"</button>
-            <button class="button tool" type="button" data-testid="redo" title="Redo (Ctrl+Shift+Z)" disabled=move || off(|it| it.can_redo())
+            <button class="button tool" type="button" data-testid="redo" title="Redo (Ctrl+Shift+Z)" disabled=move || unavailable(|it| it.can_redo())
                 on:click=move |_| drawing.update(|drawing| drawing.redo())>"Redo"</button>
-            <button class="button tool" type="button" data-testid="clear" title="Clear (Esc)" disabled=move || off(|it| !it.is_empty())
+            <button class="button tool" type="button" data-testid="clear" title="Clear (Esc)" disabled=move || unavailable(|it| !it.is_empty())
                 on:click=move |_| drawing.update(|drawing| drawing.clear())>"Clear"</button>
         </div>
     }
     .into_any()
 }
 
-/// Keeps the canvas true to the drawing, to its size on the screen and to the colours of the system.
-fn repaint_with(canvas: NodeRef<html::Canvas>, page: Page) {
-    let paper = StoredValue::new_local(Paper::default());
-    let repaint = move |anew: bool| {
+/// Repaints the canvas when the drawing, its size on the screen or the system's colour scheme changes.
+fn keep_painted(canvas: NodeRef<html::Canvas>, page: Page) {
+    let painter = StoredValue::new_local(CanvasPainter::default());
+    let repaint = move |repaint_all: bool| {
         if let Some(canvas) = canvas.get_untracked() {
-            paper.update_value(|paper| page.drawing.with_untracked(|drawing| paper.show(&canvas, drawing, anew)));
+            painter.update_value(|painter| {
+                page.drawing.with_untracked(|drawing| painter.show(&canvas, drawing, repaint_all))
+            });
         }
     };
-    // The first time waits for the layout that the browser makes anyway.
+    // The first repaint waits for the browser's own layout, so that it does not force another one.
     Effect::new(move |_| {
         if canvas.get().is_some() {
             request_animation_frame(move || repaint(true));
@@ -85,14 +89,14 @@ fn repaint_with(canvas: NodeRef<html::Canvas>, page: Page) {
     }
 }
 
-/// Only the first finger, and only the main button, draw.
+/// Whether a pointer draws: only the first finger and the main button do.
 fn draws(event: &PointerEvent) -> bool {
     event.is_primary() && event.button() <= 0
 }
 
 fn pen_down(page: Page, canvas: NodeRef<html::Canvas>, event: &PointerEvent) {
     let Some(canvas) = canvas.get_untracked().filter(|_| draws(event)) else { return };
-    // Fails only when the pointer is gone already: then its stroke is a dot.
+    // Fails only when the pointer has already left. Its stroke is then a dot.
     let _ = canvas.set_pointer_capture(event.pointer_id());
     page.drawing.update(|drawing| {
         drawing.end();
@@ -116,15 +120,15 @@ fn pen_up(page: Page, canvas: NodeRef<html::Canvas>, event: &PointerEvent) {
     });
 }
 
-/// Every place the pen was at since the last event; browsers without them tell of the last one only.
+/// Every pen position since the last event. Browsers without coalesced events report only the last position.
 fn coalesced(event: &PointerEvent) -> Vec<PointerEvent> {
-    let told = js_sys::Reflect::has(event, &JsValue::from_str("getCoalescedEvents")).unwrap_or(false);
-    let events = if told { event.get_coalesced_events() } else { js_sys::Array::new() };
+    let supported = js_sys::Reflect::has(event, &JsValue::from_str("getCoalescedEvents")).unwrap_or(false);
+    let events = if supported { event.get_coalesced_events() } else { js_sys::Array::new() };
     let events: Vec<_> = events.iter().filter_map(|event| event.dyn_into().ok()).collect();
     if events.is_empty() { vec![event.clone()] } else { events }
 }
 
-/// Where an event is, as fractions of the pad: a stroke keeps its place when the pad changes its size.
+/// The position of an event as fractions of the pad's sides, so that strokes keep their place when the pad is resized.
 fn point(canvas: &HtmlCanvasElement, event: &PointerEvent) -> Point {
     let bounds = canvas.get_bounding_client_rect();
     let fraction = |offset: f64, side: f64| (offset / side.max(1.0)) as f32;
@@ -134,14 +138,14 @@ fn point(canvas: &HtmlCanvasElement, event: &PointerEvent) -> Point {
     }
 }
 
-/// Undo, redo and clear, wherever the focus is but in a field.
+/// Handles the shortcuts for undo, redo and clear, unless the focus is in a form field.
 fn shortcut(page: Page, event: &KeyboardEvent) {
     let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
     if target.is_some_and(|target| matches!(target.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA")) {
         return;
     }
-    let command = event.ctrl_key() || event.meta_key();
-    match (event.key().as_str(), command, event.shift_key()) {
+    let modifier = event.ctrl_key() || event.meta_key();
+    match (event.key().as_str(), modifier, event.shift_key()) {
         ("z" | "Z", true, false) => page.drawing.update(|drawing| drawing.undo()),
         ("z" | "Z", true, true) | ("y", true, false) => page.drawing.update(|drawing| drawing.redo()),
         ("Escape" | "Delete" | "Backspace", false, false) => page.drawing.update(|drawing| drawing.clear()),

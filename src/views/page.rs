@@ -1,4 +1,4 @@
-//! The page as a whole: takes the place of the first paint, and puts the parts in their order.
+//! The whole page: replaces the first paint of `index.html` and mounts the components in order.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use wasm_bindgen::JsCast;
 use crate::link::state::Page;
 use crate::views::charts::Charts;
 use crate::views::controls::Controls;
-use crate::views::error_banner::Trouble;
-use crate::views::evaluation::Judgement;
+use crate::views::error_banner::ErrorBanner;
+use crate::views::evaluation::Evaluation;
 use crate::views::log::Log;
 use crate::views::masthead::Masthead;
 use crate::views::network::Network;
@@ -21,14 +21,17 @@ use crate::views::settings::Settings;
 use crate::views::speed_report::Speed;
 use crate::views::user_files::DropZone;
 
-/// Where `index.html` has the first paint.
+/// Id of the element in `index.html` that holds the first paint.
 const ROOT: &str = "inkling";
 
-/// Puts the page into the document, for as long as the tab lives.
+/// Mounts the page into the document, for the lifetime of the tab.
+///
+/// # Panics
+/// When `index.html` has no element with the page's id.
 pub fn mount() {
     let root = document().get_element_by_id(ROOT).and_then(|root| root.dyn_into::<web_sys::HtmlElement>().ok());
     let root = root.expect("index.html has an element with this id");
-    // In a task of its own, apart from the one that set the program up.
+    // Runs in a task of its own, separate from the one that initialised the program.
     set_timeout(
         move || {
             root.set_inner_html("");
@@ -38,13 +41,14 @@ pub fn mount() {
     );
 }
 
+/// All components of the page, and the state that they share.
 #[component]
 fn Whole() -> impl IntoView {
     let page = Page::open();
     view! {
         <Masthead page />
         <main class="page">
-            <Trouble page />
+            <ErrorBanner page />
             <section class="card training" aria-label="Training">
                 <Controls page />
                 <Later turn=1>
@@ -67,7 +71,7 @@ fn Whole() -> impl IntoView {
                 <Later turn=3><Charts page /></Later>
                 <Later turn=4><Log page /></Later>
             </section>
-            <Later turn=5><Judgement page /></Later>
+            <Later turn=5><Evaluation page /></Later>
             <Later turn=6><Scoreboard page /></Later>
             <Later turn=7><Speed page /></Later>
         </main>
@@ -76,11 +80,11 @@ fn Whole() -> impl IntoView {
     .into_any()
 }
 
-/// Puts its children into the page in a task of their own: the whole page at once would hold the browser up for
-/// longer than a blink.
+/// Renders its children in a task of their own. Rendering the whole page at once would block the browser for noticeably
+/// long.
 #[component]
 fn Later(
-    /// Which task after the first.
+    /// The position of that task after the first.
     turn: u32,
     children: ChildrenFn,
 ) -> impl IntoView {

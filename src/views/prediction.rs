@@ -1,4 +1,4 @@
-//! What the network makes of the pad: its input, the digit it reads, and how sure it is of each.
+//! The prediction for the drawing: the network's input, the predicted digit, and the probability of each digit.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,18 +11,18 @@ use crate::link::state::Page;
 use crate::model::model_status;
 use crate::views::digit_image::paint;
 
-/// The digit that was read, and what to think of it.
+/// The predicted digit and its confidence.
 #[component]
 pub fn Verdict(page: Page) -> impl IntoView {
     let version = move || page.answer.with(|(version, _)| *version);
-    let digit = move || read(page, |prediction| prediction.digit().to_string()).unwrap_or_default();
-    let shown = move || read(page, |prediction| prediction.digit().to_string()).unwrap_or("?".into());
-    let confidence = move || read(page, |prediction| prediction.confidence());
+    let digit = move || current(page, |prediction| prediction.digit().to_string()).unwrap_or_default();
+    let shown = move || current(page, |prediction| prediction.digit().to_string()).unwrap_or("?".into());
+    let confidence = move || current(page, |prediction| prediction.confidence());
     let learned = Memo::new(move |_| page.run.with(|run: &Run| run.learned));
     let text = move || match (confidence(), learned.get()) {
         (None, true) => "Draw a digit to see it read.".to_owned(),
-        (_, false) => "The network has not learned yet: it can only guess.".into(),
-        (Some(sure), true) => format!("{:.0} % sure", sure * 100.0),
+        (_, false) => "The network is untrained: it can only guess.".into(),
+        (Some(confidence), true) => format!("{:.0} % sure", confidence * 100.0),
     };
     view! {
         <div class="verdict">
@@ -36,37 +36,38 @@ pub fn Verdict(page: Page) -> impl IntoView {
     .into_any()
 }
 
-/// Whether the other networks that came with the page read too.
+/// The switch for the ensemble of pretrained networks.
 #[component]
 pub fn Ensemble(page: Page) -> impl IntoView {
     view! {
         <label class="switch">
             <input class="switch-input" type="checkbox" role="switch" data-testid="ensemble"
-                prop:checked=move || page.together.get()
-                on:change=move |event| page.read_together(event_target_checked(&event)) />
+                prop:checked=move || page.ensemble.get()
+                on:change=move |event| page.set_ensemble(event_target_checked(&event)) />
             "Read together with the other networks"
         </label>
     }
     .into_any()
 }
 
-/// Which network reads, and how well it was measured to read.
+/// The networks that predict, and the measured accuracy of the current one.
 #[component]
 pub fn Reader(page: Page) -> impl IntoView {
-    let told = Memo::new(move |_| page.run.with(model_status::reader));
-    view! { <p class="reader" data-testid="reader" hidden=move || told.with(String::is_empty)>{told}</p> }.into_any()
+    let text = Memo::new(move |_| page.run.with(model_status::reader));
+    view! { <p class="reader" data-testid="reader" hidden=move || text.with(String::is_empty)>{text}</p> }.into_any()
 }
 
-fn read<T>(page: Page, what: impl Fn(&Prediction) -> T) -> Option<T> {
-    page.answer.with(|(_, prediction)| prediction.as_ref().map(&what))
+/// A value of the newest prediction. `None` while there is none.
+fn current<T>(page: Page, value: impl Fn(&Prediction) -> T) -> Option<T> {
+    page.answer.with(|(_, prediction)| prediction.as_ref().map(&value))
 }
 
-/// One bar for each digit.
+/// A bar for the probability of each digit.
 #[component]
 pub fn Probabilities(page: Page) -> impl IntoView {
-    let best = Memo::new(move |_| read(page, Prediction::digit));
+    let best = Memo::new(move |_| current(page, Prediction::digit));
     let bar = move |digit: usize| {
-        let value = Memo::new(move |_| read(page, |prediction| prediction.probabilities[digit]).unwrap_or(0.0));
+        let value = Memo::new(move |_| current(page, |prediction| prediction.probabilities[digit]).unwrap_or(0.0));
         let height = move || format!("scaleY({:.4})", value.get());
         let spoken = move || format!("{digit}: {:.0} %", value.get() * 100.0);
         view! {
@@ -81,7 +82,7 @@ pub fn Probabilities(page: Page) -> impl IntoView {
         .into_any()
 }
 
-/// The image that goes into the network, magnified: white on black, as MNIST has it.
+/// The network's input, magnified: white on black, as in MNIST.
 #[component]
 pub fn NetworkInput(page: Page) -> impl IntoView {
     let canvas = NodeRef::<html::Canvas>::new();

@@ -1,13 +1,13 @@
-//! The finer part of the settings: what a network's recipe decides beyond epochs, batch and learning rate.
+//! The recipe: the settings that a network's recipe decides besides epochs, batch size and learning rate.
 
 use inkling_core::spec::{OptimizerId, SplitId};
 use leptos::prelude::*;
 
 use crate::link::state::Page;
 use crate::model::address::{self, Parameter};
-use crate::views::field::{Choice, Number, Text};
+use crate::views::form_field::{Choice, Number, Text};
 
-/// The settings in this part.
+/// The settings in this disclosure.
 const FIELDS: [Parameter; 7] = [
     Parameter::Split,
     Parameter::Optimizer,
@@ -18,6 +18,7 @@ const FIELDS: [Parameter; 7] = [
     Parameter::Augment,
 ];
 
+/// The disclosure with the fields of the recipe.
 #[component]
 pub fn Recipe(page: Page) -> impl IntoView {
     let splits = SplitId::ALL.iter().map(|split| (split.id(), split_label(*split).into())).collect();
@@ -32,29 +33,29 @@ pub fn Recipe(page: Page) -> impl IntoView {
                 <Number page parameter=Parameter::Dropout testid="dropout" label="Dropout factor" />
                 <Number page parameter=Parameter::LabelSmoothing testid="label-smoothing" label="Label smoothing" />
                 <Text page parameter=Parameter::Schedule testid="schedule" label="Learning rate schedule"
-                    hint="constant, cosine, one-cycle:0.2 (part of warming up), step:5:0.5 (every 5 epochs, times a half), inverse:0.319 (decay by epoch)" />
+                    hint="constant, cosine, one-cycle:0.2 (warm-up fraction), step:5:0.5 (times 0.5 every 5 epochs), inverse:0.319 (decay per epoch)" />
                 <Text page parameter=Parameter::Augment testid="augment" label="Augmentation"
-                    hint="none, or some of shift=2 (pixels), rotate=10 (degrees), scale=0.1, shear=0.1, elastic=1, with commas between" />
+                    hint="none, or one or more of shift=2 (pixels), rotate=10 (degrees), scale=0.1, shear=0.1, elastic=1, separated by commas" />
             </div>
         </details>
     }
     .into_any()
 }
 
-/// What the closed part says of itself.
+/// The summary shown while the disclosure is closed.
 #[component]
 fn Digest(page: Page) -> impl IntoView {
-    let wrong = Memo::new(move |_| page.invalid.with(|fields| fields.iter().any(|field| FIELDS.contains(field))));
-    let told = move || match wrong.get() {
-        true => "a value needs mending".into(),
+    let is_invalid = Memo::new(move |_| page.invalid.with(|fields| fields.iter().any(|field| FIELDS.contains(field))));
+    let digest = move || match is_invalid.get() {
+        true => "A setting is out of range".into(),
         false => {
             page.spec.with(|spec| format!("{} · {}", optimizer_label(spec.recipe.optimizer), spec.recipe.schedule))
         }
     };
-    view! { <span class="settings-digest" class:settings-wrong=wrong>{told}</span> }.into_any()
+    view! { <span class="settings-digest" class:settings-wrong=is_invalid>{digest}</span> }.into_any()
 }
 
-/// There as soon as a value is not the network's own.
+/// The button that resets the recipe. Visible as soon as a value differs from the network's recipe.
 #[component]
 pub fn Reset(page: Page) -> impl IntoView {
     let differs = Memo::new(move |_| {

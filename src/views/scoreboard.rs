@@ -1,5 +1,5 @@
-//! The scoreboard: what was published of each network beside what our recorded runs came to, and their settings to
-//! repeat them here. Fetched when it is opened.
+//! The scoreboard: each network's published accuracy beside our recorded runs, with their settings for repeating them
+//! here. The records are fetched when the scoreboard is opened.
 
 use inkling_core::receipts::{Receipt, Records};
 use leptos::prelude::*;
@@ -7,32 +7,33 @@ use leptos::task::spawn_local;
 
 use crate::link::browser;
 use crate::link::state::Page;
-use crate::model::leaderboard::{self, Figure, Row};
+use crate::model::leaderboard::{self, Row, Score};
 use crate::model::plot::Axis;
 use crate::model::{labels, model_status};
-use crate::views::interval_bar::Strip;
+use crate::views::interval_bar::IntervalBar;
 
-/// Every receipt of `results/`, beside the page.
+/// File with every receipt of `results/`, relative to the page.
 const FILE: &str = "records.postcard";
 
+/// The card with the scoreboard, closed until the user opens it.
 #[component]
 pub fn Scoreboard(page: Page) -> impl IntoView {
     let rows = RwSignal::new(None::<Result<Vec<Row>, String>>);
-    let bring = move |_| {
+    let load = move |_| {
         if !matches!(rows.get_untracked(), Some(Ok(_))) {
             spawn_local(async move { _ = rows.try_set(Some(fetch().await)) });
         }
     };
     view! {
         <section class="card scoreboard" aria-label="Scoreboard">
-            <details class="settings" on:toggle=bring>
+            <details class="settings" on:toggle=load>
                 <summary class="settings-summary" data-testid="scoreboard">
                     "Scoreboard "<span class="settings-digest">"published and reproduced"</span>
                 </summary>
                 {move || match rows.get() {
                     None => view! { <p class="report-note">"Fetching the records…"</p> }.into_any(),
                     Some(Ok(rows)) => view! { <Board page rows /> }.into_any(),
-                    Some(Err(told)) => view! { <p class="notice" role="alert">{told}</p> }.into_any(),
+                    Some(Err(message)) => view! { <p class="notice" role="alert">{message}</p> }.into_any(),
                 }}
             </details>
         </section>
@@ -40,6 +41,7 @@ pub fn Scoreboard(page: Page) -> impl IntoView {
     .into_any()
 }
 
+/// Fetches the records. An error is a message with its remedy.
 async fn fetch() -> Result<Vec<Row>, String> {
     let records = match browser::fetch(FILE).await {
         Ok(bytes) => Records::from_bytes(&bytes).map_err(|error| error.to_string()),
@@ -49,6 +51,7 @@ async fn fetch() -> Result<Vec<Row>, String> {
     records.map(|records| leaderboard::rows(&records)).map_err(remedy)
 }
 
+/// All rows, on a common axis.
 #[component]
 fn Board(page: Page, rows: Vec<Row>) -> impl IntoView {
     let values = |row: &Row| {
@@ -64,38 +67,40 @@ fn Board(page: Page, rows: Vec<Row>) -> impl IntoView {
     let entries = rows.into_iter().enumerate().map(entry).collect_view();
     view! {
         <p class="report-note">
-            "Published figures are their authors’. Ours are those of the weights after the last epoch, on the test images; \
-             the bar shows what 95 % confidence leaves open, and the line across it the published figure."
+            "Published figures are the authors’ own. Ours are measured on the test images, with the weights after the last \
+             epoch. The bar shows the 95 % confidence interval, and the line across it the published figure."
         </p>
         <ol class="board">{entries}</ol>
     }
     .into_any()
 }
 
+/// One row: a network or an ensemble.
 #[component]
 fn Entry(page: Page, row: Row, axis: Axis, last: bool) -> impl IntoView {
     let published = leaderboard::published(&row);
-    let Row { name, what, measured_on, ours, published: to_beat } = row;
+    let Row { name, what, measured_on, ours, published: published_accuracy } = row;
     let (model, value) = (name.clone(), ours.as_ref().map(|ours| ours.accuracy));
     view! {
-        <li class="board-row" data-testid="board-row" data-model=model data-published=to_beat data-value=value>
+        <li class="board-row" data-testid="board-row" data-model=model data-published=published_accuracy data-value=value>
             <p class="board-name"><strong>{name}</strong><span>{what}</span></p>
             <p class="board-figure"><span>"published"</span><strong>{published}</strong><span>{measured_on}</span></p>
             {match ours {
                 None => view! { <p class="board-figure"><span>"ours"</span><strong>"not run"</strong></p> }.into_any(),
-                Some(ours) => view! { <Ours page ours to_beat axis labelled=last /> }.into_any(),
+                Some(ours) => view! { <Ours page ours published_accuracy axis labelled=last /> }.into_any(),
             }}
         </li>
     }
     .into_any()
 }
 
+/// Our measurement in a row, with its origin.
 #[component]
-fn Ours(page: Page, ours: Figure, to_beat: Option<f64>, axis: Axis, labelled: bool) -> impl IntoView {
-    let Figure { accuracy, interval, errors, runs, best_epoch, origin, run } = ours;
+fn Ours(page: Page, ours: Score, published_accuracy: Option<f64>, axis: Axis, labelled: bool) -> impl IntoView {
+    let Score { accuracy, interval, errors, runs, best_epoch, origin, run } = ours;
     view! {
         <p class="board-figure board-ours"><span>"ours"</span><strong>{labels::percent(accuracy)}</strong><span>{errors}</span></p>
-        <div class="board-strip"><Strip axis accuracy interval published=to_beat labelled /></div>
+        <div class="board-strip"><IntervalBar axis accuracy interval published=published_accuracy labelled /></div>
         <div class="board-origin">
             <p>{format!("{interval} with 95 % confidence")}</p>
             <p>{runs}</p>
@@ -107,18 +112,18 @@ fn Ours(page: Page, ours: Figure, to_beat: Option<f64>, axis: Axis, labelled: bo
     .into_any()
 }
 
-/// The command that repeats a run, and a button that fills the settings with its own.
+/// The command that repeats a run, and a button that copies the run's settings.
 #[component]
 fn Repeat(page: Page, run: Receipt) -> impl IntoView {
     let blocked = Memo::new(move |_| page.run.with(model_status::is_running));
     let label = format!("Use the settings of the recorded {} run", run.model);
-    let take = move |_| {
+    let use_settings = move |_| {
         page.repeat(&run.spec);
         browser::focus("start");
     };
     view! {
         <pre class="board-command" tabindex="0">{run.command.clone()}</pre>
-        <button class="button" type="button" data-testid="repeat" aria-label=label disabled=move || blocked.get() on:click=take>
+        <button class="button" type="button" data-testid="repeat" aria-label=label disabled=move || blocked.get() on:click=use_settings>
             "Use these settings"
         </button>
     }

@@ -1,4 +1,4 @@
-//! The settings of the next run: which network, images and engine, how long, how fast, from which seed.
+//! The settings of the next run: network, images, engine, length, learning rate and seed.
 
 use inkling_core::models;
 use inkling_core::run::State;
@@ -9,28 +9,30 @@ use crate::link::browser;
 use crate::link::state::Page;
 use crate::model::address::{ENGINES, Parameter};
 use crate::model::labels;
-use crate::views::field::{Choice, Number};
+use crate::views::form_field::{Choice, Number};
 use crate::views::recipe::{Recipe, Reset};
-use crate::views::user_files::OwnImages;
+use crate::views::user_files::UserFilesField;
 
-/// Of the data set that a person brings.
+/// The id of the user data set.
 const OWN: &str = "dropped";
 
+/// The disclosure with the form. It is disabled during a run.
 #[component]
 pub fn Settings(
     page: Page,
-    /// What belongs to the chosen network and cannot be changed.
+    /// The parts of the chosen network that cannot be changed.
     children: Children,
 ) -> impl IntoView {
     let busy = Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Training | State::Paused)));
-    // On a phone the pad comes first; where there is room, nothing is hidden.
+    // On a phone the settings are closed, so that the pad comes first. Where there is room, they are open.
     let open = browser::matches("(min-width: 700px)");
-    let summary =
-        move || page.spec.with(|spec| format!("{} · {} · {} epochs", spec.model, spec.dataset, spec.recipe.epochs));
+    let summary = move || {
+        page.spec.with(|spec| format!("{} · {} · {}", spec.model, spec.dataset, labels::epochs(spec.recipe.epochs)))
+    };
     let engines = ENGINES.map(|engine| (engine.id(), engine_label(engine).into())).to_vec();
     let models = ModelId::ALL.iter().map(|model| (model.id(), model_label(*model))).collect();
-    let datasets = vec![("mnist", "MNIST".into()), ("synthetic", "Synthetic".into()), (OWN, "Own images".into())];
-    let withheld = |page: Page, id: &str| id == OWN && !page.has_own.get();
+    let datasets = vec![("mnist", "MNIST".into()), ("synthetic", "Synthetic".into()), (OWN, "Your own images".into())];
+    let withheld = |page: Page, id: &str| id == OWN && !page.has_user_data.get();
     view! {
         <details class="settings" open=open>
             <summary class="settings-summary">"Settings "<span class="settings-digest">{summary}</span></summary>
@@ -39,7 +41,7 @@ pub fn Settings(
                 <Choice page parameter=Parameter::Model testid="model" label="Network" options=models wide=true />
                 <Choice page parameter=Parameter::Dataset testid="dataset" label="Images" options=datasets withheld />
                 <Choice page parameter=Parameter::Engine testid="engine-choice" label="Engine" options=engines />
-                <OwnImages page />
+                <UserFilesField page />
                 <Number page parameter=Parameter::Epochs testid="epochs" label="Epochs" />
                 <Number page parameter=Parameter::Batch testid="batch" label="Batch size" />
                 <Number page parameter=Parameter::LearningRate testid="learning-rate" label="Learning rate" />

@@ -1,7 +1,7 @@
-//! The speed card: measures the engine that is open, and shows what came of it, to be copied or saved.
+//! The speed card: measures the training speed of the open engine, and shows a report to copy or save.
 
 use inkling_core::run::Run;
-use inkling_core::speed_report::{self, Card, Row};
+use inkling_core::speed_report::{self, Row, SpeedReport};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -9,14 +9,16 @@ use crate::link::state::Page;
 use crate::link::{browser, share};
 use crate::model::model_status;
 
-/// Of the picture that is saved.
+/// Name of the file that the picture is saved to.
 const FILE: &str = "inkling-speed.png";
 
+/// The card with the button that starts a measurement, and its report.
 #[component]
 pub fn Speed(page: Page) -> impl IntoView {
-    let card = Memo::new(move |_| page.run.with(card_of));
-    let digest = move || card.get().and_then(|card| card.rows().first().map(row_digest));
-    let can = Memo::new(move |_| page.run.with(|run| model_status::is_idle(run) && !model_status::is_measuring(run)));
+    let report = Memo::new(move |_| page.run.with(report_of));
+    let digest = move || report.get().and_then(|report| report.rows().first().map(row_digest));
+    let can_measure =
+        Memo::new(move |_| page.run.with(|run| model_status::is_idle(run) && !model_status::is_measuring(run)));
     view! {
         <section class="card speed" aria-label="Speed of this device">
             <details class="settings">
@@ -25,14 +27,14 @@ pub fn Speed(page: Page) -> impl IntoView {
                 </summary>
                 <div class="speed-body">
                     <p class="report-note">
-                        "Some training steps with three networks on the engine that is open, about ten seconds on a CPU. \
-                         What you trained and drew stays."
+                        "Runs some training steps with three networks on the current engine, about ten seconds on a CPU. \
+                         Your trained network and your drawing are kept."
                     </p>
-                    <button class="button speed-measure" type="button" data-testid="measure" disabled=move || !can.get()
+                    <button class="button speed-measure" type="button" data-testid="measure" disabled=move || !can_measure.get()
                         on:click=move |_| page.measure()>
                         "Measure this device"
                     </button>
-                    {move || card.get().map(|card| view! { <Measured page card /> })}
+                    {move || report.get().map(|report| view! { <Measured page report /> })}
                 </div>
             </details>
         </section>
@@ -40,35 +42,36 @@ pub fn Speed(page: Page) -> impl IntoView {
     .into_any()
 }
 
-/// What there is to show once a network was measured.
-fn card_of(run: &Run) -> Option<Card> {
-    let speed = run.speed.as_ref().filter(|speed| !speed.paces.is_empty())?;
-    let (paces, workers) = (speed.paces.clone(), speed.workers);
-    Some(Card { engine: run.engine.clone()?, paces, workers, program: browser::name(), date: browser::today() })
+/// The report of the measurement so far. `None` until the first network was measured.
+fn report_of(run: &Run) -> Option<SpeedReport> {
+    let speed = run.speed.as_ref().filter(|speed| !speed.speeds.is_empty())?;
+    let (speeds, workers) = (speed.speeds.clone(), speed.workers);
+    Some(SpeedReport { engine: run.engine.clone()?, speeds, workers, program: browser::name(), date: browser::today() })
 }
 
 fn row_digest(row: &Row) -> String {
     format!("{} {} images/s", row.model, row.images())
 }
 
+/// The report as a table, with its origin and method.
 #[component]
-fn Measured(page: Page, card: Card) -> impl IntoView {
+fn Measured(page: Page, report: SpeedReport) -> impl IntoView {
     let over = Memo::new(move |_| page.run.with(|run| run.speed.as_ref().is_some_and(|speed| speed.over)));
-    let rows = card.rows().into_iter().map(row).collect_view();
+    let rows = report.rows().into_iter().map(row).collect_view();
     view! {
         <div class="speed-result" data-testid="speed-result" data-over=move || over.get().to_string()>
             <table class="table speed-table">
-                <caption class="visually-hidden">"Images a second in training"</caption>
+                <caption class="visually-hidden">"Training speed in images per second"</caption>
                 <thead><tr>
                     <th scope="col">"Network"</th><th scope="col">"Images/s"</th><th scope="col">"GFLOP/s"</th>
                     <th scope="col">"First step"</th>
                 </tr></thead>
                 <tbody>{rows}</tbody>
             </table>
-            {card.warning().map(|warning| view! { <p class="notice" role="note">{warning}</p> })}
-            <p class="speed-origin">{format!("{} · {} · {}", card.device(), card.program, card.date)}</p>
-            <p class="speed-origin">{card.method()}</p>
-            <Share card />
+            {report.warning().map(|warning| view! { <p class="notice" role="note">{warning}</p> })}
+            <p class="speed-origin">{format!("{} · {} · {}", report.device(), report.program, report.date)}</p>
+            <p class="speed-origin">{report.method()}</p>
+            <Share report />
         </div>
     }
     .into_any()
@@ -86,33 +89,35 @@ fn row(row: Row) -> impl IntoView {
     }
 }
 
+/// The buttons that copy the report and save its picture.
 #[component]
-fn Share(card: Card) -> impl IntoView {
-    let told = RwSignal::new(None::<&'static str>);
-    let by_hand = RwSignal::new(None::<String>);
-    let copied = card.clone();
+fn Share(report: SpeedReport) -> impl IntoView {
+    let message = RwSignal::new(None::<&'static str>);
+    let uncopied = RwSignal::new(None::<String>);
+    let copied_report = report.clone();
     let copy = move |_| {
-        let text = copied.text();
+        let text = copied_report.text();
         spawn_local(async move {
-            let there = share::copy(&text).await;
-            told.try_set(Some(if there { "Copied." } else { "The clipboard is closed to this page: copy it here." }));
-            by_hand.try_set((!there).then_some(text));
+            let is_copied = share::copy(&text).await;
+            message.try_set(Some(if is_copied { "Copied." } else { "The clipboard is not available: copy it here." }));
+            // Shown as text, to be copied by hand.
+            uncopied.try_set((!is_copied).then_some(text));
         });
     };
     let save = move |_| {
-        let svg = card.svg();
+        let svg = report.svg();
         spawn_local(async move {
             let saved = share::download(&svg, (speed_report::WIDTH, speed_report::HEIGHT), FILE).await;
-            told.try_set(Some(if saved { "Saved." } else { "This browser could not draw the picture." }));
+            message.try_set(Some(if saved { "Saved." } else { "This browser could not draw the picture." }));
         });
     };
     view! {
         <div class="speed-share">
             <button class="button" type="button" data-testid="copy-speed" on:click=copy>"Copy as text"</button>
             <button class="button" type="button" data-testid="save-speed" on:click=save>"Save as picture"</button>
-            <p class="speed-told" role="status" data-testid="speed-told">{told}</p>
+            <p class="speed-told" role="status" data-testid="speed-told">{message}</p>
         </div>
-        {move || by_hand.get().map(|text| view! { <pre class="speed-text" tabindex="0">{text}</pre> })}
+        {move || uncopied.get().map(|text| view! { <pre class="speed-text" tabindex="0">{text}</pre> })}
     }
     .into_any()
 }

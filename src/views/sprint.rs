@@ -1,22 +1,23 @@
-//! The sprint: one button that trains the quickest network that reads 99 % of the test images, and what came of it.
+//! The sprint: one button that trains the network with the fastest recipe for 99 % test accuracy, and its result.
 
 use leptos::prelude::*;
 
 use crate::link::state::Page;
 use crate::model::{model_status, sprint_text};
 
+/// The button and the result of the last sprint.
 #[component]
 pub fn Sprint(page: Page) -> impl IntoView {
     let workers = Memo::new(move |_| page.spec.with(|spec| spec.workers));
     let label = Memo::new(move |_| page.run.with(|run| sprint_text::label(run, workers.get())));
-    let told = Memo::new(move |_| page.run.with(sprint_text::told));
+    let result = Memo::new(move |_| page.run.with(sprint_text::result));
     let blocked = Memo::new(move |_| page.run.with(model_status::is_running));
     view! {
         <button class="button sprint" type="button" data-testid="sprint" disabled=move || blocked.get()
-            title="Trains the quickest way to 99 % of the test images that we found" on:click=move |_| page.sprint()>
+            title="Trains with the fastest recipe for 99 % test accuracy that we found" on:click=move |_| page.sprint()>
             {label}
         </button>
-        <p class="sprint-told" role="status" data-testid="sprint-result" hidden=move || told.with(Option::is_none)>{told}</p>
+        <p class="sprint-told" role="status" data-testid="sprint-result" hidden=move || result.with(Option::is_none)>{result}</p>
     }
     .into_any()
 }

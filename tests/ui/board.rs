@@ -1,18 +1,19 @@
-//! The scoreboard in a real browser.
+//! Browser tests of the scoreboard.
 
-use crate::visit::{PATIENTLY, SOON, Visit};
+use crate::visit::{LONG_TIMEOUT, SHORT_TIMEOUT, Visit};
 
 #[test]
-fn the_scoreboard_shows_recorded_runs_and_hands_over_their_settings() {
+fn the_scoreboard_shows_recorded_runs_and_copies_their_settings() {
     let mut visit = Visit::new("engine=cpu&dataset=synthetic&epochs=3&seed=9");
-    visit.wait_for_state("ready", PATIENTLY);
-    visit.page.wait_for("document.querySelector(\"[data-testid='scoreboard']\") && [1]", SOON).unwrap();
+    visit.wait_for_state("ready", LONG_TIMEOUT);
+    visit.page.wait_for("document.querySelector(\"[data-testid='scoreboard']\") && [1]", SHORT_TIMEOUT).unwrap();
     visit.page.click("scoreboard").unwrap();
     let rows = "(() => {
         const rows = [...document.querySelectorAll(\"[data-testid='board-row']\")];
         return rows.length && rows.map((row) => [row.dataset.model, Number(row.dataset.value), Number(row.dataset.published ?? 0)]);
     })()";
-    let rows: Vec<(String, f64, f64)> = serde_json::from_value(visit.page.wait_for(rows, SOON).unwrap()).unwrap();
+    let rows: Vec<(String, f64, f64)> =
+        serde_json::from_value(visit.page.wait_for(rows, SHORT_TIMEOUT).unwrap()).unwrap();
     let names: Vec<_> = rows.iter().map(|(name, ..)| name.as_str()).take(6).collect();
     assert_eq!(names, ["compact", "strided", "leaky", "classic", "wide", "sprint"]);
     assert!(rows.iter().all(|(_, ours, published)| ours > published && *ours < 1.0), "{rows:?}");
@@ -28,12 +29,12 @@ fn the_scoreboard_shows_recorded_runs_and_hands_over_their_settings() {
 }
 
 #[test]
-fn a_host_without_the_records_is_told() {
+fn missing_records_are_reported() {
     let mut visit = Visit::without("records.postcard", "engine=cpu");
-    visit.wait_for_state("ready", PATIENTLY);
-    visit.page.wait_for("document.querySelector(\"[data-testid='scoreboard']\") && [1]", SOON).unwrap();
+    visit.wait_for_state("ready", LONG_TIMEOUT);
+    visit.page.wait_for("document.querySelector(\"[data-testid='scoreboard']\") && [1]", SHORT_TIMEOUT).unwrap();
     visit.page.click("scoreboard").unwrap();
-    let told = "document.querySelector('.scoreboard [role=alert]')?.innerText";
-    let told = visit.page.wait_for(told, SOON).unwrap();
-    assert!(told.as_str().unwrap().contains("404") && told.as_str().unwrap().contains("Reload"), "{told}");
+    let alert = "document.querySelector('.scoreboard [role=alert]')?.innerText";
+    let message = visit.page.wait_for(alert, SHORT_TIMEOUT).unwrap();
+    assert!(message.as_str().unwrap().contains("404") && message.as_str().unwrap().contains("Reload"), "{message}");
 }

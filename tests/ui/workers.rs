@@ -1,23 +1,23 @@
-//! Several workers in a real browser: they share a run, one is lost, none is left behind.
+//! Browser tests of several workers: they share a run, one of them may be lost, and none is left over.
 
-use crate::visit::{PATIENTLY, SOON, Visit};
+use crate::visit::{LONG_TIMEOUT, SHORT_TIMEOUT, Visit};
 
-/// Twenty steps that take a while, in two shards each.
+/// Twenty slow steps, each in two shards.
 const SHARED: &str =
     "engine=cpu&dataset=mnist&model=leaky&limit=1280&test_limit=400&epochs=1&batch=64&seed=3&workers=2";
 
-/// Waits until two workers compute: before a run the page tells of those that were asked for.
+/// Waits until two workers compute. Before a run the page names the number of workers in the settings.
 fn wait_for_both(visit: &mut Visit) {
-    visit.wait_for_state("training", PATIENTLY);
-    let told = "document.querySelector(\"[data-testid='engine']\").innerText.includes('2 workers')";
-    visit.page.wait_for(told, SOON).unwrap();
+    visit.wait_for_state("training", LONG_TIMEOUT);
+    let both = "document.querySelector(\"[data-testid='engine']\").innerText.includes('2 workers')";
+    visit.page.wait_for(both, SHORT_TIMEOUT).unwrap();
 }
 
 #[test]
 fn a_lost_worker_does_not_change_a_run() {
-    let whole = {
+    let undisturbed = {
         let mut visit = Visit::new(&format!("{SHARED}&start=1"));
-        visit.wait_for_state("finished", PATIENTLY);
+        visit.wait_for_state("finished", LONG_TIMEOUT);
         assert_eq!(visit.attribute("workers", "value"), "2");
         visit.assert_clean();
         (visit.first_losses(), visit.log("data-loss"), visit.log("data-val-loss"))
@@ -25,20 +25,20 @@ fn a_lost_worker_does_not_change_a_run() {
     let mut visit = Visit::new(&format!("{SHARED}&start=1"));
     wait_for_both(&mut visit);
     visit.page.end_worker("mate").unwrap();
-    visit.wait_for_state("finished", PATIENTLY);
+    visit.wait_for_state("finished", LONG_TIMEOUT);
     assert!(visit.page.text("lost-workers").unwrap().contains("A worker was lost"));
-    assert_eq!((visit.first_losses(), visit.log("data-loss"), visit.log("data-val-loss")), whole);
+    assert_eq!((visit.first_losses(), visit.log("data-loss"), visit.log("data-val-loss")), undisturbed);
     visit.assert_clean();
 }
 
 #[test]
-fn two_workers_do_what_one_does() {
+fn two_workers_compute_the_same_as_one() {
     let losses = [1, 2].map(|workers| {
         // Without BatchNorm; the learning rate as in TEN_STEPS.
         let query = "engine=cpu&dataset=mnist&model=classic&limit=320&test_limit=32&epochs=1&batch=32&lr=0.0001\
                      &schedule=constant&start=1";
         let mut visit = Visit::new(&format!("{query}&workers={workers}"));
-        visit.wait_for_state("finished", PATIENTLY);
+        visit.wait_for_state("finished", LONG_TIMEOUT);
         visit.assert_clean();
         visit.first_losses()
     });
@@ -49,22 +49,22 @@ fn two_workers_do_what_one_does() {
 }
 
 #[test]
-fn runs_leave_no_workers_behind() {
+fn runs_leave_no_extra_workers() {
     let mut visit = Visit::new(SHARED);
-    visit.wait_for_state("ready", PATIENTLY);
+    visit.wait_for_state("ready", LONG_TIMEOUT);
     assert_eq!(visit.page.workers().unwrap().len(), 1);
     for _ in 0..3 {
         visit.page.click("start").unwrap();
         wait_for_both(&mut visit);
         visit.page.click("stop").unwrap();
-        visit.wait_for_state("finished", PATIENTLY);
+        visit.wait_for_state("finished", LONG_TIMEOUT);
         let workers = visit.page.workers().unwrap();
         assert_eq!((workers.len(), &workers[1][..]), (2, "mate"), "{workers:?}");
     }
     visit.page.evaluate("document.querySelector(\"[data-testid='engine-choice']\").focus()").unwrap();
     visit.page.fill("engine-choice", "auto").unwrap();
-    visit.wait_for_state("ready", PATIENTLY);
+    visit.wait_for_state("ready", LONG_TIMEOUT);
     let workers = visit.page.workers().unwrap();
-    assert_eq!(workers.len(), 1, "a new worker begins alone: {workers:?}");
+    assert_eq!(workers.len(), 1, "a new worker starts alone: {workers:?}");
     visit.assert_clean();
 }

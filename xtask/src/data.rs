@@ -1,4 +1,5 @@
-//! MNIST for the site and for `cargo xtask data`: brought by the library, told in plain words, packed for the page.
+//! MNIST for the site and for `cargo xtask data`: found or downloaded by `inkling_mnist_files`, with messages about the
+//! progress, and gzipped for the page. It never decodes images.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,33 +13,34 @@ use inkling_mnist_files::{Note, mnist_folder};
 
 use crate::{root, say};
 
-/// The project's own cache, relative to its folder. Git ignores it.
+/// The cache of downloaded files, relative to the root folder. Git ignores it.
 const CACHE: &str = "data/mnist";
 
-/// `cargo xtask data`: brings MNIST and says where it is.
+/// `cargo xtask data`: provides MNIST and prints its folder.
 ///
 /// # Errors
-/// When it cannot be had.
+/// When MNIST is neither on this machine nor can be downloaded.
 pub fn show() -> Result<()> {
     let folder = bring()?;
     say(format!("MNIST is in {}: 60,000 training and 10,000 test images", folder.display()));
     Ok(())
 }
 
-/// A folder with the four checked files, gzipped or not.
+/// Finds or downloads MNIST, and returns a folder with its four checked files, gzipped or not.
 ///
 /// # Errors
-/// When they are neither on the machine nor to be downloaded.
+/// When MNIST is neither on this machine nor can be downloaded.
 pub fn bring() -> Result<PathBuf> {
-    let mut teller = Teller::default();
-    let folder = mnist_folder(&root().join(CACHE), &mut |note| teller.tell(&note));
+    let mut reporter = NoteReporter::default();
+    let folder = mnist_folder(&root().join(CACHE), &mut |note| reporter.report(&note));
     Ok(folder?)
 }
 
-/// A folder with the four files gzipped, for the site; none, and a word why, where MNIST cannot be had.
+/// A folder with the four files gzipped, for the site. `None`, with a message why, if MNIST is not available. Gzipped
+/// copies are written to `spare` if needed.
 ///
 /// # Errors
-/// When files that are there cannot be packed.
+/// When the files cannot be gzipped.
 pub fn for_site(spare: &Path) -> Result<Option<PathBuf>> {
     match bring() {
         Ok(folder) => packed(folder, spare).map(Some),
@@ -49,22 +51,22 @@ pub fn for_site(spare: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Copies the four gzipped files.
+/// Copies the four gzipped files to the folder `to`, which is created if needed.
 ///
 /// # Errors
-/// When one cannot be read or written.
+/// When a file cannot be read or written.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for file in &FILES {
         let (source, copy) = (from.join(file.packed_name), to.join(file.packed_name));
-        // Not fs::copy, which takes over the rights as well: the original may be read-only.
+        // Not fs::copy, which also copies permissions: the original may be read-only.
         let copied = fs::read(&source).and_then(|bytes| fs::write(copy, bytes));
         copied.with_context(|| format!("cannot copy {}", source.display()))?;
     }
     Ok(())
 }
 
-/// The folder itself when its files are gzipped, else `spare` with gzipped copies.
+/// Returns the folder itself if its files are gzipped, otherwise `spare` after writing gzipped copies there.
 fn packed(folder: PathBuf, spare: &Path) -> Result<PathBuf> {
     if FILES.iter().all(|file| folder.join(file.packed_name).is_file()) {
         return Ok(folder);
@@ -76,7 +78,7 @@ fn packed(folder: PathBuf, spare: &Path) -> Result<PathBuf> {
     Ok(spare.to_owned())
 }
 
-/// Writes one gzipped file. It is the canonical one, so one that is there already is the same.
+/// Writes one gzipped file. All sources are checked to be the canonical file, so an existing copy is not written again.
 fn pack(file: &MnistFile, folder: &Path, spare: &Path) -> io::Result<()> {
     let (from, to) = (folder.join(file.packed_name), spare.join(file.packed_name));
     if to.is_file() {
@@ -85,22 +87,23 @@ fn pack(file: &MnistFile, folder: &Path, spare: &Path) -> io::Result<()> {
     if from.is_file() {
         return fs::copy(from, to).map(drop);
     }
-    // Under another name first: half a file must never pass for a whole one.
-    let half = to.with_extension("part");
-    let mut encoder = GzEncoder::new(File::create(&half)?, Compression::best());
+    // Under another name first, so that a partial file is never taken for a complete one.
+    let partial = to.with_extension("part");
+    let mut encoder = GzEncoder::new(File::create(&partial)?, Compression::best());
     io::copy(&mut File::open(folder.join(file.name))?, &mut encoder)?;
     encoder.finish()?.flush()?;
-    fs::rename(half, to)
+    fs::rename(partial, to)
 }
 
-/// Says what goes on, each thing once.
+/// Prints messages about the progress, one line per file.
 #[derive(Default)]
-struct Teller {
+struct NoteReporter {
+    /// The file that was last reported.
     downloading: Option<&'static str>,
 }
 
-impl Teller {
-    fn tell(&mut self, note: &Note) {
+impl NoteReporter {
+    fn report(&mut self, note: &Note) {
         match note {
             Note::Found { folder } => say(format!("MNIST: found in {} and checked", folder.display())),
             Note::PassedOver { folder, why } => say(format!("MNIST: not in {} ({why})", folder.display())),
@@ -114,7 +117,7 @@ impl Teller {
     }
 }
 
-/// A size for a person; nothing when it is not known.
+/// The end of a message: a size in MB, or nothing if it is not known.
 fn megabytes(n_bytes: u64) -> String {
     if n_bytes == 0 { String::new() } else { format!(", {:.1} MB", n_bytes as f64 / 1e6) }
 }
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_files_are_packed_once() {
+    fn plain_files_are_gzipped_once() {
         let (plain, spare) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         for file in &FILES {
             fs::write(plain.path().join(file.name), file.name).unwrap();
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_go_into_a_folder_of_their_own() {
+    fn copies_are_written_to_a_new_folder() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         for file in &FILES {
             fs::write(from.path().join(file.packed_name), "x").unwrap();
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_told_in_megabytes() {
+    fn sizes_are_shown_in_megabytes() {
         assert_eq!(megabytes(9_912_422), ", 9.9 MB");
         assert_eq!(megabytes(0), "");
     }

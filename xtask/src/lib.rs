@@ -1,7 +1,7 @@
-//! Set-up and chores of Inkling, as `cargo xtask <command>`.
+//! Development tasks of Inkling, as `cargo xtask <command>`. Nothing here is part of the page or of the command line.
 //!
-//! In reading order: [`tools`] gets what a build needs, [`data`] brings MNIST, [`site`] builds and serves the page,
-//! [`tests`] runs every test, [`bench`] measures, [`shot`] takes pictures.
+//! In reading order: [`tools`] provides the programs that a build needs, [`data`] downloads MNIST, [`site`] builds and
+//! serves the page, [`tests`] runs all tests, [`bench`] measures, [`shot`] takes screenshots.
 
 pub mod bench;
 pub mod data;
@@ -15,25 +15,26 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// The project's folder.
+/// The root folder of the repository.
 pub fn root() -> PathBuf {
-    // Cargo says where this package is when it runs it; on its own, the program remembers where it was built.
+    // Set by `cargo run`; without Cargo, the folder in which this program was built.
     let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     let package = Path::new(&package);
-    let here = if package.ends_with("xtask") { package } else { Path::new(env!("CARGO_MANIFEST_DIR")) };
-    here.parent().unwrap_or(here).to_owned()
+    // The variable is ignored if it names another package.
+    let xtask = if package.ends_with("xtask") { package } else { Path::new(env!("CARGO_MANIFEST_DIR")) };
+    xtask.parent().unwrap_or(xtask).to_owned()
 }
 
-/// The Cargo that runs this, in the project's folder.
+/// A command that runs the same Cargo as this program's, in the root folder.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
-    // What Cargo told this program about itself must not reach a build script of another package.
+    // Cargo's variables about this package must not reach the build script of another package.
     cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME").env_remove("CARGO_PKG_VERSION");
     cargo
 }
 
-/// Cargo's target folder, wherever the environment or a configuration puts it.
+/// Cargo's target folder, which environment and configuration can move.
 ///
 /// # Errors
 /// When Cargo cannot read the project.
@@ -45,15 +46,15 @@ pub fn target_dir() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Tells the person at the terminal what is going on.
+/// Prints a message about the progress to standard output.
 pub fn say(text: impl AsRef<str>) {
     println!("» {}", text.as_ref());
 }
 
-/// Runs a command to its end.
+/// Runs a command and waits for its end.
 ///
 /// # Errors
-/// When it cannot be started or does not succeed.
+/// When it cannot be started or exits with a failure.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command.status().with_context(|| format!("cannot run {name}"))?;
@@ -63,7 +64,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// A command as one would type it.
+/// A command line as a user would type it, for messages.
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     command.get_args().fold(program, |line, argument| line + " " + &argument.to_string_lossy())

@@ -1,4 +1,4 @@
-//! `cargo xtask <command>`: reads the command line and calls the library.
+//! `cargo xtask <command>`: parses the command line and calls the library. It never does the work itself.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use clap::Parser;
 use xtask::tests::{self, Stage};
 use xtask::{bench, data, shot, site};
 
-/// Set-up and chores of Inkling. Everything it needs besides Rust it gets by itself.
+/// Development tasks of Inkling. It downloads or builds everything it needs besides Rust.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Task {
@@ -14,24 +14,24 @@ enum Task {
     Serve(site::Serve),
     /// Builds the static site in dist/, ready for any host and any sub-path.
     Build(site::Build),
-    /// Passes every test: format, clippy, unit, integration and browser tests.
+    /// Runs all tests: format, clippy, unit, integration and browser tests, and tests on the graphics card.
     Test {
         /// Run this stage only.
         stage: Option<Stage>,
     },
     /// Measures the page and the command line, and prints one table.
     Bench(bench::Bench),
-    /// Brings MNIST into data/mnist/, checks it, and says where it is.
+    /// Downloads MNIST into data/mnist/ unless it is on this machine, checks it, and prints its folder.
     Data,
-    /// Takes a picture of a page.
+    /// Takes a screenshot of a page.
     Shot(shot::Shot),
-    /// Puts the data beside the page; Trunk calls this after each build.
+    /// Copies the data beside the page; Trunk calls this after each build.
     #[command(hide = true)]
     Stage,
 }
 
 fn main() -> ExitCode {
-    let done = match Task::parse() {
+    let result = match Task::parse() {
         Task::Serve(options) => site::serve(&options),
         Task::Build(options) => site::build(&options),
         Task::Test { stage } => tests::pass(stage),
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Task::Shot(options) => shot::take(&options),
         Task::Stage => site::stage_data(),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

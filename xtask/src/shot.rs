@@ -1,4 +1,4 @@
-//! `cargo xtask shot`: a picture of a page, to look at it and for the README.
+//! `cargo xtask shot`: takes a screenshot of a page, for review and for the README. It never builds or serves the page.
 
 use std::path::PathBuf;
 use std::thread;
@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::say;
 
-/// What to look at, and how.
+/// The options of `cargo xtask shot`.
 #[derive(Args)]
 pub struct Shot {
     /// The address of the page.
@@ -23,46 +23,46 @@ pub struct Shot {
     /// Height of the window in CSS pixels.
     #[arg(long, default_value_t = 900)]
     height: u32,
-    /// Device pixels in a CSS pixel.
+    /// Device pixels per CSS pixel.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
     /// Prefer dark colours.
     #[arg(long)]
     dark: bool,
-    /// Be a phone: touch, and the page's own viewport rules.
+    /// Emulate a phone: touch input, and the page's viewport meta tag applies.
     #[arg(long)]
     mobile: bool,
-    /// The whole page, not only the window.
+    /// Capture the whole page, not only the window.
     #[arg(long)]
     full: bool,
     /// Wait until this JavaScript expression is truthy.
     #[arg(long, value_name = "JS")]
     wait_for: Option<String>,
-    /// How long to wait for it, in seconds.
+    /// How long to wait for --wait-for, in seconds.
     #[arg(long, default_value_t = 120)]
     limit_secs: u64,
-    /// Draw a stroke before looking: points as fractions of the element's size, e.g. `draw-pad:0.5,0.1 0.5,0.9`.
+    /// Draw a stroke before the screenshot: points as fractions of the element's size, e.g. `draw-pad:0.5,0.1 0.5,0.9`.
     #[arg(long, value_name = "TESTID:X,Y X,Y …", value_parser = parse_stroke)]
     stroke: Vec<Stroke>,
-    /// Run this JavaScript before looking.
+    /// Run this JavaScript before the screenshot.
     #[arg(long, value_name = "JS")]
     run: Option<String>,
-    /// Wait so long before looking, in milliseconds.
+    /// Wait for this many milliseconds before the screenshot.
     #[arg(long, default_value_t = 300)]
     wait_ms: u64,
 }
 
-/// A line drawn on an element.
+/// A stroke to draw on an element; the points are fractions of its size.
 #[derive(Clone, Debug, PartialEq)]
 struct Stroke {
     testid: String,
     points: Vec<(f64, f64)>,
 }
 
-/// Takes the picture; what the page complained about goes to the terminal.
+/// Takes the screenshot, and prints the page's errors.
 ///
 /// # Errors
-/// When there is no Chromium, no page, or the condition is not met in time.
+/// When there is no Chromium, the page cannot be opened, or the condition is not met in time.
 pub fn take(shot: &Shot) -> Result<()> {
     let mut browser = Browser::launch(&browser_driver::find()?, &["--hide-scrollbars"])?;
     let mut page = browser.page()?;
@@ -77,6 +77,7 @@ pub fn take(shot: &Shot) -> Result<()> {
     Ok(())
 }
 
+/// Waits, draws and runs the script, as the options say.
 fn prepare(page: &mut Page, shot: &Shot) -> Result<()> {
     if let Some(condition) = &shot.wait_for {
         page.wait_for(condition, Duration::from_secs(shot.limit_secs))?;
@@ -85,7 +86,7 @@ fn prepare(page: &mut Page, shot: &Shot) -> Result<()> {
         page.stroke(&stroke.testid, &stroke.points)?;
     }
     if !shot.stroke.is_empty() {
-        // Drawing scrolled to the element.
+        // Drawing has scrolled the page to the element.
         page.evaluate("scrollTo(0, 0)")?;
     }
     if let Some(expression) = &shot.run {
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strokes_are_read() {
+    fn strokes_are_parsed() {
         let stroke = parse_stroke("draw-pad:0.5,0.1 0.5,0.9").unwrap();
         assert_eq!(stroke, Stroke { testid: "draw-pad".into(), points: vec![(0.5, 0.1), (0.5, 0.9)] });
         assert!(parse_stroke("0.5,0.1").is_err());

@@ -1,4 +1,4 @@
-//! Builds and serves the page: gets the tools and the data, then lets Trunk do the work.
+//! Builds and serves the page: provides the tools and the data, then runs Trunk. It never compiles anything itself.
 
 use std::env;
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,10 +12,10 @@ use clap::Args;
 use crate::tools::Tools;
 use crate::{data, root, run, say, target_dir};
 
-/// What the page is made of: a change in one of these builds it again. Those that do not exist are left out.
+/// The page's sources: `serve` rebuilds when one of these changes. Paths that do not exist are not watched.
 const SOURCES: [&str; 10] = [
     "src",
-    "crates/adapter/src",
+    "crates/gpu-adapter/src",
     "crates/core/src",
     "crates/engine/src",
     "crates/kernels/src",
@@ -25,12 +25,12 @@ const SOURCES: [&str; 10] = [
     "public",
     "index.html",
 ];
-/// Tells the hook where the gzipped files of MNIST are; empty when there are none.
+/// The environment variable that names the folder of MNIST's gzipped files to [`stage_data`]; empty if there is none.
 const SITE_DATA: &str = "INKLING_SITE_DATA";
-/// Where the page looks for MNIST, relative to itself.
+/// The folder from which the page loads MNIST, relative to the site.
 const DATA_IN_SITE: &str = "data/mnist";
 
-/// How to serve.
+/// The options of `cargo xtask serve`.
 #[derive(Args)]
 pub struct Serve {
     /// The port to serve on.
@@ -39,12 +39,12 @@ pub struct Serve {
     /// Open the page in a browser.
     #[arg(long)]
     open: bool,
-    /// Accepted as a habit of other tools: the page is always built with optimisations, or it would train too slowly.
+    /// Has no effect: the page is always built with optimisations, because it would train too slowly without.
     #[arg(long)]
     release: bool,
 }
 
-/// How to build.
+/// The options of `cargo xtask build`.
 #[derive(Args)]
 pub struct Build {
     /// Where to put the site.
@@ -52,10 +52,10 @@ pub struct Build {
     dist: PathBuf,
 }
 
-/// `cargo xtask serve`: builds, serves, and builds again whenever a source changes, until it is stopped.
+/// `cargo xtask serve`: builds and serves the page, and rebuilds it whenever a source changes, until it is stopped.
 ///
 /// # Errors
-/// When the port is taken, a tool cannot be had, or the server ends.
+/// When the port is taken, a tool is not available, or the server ends.
 pub fn serve(options: &Serve) -> Result<()> {
     check_port(options.port)?;
     let mut trunk = trunk()?;
@@ -65,7 +65,7 @@ pub fn serve(options: &Serve) -> Result<()> {
         say("The page is always built with optimisations, with or without --release");
     }
     trunk.args(["--release", "true"]);
-    // Not dist/: that is for sites to publish.
+    // Not dist/, which is for sites to publish.
     trunk.arg("--dist").arg(target_dir()?.join("site/serve"));
     for source in SOURCES.iter().filter(|source| root().join(source).exists()) {
         trunk.args(["--watch", source]);
@@ -75,10 +75,10 @@ pub fn serve(options: &Serve) -> Result<()> {
     replace_with(&mut trunk)
 }
 
-/// `cargo xtask build`: the static site.
+/// `cargo xtask build`: builds the static site.
 ///
 /// # Errors
-/// When a tool cannot be had or the sources do not compile.
+/// When a tool is not available or the sources do not compile.
 pub fn build(options: &Build) -> Result<()> {
     let dist = env::current_dir()?.join(&options.dist);
     build_into(&dist)?;
@@ -86,10 +86,10 @@ pub fn build(options: &Build) -> Result<()> {
     Ok(())
 }
 
-/// Builds the site into a folder.
+/// Builds the site into the folder `dist`.
 ///
 /// # Errors
-/// When a tool cannot be had or the sources do not compile.
+/// When a tool is not available or the sources do not compile.
 pub fn build_into(dist: &Path) -> Result<()> {
     let mut trunk = trunk()?;
     say("Building the site: about 15 minutes the first time on two cores");
@@ -99,19 +99,19 @@ pub fn build_into(dist: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds the page that compares networks with Keras into a folder.
+/// Builds the page that compares networks with Keras into the folder `dist`.
 ///
 /// # Errors
-/// When a tool cannot be had or the sources do not compile.
+/// When a tool is not available or the sources do not compile.
 pub fn build_golden_into(dist: &Path) -> Result<()> {
     let mut trunk = Tools::ready()?.trunk()?;
     run(trunk.args(["build", "--release", "true", "--dist"]).arg(dist).arg("crates/golden/index.html"))
 }
 
-/// Trunk's hook: puts MNIST beside the page that is being built.
+/// Trunk's hook: copies MNIST beside the page that is being built.
 ///
 /// # Errors
-/// When Trunk did not call this, or a file cannot be copied.
+/// When the caller is not Trunk, or a file cannot be copied.
 pub fn stage_data() -> Result<()> {
     let staging = env::var_os("TRUNK_STAGING_DIR").context("this is for Trunk; run `cargo xtask build`")?;
     match env::var_os(SITE_DATA).filter(|folder| !folder.is_empty()) {
@@ -120,7 +120,7 @@ pub fn stage_data() -> Result<()> {
     }
 }
 
-/// Trunk, with its tools and the data at hand.
+/// A command that runs Trunk, with the tools on its `PATH` and the folder of the data in [`SITE_DATA`].
 fn trunk() -> Result<Command> {
     let tools = Tools::ready()?;
     let data = data::for_site(&target_dir()?.join("site/mnist"))?;
@@ -129,6 +129,7 @@ fn trunk() -> Result<Command> {
     Ok(trunk)
 }
 
+/// Checks that a port is free; the error suggests another one.
 fn check_port(port: u16) -> Result<()> {
     if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         let other = port.checked_add(1).unwrap_or(8080);
@@ -137,7 +138,7 @@ fn check_port(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Becomes the command, so that whoever stops this program stops the server.
+/// Replaces this process by the command, so that stopping this program stops the server.
 #[cfg(unix)]
 fn replace_with(command: &mut Command) -> Result<()> {
     use std::os::unix::process::CommandExt;
@@ -154,11 +155,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_told_with_a_remedy() {
+    fn a_taken_port_is_reported_with_a_remedy() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let told = check_port(port).unwrap_err().to_string();
-        assert!(told.contains(&port.to_string()) && told.contains("--port"), "{told}");
+        let error = check_port(port).unwrap_err().to_string();
+        assert!(error.contains(&port.to_string()) && error.contains("--port"), "{error}");
         drop(taken);
         check_port(port).unwrap();
     }

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: every test, in stages, the quick ones first. It stops at the first failure.
+//! `cargo xtask test`: runs all tests in stages, the quick ones first, and stops at the first failure. It never repairs
+//! anything.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,8 +12,9 @@ use clap::ValueEnum;
 use crate::tools::{WASM, add_wasm_target};
 use crate::{cargo, run, say, site, target_dir};
 
-/// The tests that need Chromium: of the page, of the networks in a browser, and of the driver itself.
-/// Without the shaders, as the unit tests are built: whatever is selected decides how burn is compiled.
+/// Cargo's arguments for the tests that need Chromium: of the page, of the networks in a browser, and of the driver
+/// itself. They exclude the shaders, as those of the unit tests do: Cargo compiles burn with the features of all
+/// selected packages, and other features would compile it again.
 const BROWSER_TESTS: [&str; 10] = [
     "--workspace",
     "--exclude",
@@ -26,23 +28,24 @@ const BROWSER_TESTS: [&str; 10] = [
     "golden_page",
 ];
 
-/// Natively the tests compute on the CPU: leaving wgpu out halves the time to build them. Clippy reads that code all
-/// the same, and the browser tests run it.
+/// Cargo's arguments for tests on the CPU: without wgpu they are built in half the time. Clippy checks the code for
+/// graphics cards all the same, and the browser tests run it.
 const CPU_ONLY: [&str; 4] = ["--workspace", "--exclude", "inkling-shaders", "--no-default-features"];
 
-/// One test binary with the native runtime of graphics cards.
-const ON_CARD: [&str; 9] = ["test", "-p", "inkling-golden", "--features", "gpu", "--test", "card", "--", "--ignored"];
+/// Cargo's arguments for the only test binary that uses graphics cards natively.
+const GRAPHICS_CARD_FLAGS: [&str; 9] =
+    ["test", "-p", "inkling-golden", "--features", "gpu", "--test", "card", "--", "--ignored"];
 
-/// A part of the tests that can be run on its own.
+/// A stage of the tests that can be run alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Stage {
     /// Format, and clippy with warnings denied, for the host and for the browser.
     Lint,
     /// Unit and integration tests.
     Unit,
-    /// The built site in a headless Chromium.
+    /// Browser tests: the built site in a headless Chromium.
     Browser,
-    /// The kernels for graphics cards natively, on the card of this machine: a program that imitates one will do.
+    /// The kernels for graphics cards natively, on this machine's card or a software adapter.
     Card,
 }
 
@@ -61,24 +64,24 @@ impl Stage {
             Self::Lint => lint(),
             Self::Unit => run(cargo().arg("test").args(CPU_ONLY)),
             Self::Browser => test_in_browser(),
-            Self::Card => run(cargo().args(ON_CARD)),
+            Self::Card => run(cargo().args(GRAPHICS_CARD_FLAGS)),
         }
     }
 }
 
-/// Passes one stage, or all of them.
+/// Runs one stage, or all of them.
 ///
 /// # Errors
-/// The first thing that fails.
+/// The first failure.
 pub fn pass(only: Option<Stage>) -> Result<()> {
     let stages = only.map_or_else(|| Stage::value_variants().to_vec(), |stage| vec![stage]);
     if stages.contains(&Stage::Browser) {
-        // Said at once, not after half an hour of builds.
+        // A missing browser must be reported now, not after half an hour of builds.
         let chrome = browser_driver::find()?;
         say(format!("The browser tests will run in {}", chrome.display()));
     }
     if stages.contains(&Stage::Card) {
-        graphics_driver()?;
+        check_graphics_driver()?;
     }
     let began = Instant::now();
     for stage in &stages {
@@ -89,9 +92,9 @@ pub fn pass(only: Option<Stage>) -> Result<()> {
     Ok(())
 }
 
-/// Linux has no driver of its own: the stage would end in a panic of the first test.
-fn graphics_driver() -> Result<()> {
-    /// Where drivers put their descriptions (Vulkan's loader, "Driver Discovery").
+/// Checks that Linux has a Vulkan driver, without which the first test would panic.
+fn check_graphics_driver() -> Result<()> {
+    /// Folders of the drivers' manifests (Vulkan's loader, "Driver Discovery").
     const FOLDERS: [&str; 3] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
     let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some());
     let described = |folder: &&str| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
@@ -103,7 +106,7 @@ fn graphics_driver() -> Result<()> {
     Ok(())
 }
 
-/// Says what begins, and how long it took or that it failed.
+/// Runs a piece of work, and prints when it starts and how long it took.
 fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     say(format!("{name} …"));
     let began = Instant::now();
@@ -121,28 +124,30 @@ fn lint() -> Result<()> {
     add_wasm_target()?;
     timed("format", || run(cargo().args(["fmt", "--all", "--check"])).context("`cargo fmt --all` puts it right"))?;
     timed("clippy for this machine", || run(&mut clippy(&["--workspace", "--all-targets"])))?;
-    // Not among "all targets", because a plain `cargo test` must not run them.
+    // They are not among "all targets", because a plain `cargo test` must not run them.
     timed("clippy for the browser tests", || run(&mut clippy(&BROWSER_TESTS)))?;
     for (package, feature) in [("inkling", ""), ("inkling-worker", ""), ("inkling-worker", "relaxed")] {
-        timed(&format!("clippy for the wasm of {package} {feature}"), || run(&mut clippy_for_wasm(package, feature)))?;
+        timed(format!("clippy for the wasm of {package} {feature}").trim_end(), || {
+            run(&mut clippy_for_wasm(package, feature))
+        })?;
     }
     Ok(())
 }
 
-fn clippy(what: &[&str]) -> Command {
+fn clippy(arguments: &[&str]) -> Command {
     let mut clippy = cargo();
-    clippy.arg("clippy").args(what).args(["--", "-D", "warnings"]);
+    clippy.arg("clippy").args(arguments).args(["--", "-D", "warnings"]);
     clippy
 }
 
 fn clippy_for_wasm(package: &str, feature: &str) -> Command {
     let mut clippy = clippy(&["--target", WASM, "--package", package, "--features", feature, "--lib", "--bins"]);
-    // It would replace the flags in .cargo/config.toml.
+    // RUSTFLAGS would replace the flags in .cargo/config.toml.
     clippy.env_remove("RUSTFLAGS");
     clippy
 }
 
-/// Builds the site as it is published and hands it to the tests, with the browser.
+/// Builds the site as it is published, and runs the browser tests with it.
 fn test_in_browser() -> Result<()> {
     let site: PathBuf = target_dir()?.join("site/test");
     timed("building the site", || site::build_into(&site))?;

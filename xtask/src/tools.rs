@@ -1,5 +1,6 @@
-//! What a build of the page needs besides Cargo: the wasm target, Trunk, wasm-bindgen.
-//! Taken from the machine where they fit, else built once into the target folder. Never installed anywhere else.
+//! Provides what a build of the page needs besides Cargo: the wasm target, Trunk, wasm-bindgen. Tools of this machine
+//! are used if their version fits, otherwise they are built once into the target folder. They are never installed
+//! elsewhere.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,12 +11,14 @@ use anyhow::{Context, Result};
 
 use crate::{cargo, root, run, say, target_dir};
 
-/// What the page and the worker are compiled for.
+/// The target of the page and of the workers.
 pub const WASM: &str = "wasm32-unknown-unknown";
-/// The version of Trunk. That of wasm-bindgen is the one in `Cargo.lock`: page and tool must be the same.
+/// The required version of Trunk. That of wasm-bindgen is in `Cargo.lock`, because library and tool must have the same
+/// one.
 const TRUNK_VERSION: &str = "0.21.14";
 
-/// Building a tool for its speed would take twice as long, and it runs for a second at a time.
+/// Cargo's settings for building tools. Optimised builds would take twice as long, and the tools only run for about a
+/// second at a time.
 const QUICK_BUILD: [(&str, &str); 4] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
@@ -25,41 +28,43 @@ const QUICK_BUILD: [(&str, &str); 4] = [
 
 /// A program that a build calls.
 struct Tool {
-    /// The executable.
+    /// The name of the executable.
     program: &'static str,
-    /// The package that holds it.
+    /// The crate that contains it.
     package: &'static str,
+    /// The required version.
     version: String,
-    /// How to install it.
+    /// Flags of `cargo install`.
     flags: &'static [&'static str],
-    /// On two cores, from nothing.
+    /// Minutes that a build takes on two cores.
     minutes: u32,
 }
 
-/// Where the tools are.
+/// The folders that contain the tools.
 pub struct Tools {
+    /// In the order of [`required`].
     folders: Vec<PathBuf>,
 }
 
 impl Tools {
-    /// Gets whatever is missing; the first time that takes about ten minutes.
+    /// Installs all missing tools; the first time this takes about ten minutes.
     ///
     /// # Errors
-    /// When a tool cannot be had.
+    /// When a tool is missing and cannot be built, or the wasm target cannot be added.
     pub fn ready() -> Result<Self> {
         add_wasm_target()?;
         let home = target_dir()?.join("tools");
-        let folders: Result<Vec<_>> = wanted()?.iter().map(|tool| tool.folder(&home)).collect();
+        let folders: Result<Vec<_>> = required()?.iter().map(|tool| tool.folder(&home)).collect();
         let folders = folders?;
-        // What the builds left behind is large and of no more use.
+        // The builds' intermediate files are large and no longer needed.
         let _ = fs::remove_dir_all(home.join("build"));
         Ok(Self { folders })
     }
 
-    /// Trunk, in the project's folder, which finds the other tools and this program on its `PATH`.
+    /// A command that runs Trunk in the root folder, with the other tools and this program on its `PATH`.
     ///
     /// # Errors
-    /// When a folder's name cannot be part of a `PATH`.
+    /// When the name of a folder cannot be part of a `PATH`.
     pub fn trunk(&self) -> Result<Command> {
         let mut folders = self.folders.clone();
         folders.extend(env::current_exe()?.parent().map(Path::to_owned));
@@ -70,7 +75,7 @@ impl Tools {
         trunk.current_dir(root()).env("PATH", path).env("TRUNK_SKIP_VERSION_CHECK", "true");
         // RUSTFLAGS would replace the flags in .cargo/config.toml, and SIMD with them.
         trunk.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        // Trunk takes only "true" and "false" here, where the convention is "1".
+        // Trunk accepts only "true" and "false" for this variable, but its conventional value is "1".
         if env::var_os("NO_COLOR").is_some() {
             trunk.env("NO_COLOR", "true");
         }
@@ -78,8 +83,8 @@ impl Tools {
     }
 }
 
-/// The tools, Trunk first.
-fn wanted() -> Result<[Tool; 2]> {
+/// All required tools, Trunk first.
+fn required() -> Result<[Tool; 2]> {
     let lock = fs::read_to_string(root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
     let bindgen = locked_version(&lock, "wasm-bindgen").context("Cargo.lock names no wasm-bindgen")?;
     Ok([
@@ -94,7 +99,7 @@ fn wanted() -> Result<[Tool; 2]> {
             program: "wasm-bindgen",
             package: "wasm-bindgen-cli",
             version: bindgen.to_owned(),
-            // Not --locked: its own lock file names a crate that was not published yet.
+            // Not --locked, because its own lock file names a crate version that was not published yet.
             flags: &["--no-default-features"],
             minutes: 4,
         },
@@ -102,20 +107,21 @@ fn wanted() -> Result<[Tool; 2]> {
 }
 
 impl Tool {
-    /// The folder that holds it, after building it where the machine has none that fits.
+    /// The folder that contains the tool. Builds the tool into `home` if this machine has none of the required version.
     fn folder(&self, home: &Path) -> Result<PathBuf> {
-        let own = home.join("bin");
-        let found = which::which(self.program).into_iter().chain([own.join(self.program)]);
-        if let Some(fitting) = found.into_iter().find(|path| self.fits(path)) {
-            return fitting.parent().map(Path::to_owned).context("a program lies in a folder");
+        let built = home.join("bin");
+        let candidates = which::which(self.program).into_iter().chain([built.join(self.program)]);
+        if let Some(fitting) = candidates.into_iter().find(|path| self.fits(path)) {
+            return fitting.parent().map(Path::to_owned).context("a program is in a folder");
         }
         self.install(home)?;
-        Ok(own)
+        Ok(built)
     }
 
+    /// Whether this executable has the required version.
     fn fits(&self, path: &Path) -> bool {
         let output = Command::new(path).arg("--version").output();
-        output.is_ok_and(|output| said_version(&String::from_utf8_lossy(&output.stdout)) == Some(&self.version))
+        output.is_ok_and(|output| parse_version(&String::from_utf8_lossy(&output.stdout)) == Some(&self.version))
     }
 
     fn install(&self, home: &Path) -> Result<()> {
@@ -136,10 +142,10 @@ impl Tool {
     }
 }
 
-/// Adds the wasm target where the toolchain lacks it.
+/// Adds the wasm target if the toolchain lacks it.
 ///
 /// # Errors
-/// When it is missing and rustup cannot add it.
+/// When rustc cannot be run, or the target is missing and rustup cannot add it.
 pub fn add_wasm_target() -> Result<()> {
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     let output = rustc.current_dir(root()).args(["--print", "target-libdir", "--target", WASM]).output();
@@ -152,9 +158,9 @@ pub fn add_wasm_target() -> Result<()> {
     added.with_context(|| format!("Rust's {WASM} target is missing; install it as you installed Rust"))
 }
 
-/// The version in what a program says of itself: `trunk 0.21.14`.
-fn said_version(said: &str) -> Option<&str> {
-    said.split_whitespace().nth(1)
+/// The version in the output of `--version`, such as `trunk 0.21.14`.
+fn parse_version(output: &str) -> Option<&str> {
+    output.split_whitespace().nth(1)
 }
 
 /// The version of a package in a `Cargo.lock`.
@@ -169,14 +175,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read() {
-        assert_eq!(said_version("trunk 0.21.14\n"), Some("0.21.14"));
-        assert_eq!(said_version("wasm-bindgen 0.2.130 (abc)"), Some("0.2.130"));
-        assert_eq!(said_version(""), None);
+    fn versions_are_parsed() {
+        assert_eq!(parse_version("trunk 0.21.14\n"), Some("0.21.14"));
+        assert_eq!(parse_version("wasm-bindgen 0.2.130 (abc)"), Some("0.2.130"));
+        assert_eq!(parse_version(""), None);
     }
 
     #[test]
-    fn the_lock_file_names_versions() {
+    fn versions_are_found_in_a_lock_file() {
         let lock = "[[package]]\nname = \"wasm-bindgen-macro\"\nversion = \"1.0.0\"\n\n\
                     [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
         assert_eq!(locked_version(lock, "wasm-bindgen"), Some("0.2.130"));
@@ -185,7 +191,7 @@ mod tests {
 
     #[test]
     fn this_project_pins_wasm_bindgen() {
-        let tools = wanted().unwrap();
+        let tools = required().unwrap();
         assert_eq!(tools[0].program, "trunk");
         assert!(tools[1].version.starts_with("0.2."), "{}", tools[1].version);
     }

@@ -1,4 +1,5 @@
-//! One connection of the DevTools protocol: calls, their answers, and what arrives between them.
+//! A connection of the Chrome DevTools Protocol: method calls, their answers, and the events that arrive between them.
+//! It never interprets events; [`Seen`] records them.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -9,55 +10,58 @@ use serde_json::{Value, json};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 
-use super::seen::Seen;
+use super::event_log::Seen;
 
-/// How long an ordinary call may take; two cores that compile shaders answer late.
+/// Timeout of an ordinary call; a machine of two cores answers late while it compiles shaders.
 pub const CALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// A connection to the browser or to one of its tabs.
 pub struct Cdp {
     socket: WebSocket<TcpStream>,
     last_id: u64,
-    /// What was seen on this connection so far.
+    /// The record of all events on this connection so far.
     pub seen: Seen,
 }
 
 impl Cdp {
     /// Connects to `ws://127.0.0.1:port/path`.
+    ///
+    /// # Errors
+    /// When the address is not a WebSocket address, or nothing accepts the connection.
     pub fn connect(address: &str) -> Result<Self> {
         let authority = address.strip_prefix("ws://").and_then(|rest| rest.split('/').next());
         let authority = authority.with_context(|| format!("{address} is no address of a browser"))?;
         let stream = TcpStream::connect(authority).with_context(|| format!("no browser listens at {authority}"))?;
         stream.set_nodelay(true)?;
-        // A picture of a long page is larger than the default limit of a message.
+        // A screenshot of a long page is larger than the default limit of a message.
         let limits = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let (socket, _) = tungstenite::client::client_with_config(address, stream, Some(limits))
             .map_err(|error| anyhow!("{address} does not talk: {error}"))?;
         Ok(Self { socket, last_id: 0, seen: Seen::default() })
     }
 
-    /// Calls a method and waits for its answer.
+    /// Calls a method and returns its result.
     ///
     /// # Errors
-    /// What the browser answers, or that it does not answer.
+    /// The error that the browser answers, or no answer within [`CALL_LIMIT`].
     pub fn call(&mut self, method: &str, params: Value) -> Result<Value> {
         self.call_within(method, params, CALL_LIMIT)
     }
 
-    /// Calls a method that may take long.
+    /// Calls a method that may take longer than [`CALL_LIMIT`].
     ///
     /// # Errors
-    /// What the browser answers, or that it does not answer within `limit`.
+    /// The error that the browser answers, or no answer within `limit`.
     pub fn call_within(&mut self, method: &str, params: Value, limit: Duration) -> Result<Value> {
         self.call_in(None, method, params, limit)
     }
 
-    /// The same of a worker, by its session.
+    /// Calls a method of a worker, given its session id; of the tab itself if `session` is `None`.
     ///
     /// # Errors
-    /// What the browser answers, or that it does not answer within `limit`.
-    pub fn call_in(&mut self, worker: Option<&str>, method: &str, params: Value, limit: Duration) -> Result<Value> {
-        let id = self.send(worker, method, params)?;
+    /// The error that the browser answers, or no answer within `limit`.
+    pub fn call_in(&mut self, session: Option<&str>, method: &str, params: Value, limit: Duration) -> Result<Value> {
+        let id = self.send(session, method, params)?;
         let deadline = Instant::now() + limit;
         loop {
             let message = self.next(deadline).with_context(|| format!("no answer to {method}"))?;
@@ -71,10 +75,10 @@ impl Cdp {
         }
     }
 
-    /// Reads until `done` says so of what was seen.
+    /// Reads messages until `done` returns true for the recorded events.
     ///
     /// # Errors
-    /// When it does not within `limit`.
+    /// When it does not return true within `limit`.
     pub fn read_until(&mut self, limit: Duration, done: impl Fn(&Seen) -> bool) -> Result<()> {
         let deadline = Instant::now() + limit;
         while !done(&self.seen) {
@@ -83,6 +87,7 @@ impl Cdp {
         Ok(())
     }
 
+    /// Sends a call without waiting for its answer; returns the id of the call.
     fn send(&mut self, session: Option<&str>, method: &str, params: Value) -> Result<u64> {
         self.last_id += 1;
         let mut message = json!({ "id": self.last_id, "method": method, "params": params });
@@ -93,7 +98,7 @@ impl Cdp {
         Ok(self.last_id)
     }
 
-    /// Reads one message; events are noted on the way.
+    /// Reads one message; records it if it is an event.
     fn next(&mut self, deadline: Instant) -> Result<Value> {
         let text = self.read_text(deadline)?;
         let message: Value = serde_json::from_str(&text).context("the browser sent no JSON")?;
@@ -108,11 +113,11 @@ impl Cdp {
 
     fn read_text(&mut self, deadline: Instant) -> Result<String> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 bail!("the browser took too long");
             }
-            self.socket.get_ref().set_read_timeout(Some(left))?;
+            self.socket.get_ref().set_read_timeout(Some(remaining))?;
             match self.socket.read() {
                 Ok(Message::Text(text)) => return Ok(text.as_str().to_owned()),
                 Ok(Message::Close(_)) => bail!("the browser closed the connection"),
@@ -123,7 +128,8 @@ impl Cdp {
         }
     }
 
-    /// A worker waits until it is told to go on, so that none of its requests is missed; so do its own workers.
+    /// Enables events for a new worker and then lets it run. It waits for that, so that none of its requests is missed;
+    /// so do the workers that it starts.
     fn watch_worker(&mut self, params: &Value) -> Result<()> {
         let session = params["sessionId"].as_str().context("a worker without a session")?;
         let workers = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });

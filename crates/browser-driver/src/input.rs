@@ -1,4 +1,5 @@
-//! What a person does to a tab: presses, strokes with mouse, pen or finger, keys.
+//! User input to a tab: clicks, strokes with mouse, pen or finger, keys. Events go through the browser's input
+//! pipeline; they are never dispatched by scripts, except in [`Page::fill`].
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,27 +9,34 @@ use serde_json::{Value, json};
 
 use super::page::{Page, document_changed, element};
 
-/// How long an element may stay out of reach: a part of the page that opens or moves settles within it, on a busy machine.
+/// How long an element may be disabled, covered or moving before a click fails. A part of the page that opens or moves
+/// settles within this time, on a busy machine too.
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
-/// A box in CSS pixels, measured from the window's upper left corner.
+/// A rectangle in CSS pixels, relative to the window's upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rect {
+    /// Distance of the left side from the window's left side.
     pub x: f64,
+    /// Distance of the upper side from the window's upper side.
     pub y: f64,
+    /// Width.
     pub width: f64,
+    /// Height.
     pub height: f64,
 }
 
 impl Rect {
-    /// The point at a fraction of the width and of the height: (0, 0) is the upper left corner.
+    /// The point at a fraction of the width and of the height: (0, 0) is the upper left corner, (1, 1) the lower right
+    /// one.
     pub fn at(&self, (across, down): (f64, f64)) -> (f64, f64) {
         (self.x + across * self.width, self.y + down * self.height)
     }
 }
 
 impl Page {
-    /// Scrolls the element with this `data-testid` into view and measures it, once it rests there.
+    /// Scrolls the element with this `data-testid` into view, waits until it no longer moves, and returns its
+    /// rectangle.
     ///
     /// # Errors
     /// When there is no such element.
@@ -50,11 +58,11 @@ impl Page {
         Ok(Rect { x: side(0)?, y: side(1)?, width: side(2)?, height: side(3)? })
     }
 
-    /// Presses the middle of the element with this `data-testid`, as a person would: once it can be reached, and again if
-    /// the page moved under the press.
+    /// Clicks the middle of the element with this `data-testid`, as a person would: waits until it can be reached, and
+    /// clicks again if the page moved during the click.
     ///
     /// # Errors
-    /// When it is not there, or still disabled or covered by something else after [`REACHED_WITHIN`].
+    /// When there is no such element, or it is still disabled, covered or moving after `REACHED_WITHIN` (5 s).
     pub fn click(&mut self, testid: &str) -> Result<()> {
         let deadline = Instant::now() + REACHED_WITHIN;
         loop {
@@ -67,11 +75,12 @@ impl Page {
         }
     }
 
-    /// Presses at this point unless something keeps a press there from the element; says what did.
+    /// Clicks at this point if the click would reach the element; otherwise returns the reason why not, such as
+    /// `covered`.
     fn press_at(&mut self, testid: &str, point: (f64, f64)) -> Result<Option<String>> {
-        let hindrance = self.aim(testid, point)?;
-        if hindrance.is_some() {
-            return Ok(hindrance);
+        let obstacle = self.aim(testid, point)?;
+        if obstacle.is_some() {
+            return Ok(obstacle);
         }
         self.mouse("mouseMoved", point, 0, "mouse")?;
         self.mouse("mousePressed", point, 1, "mouse")?;
@@ -83,9 +92,10 @@ impl Page {
         }
     }
 
-    /// What keeps a press at this point from the element, if anything does; if nothing, the page is made to let no part of
-    /// the press reach anything else, and `endPress` to tell whether the element was clicked. A press that loads another
-    /// document takes both along.
+    /// Returns the reason why a click at this point would not reach the element, if there is one. Otherwise it prepares
+    /// the page for the click: listeners keep the click's events from all other elements, and `endPress` removes the
+    /// listeners and returns whether the element was clicked. Both vanish with the document if the click loads another
+    /// one.
     fn aim(&mut self, testid: &str, (x, y): (f64, f64)) -> Result<Option<String>> {
         let why = self.evaluate(&format!(
             "(() => {{
@@ -112,27 +122,27 @@ impl Page {
         Ok(why.as_str().filter(|why| !why.is_empty()).map(str::to_owned))
     }
 
-    /// Draws one stroke on the element with this `data-testid`; the points are fractions of its size.
+    /// Draws one stroke with the mouse on the element with this `data-testid`; the points are fractions of its size.
     ///
     /// # Errors
-    /// When the element is not there.
+    /// When there is no such element, or no point.
     pub fn stroke(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
         self.stroke_with("mouse", testid, points)
     }
 
-    /// The same with a pen.
+    /// As [`Page::stroke`], with a pen.
     ///
     /// # Errors
-    /// When the element is not there.
+    /// When there is no such element, or no point.
     pub fn pen_stroke(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
         self.stroke_with("pen", testid, points)
     }
 
-    /// The same with a pen that is lifted while it moves: only its lifting tells of the last point.
+    /// As [`Page::pen_stroke`], but the pen is lifted while it moves: only the pen-up event carries the last point.
     ///
     /// # Errors
-    /// When the element is not there.
-    pub fn flick(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
+    /// When there is no such element, or no point.
+    pub fn stroke_with_late_lift(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
         let bounds = self.bounds(testid)?;
         let points: Vec<_> = points.iter().map(|point| bounds.at(*point)).collect();
         let (_, last) = ends(&points)?;
@@ -148,7 +158,7 @@ impl Page {
         self.mouse("mouseReleased", last, 0, pointer)
     }
 
-    /// Presses at the first point and moves over the others.
+    /// Presses at the first point and moves to the others, without releasing. Points are in CSS pixels of the window.
     fn drag(&mut self, pointer: &str, points: &[(f64, f64)]) -> Result<()> {
         let (first, _) = ends(points)?;
         self.mouse("mouseMoved", first, 0, pointer)?;
@@ -157,7 +167,7 @@ impl Page {
     }
 
     fn mouse(&mut self, kind: &str, (x, y): (f64, f64), buttons: u8, pointer: &str) -> Result<()> {
-        // Moving with no button held says "none"; pressing, dragging and letting go are of the left button.
+        // The protocol wants "none" for a move without a pressed button; press, drag and release name the left button.
         let button = if kind == "mouseMoved" && buttons == 0 { "none" } else { "left" };
         let params = json!({
             "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1,
@@ -167,10 +177,10 @@ impl Page {
         Ok(())
     }
 
-    /// Draws one stroke with a finger; the points are fractions of the element's size.
+    /// Draws one stroke with a finger on the element with this `data-testid`; the points are fractions of its size.
     ///
     /// # Errors
-    /// When the element is not there.
+    /// When there is no such element, or no point.
     pub fn touch_stroke(&mut self, testid: &str, points: &[(f64, f64)]) -> Result<()> {
         self.set_touch(true)?;
         let bounds = self.bounds(testid)?;
@@ -188,10 +198,10 @@ impl Page {
         Ok(())
     }
 
-    /// Presses a key, or keys together: `Tab`, `Enter`, `a`, `Control+z`, `Control+Shift+z`.
+    /// Presses a key, or a key with modifiers: `Tab`, `Enter`, `a`, `Control+z`, `Control+Shift+z`.
     ///
     /// # Errors
-    /// When it is no key.
+    /// When there is no such key or modifier.
     pub fn press(&mut self, keys: &str) -> Result<()> {
         let (held, key) = keys.rsplit_once('+').unwrap_or(("", keys));
         let modifiers = held.split('+').filter(|name| !name.is_empty()).map(modifier).sum::<Result<u8>>()?;
@@ -199,7 +209,7 @@ impl Page {
         let mut params = json!({
             "type": "keyDown", "key": name, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers,
         });
-        // A shortcut types nothing.
+        // A shortcut types no text.
         if let Some(text) = text.filter(|_| modifiers & !SHIFT == 0) {
             params["text"] = text.into();
         }
@@ -209,7 +219,7 @@ impl Page {
         Ok(())
     }
 
-    /// Replaces what a field holds, or chooses an option, and tells the page as a person's typing would.
+    /// Sets the value of a field or of a selection, and dispatches the events `input` and `change` as typing would.
     ///
     /// # Errors
     /// When there is no such field.
@@ -229,13 +239,15 @@ impl Page {
     }
 }
 
+/// The first and the last point.
 fn ends(points: &[(f64, f64)]) -> Result<((f64, f64), (f64, f64))> {
     Ok((*points.first().context("a stroke has points")?, *points.last().context("a stroke has points")?))
 }
 
+/// The protocol's modifier bit for Shift.
 const SHIFT: u8 = 8;
 
-/// The protocol's bit for a key that is held.
+/// The protocol's bit for a modifier key (CDP, `Input.dispatchKeyEvent`, `modifiers`).
 fn modifier(name: &str) -> Result<u8> {
     Ok(match name {
         "Alt" => 1,
@@ -246,13 +258,16 @@ fn modifier(name: &str) -> Result<u8> {
     })
 }
 
+/// A key as `Input.dispatchKeyEvent` describes it.
 #[derive(Debug, PartialEq)]
 struct Key {
+    /// `KeyboardEvent.key`.
     name: String,
+    /// `KeyboardEvent.code`.
     code: String,
-    /// Windows' virtual key code, which the protocol asks for.
+    /// Windows' virtual key code, which the protocol requires.
     number: u32,
-    /// What the key types.
+    /// The text that the key types, if any.
     text: Option<String>,
 }
 
@@ -273,6 +288,7 @@ impl Key {
         })
     }
 
+    /// The key of a single character.
     fn printed(key: &str) -> Result<Self> {
         let mut letters = key.chars();
         let (Some(letter), None) = (letters.next(), letters.next()) else { bail!("{key} is not a key") };
@@ -287,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fraction_of_a_box_is_a_point() {
+    fn fractions_of_a_rect_are_points() {
         let bounds = Rect { x: 10.0, y: 20.0, width: 100.0, height: 50.0 };
         assert_eq!(bounds.at((0.5, 1.0)), (60.0, 70.0));
     }

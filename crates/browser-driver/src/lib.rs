@@ -1,12 +1,14 @@
-//! A headless Chromium, driven over the DevTools protocol. It knows nothing of Inkling's page.
+//! Drives a headless Chromium over the Chrome DevTools Protocol, and serves it folders. It never knows anything about
+//! Inkling's page.
 //!
-//! [`Browser`] is the process, [`Page`] a tab: navigate, evaluate, wait for a condition, press, draw, look.
-//! Everything is blocking and single-threaded: what arrives between two calls is read at the next call.
+//! [`Browser`] is the process, [`Page`] a tab: navigate, evaluate, wait for a condition, click, draw, take a
+//! screenshot. All calls block, and there is a single thread: events that arrive between two calls are read during the
+//! next call.
 
 mod cdp;
+mod event_log;
 mod input;
 mod page;
-mod seen;
 mod worker;
 
 pub mod server;
@@ -25,10 +27,10 @@ use tempfile::TempDir;
 
 pub use input::Rect;
 pub use page::{Page, Viewport};
-pub use worker::Held;
+pub use worker::HeapMemory;
 
-/// What every launch says. WebGPU runs on the software adapter, so that it runs on any machine;
-/// the browser makes no connection of its own, so that a test sees only the page's.
+/// Flags of every launch. WebGPU runs on the software adapter SwiftShader, so that it runs on any machine. The browser
+/// makes no connections of its own, so that a test sees only those of the page.
 const FLAGS: [&str; 13] = [
     "--headless=new",
     "--no-sandbox",
@@ -39,7 +41,7 @@ const FLAGS: [&str; 13] = [
     "--disable-component-update",
     // Containers often have a tiny /dev/shm.
     "--disable-dev-shm-usage",
-    // A tab that is not in front would be slowed down.
+    // Chromium slows down tabs in the background.
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     "--enable-unsafe-webgpu",
@@ -47,8 +49,9 @@ const FLAGS: [&str; 13] = [
     "--remote-debugging-port=0",
 ];
 
-/// Flags for this machine's graphics card, also one without a screen; of two adapters that are named, the last counts.
-pub const ON_CARD: &[&str] = if cfg!(target_os = "linux") {
+/// Additional flags that select this machine's graphics card, also on a machine without a screen. Of two
+/// `--use-webgpu-adapter` flags Chromium uses the last, so these override the software adapter.
+pub const GRAPHICS_CARD_FLAGS: &[&str] = if cfg!(target_os = "linux") {
     &[
         "--use-webgpu-adapter=default",
         "--enable-features=Vulkan,WebGPU",
@@ -61,19 +64,20 @@ pub const ON_CARD: &[&str] = if cfg!(target_os = "linux") {
     &["--use-webgpu-adapter=default", "--ignore-gpu-blocklist"]
 };
 
-/// Names under which Chromium is installed.
+/// Usual names of Chromium's executable.
 const NAMES: [&str; 4] = ["chromium", "google-chrome", "google-chrome-stable", "chromium-browser"];
-/// Where macOS keeps it.
+/// Chrome's executable on macOS.
 const MAC_PATH: &str = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
-/// How long a start may take on a busy machine with two cores.
+/// Timeout of the start, long enough for a busy machine with two cores.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// How long it may take to shut down before it is killed.
+/// How long Chromium may take to shut down before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
-/// Finds Chromium: `$CHROME`, then the usual names on the `PATH`.
+/// Finds Chromium: `$CHROME`, then the usual names on the `PATH`, then macOS's usual path.
 ///
 /// # Errors
-/// Where there is none; the message holds the line that installs it.
+/// When Chromium is not installed (the message contains the command that installs it), or `$CHROME` is not an
+/// executable.
 pub fn find() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("CHROME").map(PathBuf::from) {
         return which::which(&path)
@@ -86,19 +90,21 @@ pub fn find() -> Result<PathBuf> {
         .ok_or_else(|| anyhow!("the browser tests need Chromium; install it: sudo apt-get install -y chromium"))
 }
 
-/// A running Chromium with a profile of its own. Dropping it ends the process and deletes the profile.
+/// A running Chromium with a new, empty profile. Dropping it ends the process and deletes the profile.
 pub struct Browser {
     child: Child,
+    /// The port of the DevTools protocol.
     port: u16,
+    /// The connection to the browser as a whole.
     control: Cdp,
     _profile: TempDir,
 }
 
 impl Browser {
-    /// Starts `chrome` with the flags every launch has and some more.
+    /// Starts the executable `chrome` with the flags of every launch and then `flags`.
     ///
     /// # Errors
-    /// When it does not start; the message holds what it said.
+    /// When it does not start; the message contains its standard error.
     pub fn launch(chrome: &Path, flags: &[&str]) -> Result<Self> {
         let profile = tempfile::tempdir().context("no temporary folder for the browser's profile")?;
         let mut child = Command::new(chrome)
@@ -122,7 +128,7 @@ impl Browser {
         Ok(Self { child, port, control, _profile: profile })
     }
 
-    /// Opens a tab with cookies and storage of its own.
+    /// Opens a tab with separate cookies and storage.
     ///
     /// # Errors
     /// When the browser is gone.
@@ -136,7 +142,7 @@ impl Browser {
         Page::attach(Cdp::connect(&format!("ws://127.0.0.1:{}/devtools/page/{id}", self.port))?)
     }
 
-    /// Ends the process that drives the graphics card, as a crash of its driver does.
+    /// Crashes the browser's GPU process, as a crash of the graphics driver does.
     ///
     /// # Errors
     /// When the browser is gone.
@@ -145,7 +151,7 @@ impl Browser {
         Ok(())
     }
 
-    /// The process, for whoever wants to measure it.
+    /// The process id of the browser, for measurements.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -153,7 +159,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Closed in the orderly way first, so that its helper processes and its profile go with it.
+        // An orderly close also ends the helper processes and releases the profile.
         let _ = self.control.call("Browser.close", json!({}));
         let deadline = Instant::now() + STOP_LIMIT;
         while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
@@ -163,13 +169,13 @@ impl Drop for Browser {
     }
 }
 
-/// Kills the process, if it still runs, and waits for its end.
+/// Kills the process if it still runs, and waits for its end.
 fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// Reads the address that Chromium prints once it listens, and connects to it.
+/// Reads the DevTools address from Chromium's standard error and connects to it; returns the port and the connection.
 fn open_control(child: &mut Child) -> Result<(u16, Cdp)> {
     let stderr = child.stderr.take().context("the browser's messages are not piped")?;
     let (sender, lines) = mpsc::channel();
@@ -179,23 +185,25 @@ fn open_control(child: &mut Child) -> Result<(u16, Cdp)> {
     Ok((port, Cdp::connect(&address)?))
 }
 
-/// Forwards lines as long as someone listens, and reads on to the end: a full pipe would stop the browser.
+/// Forwards lines to the receiver. Keeps reading after the receiver is gone, because a full pipe would block the
+/// browser.
 fn forward_lines(stderr: ChildStderr, sender: &Sender<String>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         let _ = sender.send(line);
     }
 }
 
+/// Waits for the line with the DevTools address, and returns the address. The error quotes all other lines.
 fn listening_address(lines: &Receiver<String>) -> Result<String> {
     let deadline = Instant::now() + START_LIMIT;
-    let mut said = Vec::new();
+    let mut other_lines = Vec::new();
     loop {
         let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
-            bail!("it said: {}", said.join("\n"));
+            bail!("it said: {}", other_lines.join("\n"));
         };
         match line.strip_prefix("DevTools listening on ") {
             Some(address) => return Ok(address.trim().to_owned()),
-            None => said.push(line),
+            None => other_lines.push(line),
         }
     }
 }
@@ -218,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_that_ends_is_quoted() {
+    fn messages_of_a_browser_that_ends_early_are_quoted() {
         let (sender, lines) = mpsc::channel();
         sender.send("cannot open display".to_owned()).unwrap();
         drop(sender);

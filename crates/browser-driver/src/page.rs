@@ -1,4 +1,5 @@
-//! A tab: what can be asked of it, waited for in it, and seen of it.
+//! A tab: navigation, scripts, waiting for conditions, emulated devices, screenshots, and records of its requests and
+//! errors. It never knows which page is open.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,15 +10,16 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::cdp::{CALL_LIMIT, Cdp};
-use super::seen;
+use super::event_log;
 
-/// Runs in every document before its own scripts: keeps the tasks that blocked the main thread.
-const KEEP_LONG_TASKS: &str = "globalThis.__longTasks = [];
+/// A script that runs in every document before its own scripts and records long tasks (over 50 ms) of the main thread.
+const RECORD_LONG_TASKS: &str = "globalThis.__longTasks = [];
     new PerformanceObserver((list) => {
         for (const entry of list.getEntries()) globalThis.__longTasks.push(entry.duration);
     }).observe({ type: 'longtask', buffered: true });";
 
-/// Waits inside the page: looks again at every change of the document, and every 50 ms for what is not in it.
+/// An expression that waits inside the page for `CONDITION`, at most `LIMIT` ms. It tests the condition at every change
+/// of the document, and every 50 ms because a condition may depend on more than the document.
 const WAIT: &str = "new Promise((done) => {
         let value = null, trouble = null;
         const holds = () => {
@@ -36,40 +38,42 @@ const WAIT: &str = "new Promise((done) => {
         look();
     })";
 
-/// The size and kind of the window.
+/// The size of the window and the kind of device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Viewport {
-    /// In CSS pixels.
+    /// Width in CSS pixels.
     pub width: u32,
-    /// In CSS pixels.
+    /// Height in CSS pixels.
     pub height: u32,
-    /// Device pixels in a CSS pixel.
+    /// Device pixels per CSS pixel.
     pub scale: f64,
-    /// A phone: touch, and the page's own viewport rules.
+    /// Emulate a phone: touch input, and the page's viewport meta tag applies.
     pub mobile: bool,
 }
 
-/// A tab. Closing it is left to the browser.
+/// A tab. It closes with the browser.
 pub struct Page {
+    /// The connection to the tab and its workers.
     pub(super) cdp: Cdp,
 }
 
 impl Page {
+    /// Enables the protocol's events for a new tab.
     pub(super) fn attach(mut cdp: Cdp) -> Result<Self> {
         for domain in ["Page", "Runtime", "Network", "Log", "Inspector"] {
             cdp.call(&format!("{domain}.enable"), json!({}))?;
         }
         let workers = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
         cdp.call("Target.setAutoAttach", workers)?;
-        cdp.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": KEEP_LONG_TASKS }))?;
+        cdp.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": RECORD_LONG_TASKS }))?;
         cdp.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }))?;
         Ok(Self { cdp })
     }
 
-    /// Goes to an address and waits until the document and what it links to has loaded.
+    /// Navigates to an address and waits for the document's `load` event.
     ///
     /// # Errors
-    /// When the address cannot be reached.
+    /// When the address cannot be reached, or does not load within 60 s.
     pub fn navigate(&mut self, url: &str) -> Result<()> {
         let n_loads = self.cdp.seen.n_loads;
         let answer = self.cdp.call("Page.navigate", json!({ "url": url }))?;
@@ -79,29 +83,29 @@ impl Page {
         self.cdp.read_until(CALL_LIMIT, |seen| seen.n_loads > n_loads).with_context(|| format!("{url} does not load"))
     }
 
-    /// Loads the page again and waits as [`Page::navigate`] does.
+    /// Reloads the page and waits for its `load` event.
     ///
     /// # Errors
-    /// When it does not load.
+    /// When it does not load within 60 s.
     pub fn reload(&mut self) -> Result<()> {
         let n_loads = self.cdp.seen.n_loads;
         self.cdp.call("Page.reload", json!({}))?;
         self.cdp.read_until(CALL_LIMIT, |seen| seen.n_loads > n_loads).context("the page does not load again")
     }
 
-    /// Runs a script in every document that loads from now on, before its own scripts.
+    /// Registers a script that runs in every document that loads from now on, before the document's own scripts.
     ///
     /// # Errors
     /// When the browser is gone.
-    pub fn run_first(&mut self, script: &str) -> Result<()> {
+    pub fn add_init_script(&mut self, script: &str) -> Result<()> {
         self.cdp.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }))?;
         Ok(())
     }
 
-    /// The value of a JavaScript expression; a promise is awaited.
+    /// Evaluates a JavaScript expression, awaits it if it is a promise, and returns its value as JSON.
     ///
     /// # Errors
-    /// What the expression throws.
+    /// The exception that the expression throws, or no answer within 60 s.
     pub fn evaluate(&mut self, expression: &str) -> Result<Value> {
         self.evaluate_within(expression, CALL_LIMIT)
     }
@@ -112,40 +116,41 @@ impl Page {
         });
         let answer = self.cdp.call_within("Runtime.evaluate", params, limit)?;
         if let Some(details) = answer.get("exceptionDetails") {
-            bail!("{} (in {})", seen::exception(details), shortened(expression));
+            bail!("{} (in {})", event_log::exception(details), shortened(expression));
         }
         Ok(answer["result"]["value"].clone())
     }
 
-    /// Waits until a JavaScript expression is truthy, across reloads, and gives its value.
+    /// Waits until a JavaScript expression is truthy, across reloads, and returns its value.
     /// An expression that throws (because something is not there yet) counts as false.
     ///
     /// # Errors
-    /// When it is not within `limit`; the message holds what the page complained about.
+    /// When it is not truthy within `limit`; the message contains the page's errors.
     pub fn wait_for(&mut self, condition: &str, limit: Duration) -> Result<Value> {
         let deadline = Instant::now() + limit;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let wait = WAIT.replace("LIMIT", &left.as_millis().to_string()).replace("CONDITION", condition);
-            match self.evaluate_within(&wait, left + CALL_LIMIT) {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let wait = WAIT.replace("LIMIT", &remaining.as_millis().to_string()).replace("CONDITION", condition);
+            match self.evaluate_within(&wait, remaining + CALL_LIMIT) {
                 Ok(answer) if answer["held"] == true => return Ok(answer["value"].clone()),
-                // A reload ends the promise; the new document is asked again.
-                Err(error) if !left.is_zero() && document_changed(&error) => {}
+                // A reload ends the promise; the wait starts again in the new document.
+                Err(error) if !remaining.is_zero() && document_changed(&error) => {}
                 Ok(answer) => bail!(self.too_late(condition, limit, &answer["trouble"])),
                 Err(error) => return Err(error),
             }
         }
     }
 
+    /// The error message of a condition that did not become true: `trouble` is its last exception, if it threw one.
     fn too_late(&self, condition: &str, limit: Duration, trouble: &Value) -> String {
-        let mut told = format!("after {} s this still did not hold: {condition}", limit.as_secs_f32());
+        let mut message = format!("after {} s this still did not hold: {condition}", limit.as_secs_f32());
         if let Some(trouble) = trouble.as_str() {
-            told += &format!("\n  it throws {trouble}");
+            message += &format!("\n  it throws {trouble}");
         }
-        self.errors().iter().fold(told, |told, error| told + "\n  the page says: " + error)
+        self.errors().iter().fold(message, |message, error| message + "\n  the page says: " + error)
     }
 
-    /// An attribute of the element with this `data-testid`; none when the element has no such attribute.
+    /// An attribute of the element with this `data-testid`; `None` when the element has no such attribute.
     ///
     /// # Errors
     /// When there is no such element.
@@ -154,7 +159,7 @@ impl Page {
         Ok(value.as_str().map(str::to_owned))
     }
 
-    /// The text of the element with this `data-testid`, as it is rendered.
+    /// The rendered text (`innerText`) of the element with this `data-testid`.
     ///
     /// # Errors
     /// When there is no such element.
@@ -163,16 +168,16 @@ impl Page {
         Ok(value.as_str().unwrap_or_default().to_owned())
     }
 
-    /// How many elements match a CSS selector.
+    /// The number of elements that match a CSS selector.
     ///
     /// # Errors
-    /// When the selector is not one.
+    /// When the selector is invalid.
     pub fn count(&mut self, selector: &str) -> Result<usize> {
         let n = self.evaluate(&format!("document.querySelectorAll({}).length", json!(selector)))?;
         n.as_u64().and_then(|n| usize::try_from(n).ok()).context("a count is a whole number")
     }
 
-    /// Sets the window's size; a phone also gets touch.
+    /// Sets the size of the window and the kind of device; a phone also gets touch input.
     ///
     /// # Errors
     /// When the browser is gone.
@@ -183,7 +188,7 @@ impl Page {
         self.set_touch(mobile)
     }
 
-    /// Gives the page a touch screen, or takes it away.
+    /// Enables or disables the emulation of a touch screen.
     ///
     /// # Errors
     /// When the browser is gone.
@@ -192,7 +197,7 @@ impl Page {
         Ok(())
     }
 
-    /// Sets what the system prefers: dark colours, little motion.
+    /// Emulates the system's preferences for dark colours and reduced motion.
     ///
     /// # Errors
     /// When the browser is gone.
@@ -205,10 +210,10 @@ impl Page {
         Ok(())
     }
 
-    /// A picture of the window, or of the whole page, as PNG.
+    /// Takes a screenshot of the window, or of the whole page if `full`; returns the bytes of a PNG.
     ///
     /// # Errors
-    /// When the browser takes none.
+    /// When the browser does not take one.
     pub fn screenshot(&mut self, full: bool) -> Result<Vec<u8>> {
         let mut params = json!({ "format": "png", "captureBeyondViewport": full });
         if full {
@@ -220,39 +225,39 @@ impl Page {
         BASE64_STANDARD.decode(data).context("the picture is damaged")
     }
 
-    /// Writes [`Page::screenshot`] to a file.
+    /// Takes a screenshot as [`Page::screenshot`] does, and writes it to a file.
     ///
     /// # Errors
-    /// When there is no picture, or no room for it.
+    /// When the browser takes no screenshot, or the file cannot be written.
     pub fn save_screenshot(&mut self, full: bool, path: &Path) -> Result<()> {
         let picture = self.screenshot(full)?;
         std::fs::write(path, picture).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Everything the page and its workers asked for so far.
+    /// The addresses of all requests of the page and its workers so far, in order.
     pub fn requests(&self) -> &[String] {
         &self.cdp.seen.requests
     }
 
-    /// Errors on the console and uncaught exceptions so far, of the page and its workers.
+    /// All console errors and uncaught exceptions of the page and its workers so far.
     pub fn errors(&self) -> &[String] {
         &self.cdp.seen.errors
     }
 
-    /// Names of the workers that run, those of workers too; the address of one without a name.
+    /// Names of all running workers, including workers of workers; a worker without a name is listed by its address.
     ///
     /// # Errors
     /// When the browser is gone.
     pub fn workers(&mut self) -> Result<Vec<String>> {
-        // What arrived before the answer is noted by then.
+        // Any call reads the events that arrived before its answer.
         self.evaluate("0")?;
         Ok(self.cdp.seen.workers.iter().map(|worker| worker.name.clone()).collect())
     }
 
-    /// Ends the first worker of this name from within, so that nobody is told of it.
+    /// Ends the first worker of this name by its own `close()`, so that the page gets no error event.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no worker of this name.
     pub fn end_worker(&mut self, name: &str) -> Result<()> {
         let worker = self.cdp.seen.workers.iter().find(|worker| worker.name == name);
         let session = worker.with_context(|| format!("there is no worker called {name}"))?.session.clone();
@@ -261,10 +266,10 @@ impl Page {
         Ok(())
     }
 
-    /// Tasks of over 50 ms on the main thread since the page loaded, in milliseconds.
+    /// Durations in milliseconds of all tasks of over 50 ms on the main thread since the document loaded.
     ///
     /// # Errors
-    /// When there is no page.
+    /// When the browser is gone.
     pub fn long_tasks_ms(&mut self) -> Result<Vec<f64>> {
         let tasks = self.evaluate("globalThis.__longTasks")?;
         Ok(tasks.as_array().into_iter().flatten().filter_map(Value::as_f64).collect())
@@ -276,13 +281,15 @@ pub(super) fn element(testid: &str) -> String {
     format!("document.querySelector({})", json!(format!("[data-testid='{testid}']")))
 }
 
+/// Whether a call failed because the document was replaced during it.
 pub(super) fn document_changed(error: &anyhow::Error) -> bool {
-    let told = format!("{error:#}");
+    let message = format!("{error:#}");
     ["navigated", "context was destroyed", "Cannot find context", "Promise was collected"]
         .iter()
-        .any(|sign| told.contains(sign))
+        .any(|sign| message.contains(sign))
 }
 
+/// The beginning of an expression on one line, for error messages.
 fn shortened(expression: &str) -> String {
     const N_CHARS: usize = 200;
     let line = expression.split_whitespace().collect::<Vec<_>>().join(" ");

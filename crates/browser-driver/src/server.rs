@@ -1,8 +1,8 @@
 //! A static file server on the loopback interface, for tests: serves a folder under a sub-path, as GitHub Pages would.
-//! Nothing outside the folder can be reached, and nothing is ever written.
+//! It never serves anything outside the folder, and never writes.
 //!
-//! Every connection has a thread of its own and ends with its answer. Servers that share a few threads among connections
-//! that stay open can leave one unanswered when a page opens several at once; a test then waits for minutes.
+//! Every connection has its own thread and is closed after its response. A server that shares a few threads among open
+//! connections can leave one unanswered when a page opens several at once, and a test then waits for minutes.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
@@ -14,21 +14,22 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 
-/// Serves until it is dropped.
+/// A running server. It serves until it is dropped.
 pub struct StaticServer {
     address: SocketAddr,
-    over: Arc<AtomicBool>,
+    /// Set to stop the listening thread.
+    stopped: Arc<AtomicBool>,
     listening: Option<JoinHandle<()>>,
     url: String,
 }
 
-/// What is served, and where.
+/// The served folder, its path on the server, and deviations for tests.
 #[derive(Clone)]
 struct Site {
     folder: PathBuf,
-    /// Begins and ends with a slash.
+    /// The path below which the folder is served; begins and ends with a slash.
     prefix: String,
-    /// A folder of the site that is said not to exist.
+    /// A folder of the site whose files are answered with "not found".
     missing: Option<PathBuf>,
     /// A script that every worker's loader runs before its own first statement.
     in_workers: Option<String>,
@@ -43,7 +44,7 @@ impl StaticServer {
         Self::serve(Site::new(folder, prefix))
     }
 
-    /// The same, but answers "not found" for everything in one folder of the site, given relative to it.
+    /// As [`StaticServer::start`], but answers "not found" for all files in the folder `missing`, relative to the site.
     ///
     /// # Errors
     /// When no port is free.
@@ -51,8 +52,8 @@ impl StaticServer {
         Self::serve(Site { missing: Some(missing.into()), ..Site::new(folder, prefix) })
     }
 
-    /// The same as [`StaticServer::start`], but every worker runs this script before anything else: so a worker meets a
-    /// browser that is none.
+    /// As [`StaticServer::start`], but every worker runs `script` before anything else: a test can thereby replace
+    /// parts of the browser that the worker sees.
     ///
     /// # Errors
     /// When no port is free.
@@ -64,19 +65,19 @@ impl StaticServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
         let address = listener.local_addr()?;
         let url = format!("http://{address}{}", site.prefix);
-        let over = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&over);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopped);
         let listening = thread::spawn(move || {
-            for stream in listener.incoming().take_while(|_| !ends.load(Ordering::Acquire)).flatten() {
+            for stream in listener.incoming().take_while(|_| !stop.load(Ordering::Acquire)).flatten() {
                 let site = site.clone();
-                // A visitor that went away needs no answer.
+                // Errors mean that the client disconnected; it needs no answer.
                 thread::spawn(move || site.answer(&stream).unwrap_or_default());
             }
         });
-        Ok(Self { address, over, listening: Some(listening), url })
+        Ok(Self { address, stopped, listening: Some(listening), url })
     }
 
-    /// The address of the site's first page; ends with a slash.
+    /// The address of the site's root; ends with a slash.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -84,8 +85,8 @@ impl StaticServer {
 
 impl Drop for StaticServer {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Release);
-        // One more visitor wakes the thread that listens.
+        self.stopped.store(true, Ordering::Release);
+        // One more connection wakes the listening thread, so that it sees the flag.
         drop(TcpStream::connect(self.address));
         self.listening.take().map(JoinHandle::join);
     }
@@ -96,10 +97,10 @@ impl Site {
         Self { folder: folder.to_owned(), prefix: prefix.to_owned(), missing: None, in_workers: None }
     }
 
-    /// A worker's loader with the script before it.
+    /// The content of a worker's loader, with the additional script before it; `None` if this file gets no script.
     fn loader(&self, path: &Path) -> Option<String> {
         let script = self.in_workers.as_ref().filter(|_| path.to_string_lossy().ends_with("_loader.js"))?;
-        // Imports of a module run before everything else of it, wherever they stand: a script of its own comes first.
+        // A module's imports run before all of its other statements, so the script must be the first import.
         let script =
             format!("data:text/javascript,{}", script.bytes().map(|b| format!("%{b:02X}")).collect::<String>());
         Some(format!("import '{script}';\n{}", fs::read_to_string(path).ok()?))
@@ -115,7 +116,7 @@ impl Site {
         reply(stream, "200 OK", mime, len, &mut content)
     }
 
-    /// What a file holds, and how many bytes that are.
+    /// A reader of a file's content, and its length in bytes.
     fn content(&self, path: &Path) -> io::Result<(Box<dyn Read>, u64)> {
         if let Some(loader) = self.loader(path) {
             let len = loader.len() as u64;
@@ -126,10 +127,10 @@ impl Site {
         Ok((Box::new(file), len))
     }
 
-    /// The file for a request, if it can be one of the site's.
+    /// The file of the site that a request names; `None` if there is none.
     fn path_of(&self, request: &str) -> Option<PathBuf> {
         let path = request.split(['?', '#']).next()?.strip_prefix(&self.prefix)?;
-        // Names in the site are plain: whatever is escaped, or climbs, is none of them.
+        // No file of the site has a name with these characters; they could lead outside the folder.
         if path.contains(['%', '\\', ':']) {
             return None;
         }
@@ -141,13 +142,13 @@ impl Site {
     }
 }
 
-/// The path that a request asks for; nothing where the visitor asked for none.
+/// Reads the head of a request and returns its path; `None` if it is not a GET request.
 fn requested(stream: &TcpStream) -> io::Result<Option<String>> {
-    /// More than any browser sends.
+    /// Limit in bytes, more than any browser sends.
     const LONGEST_HEAD: u64 = 64 << 10;
     let mut lines = BufReader::new(stream.take(LONGEST_HEAD)).lines();
     let Some(first) = lines.next().transpose()? else { return Ok(None) };
-    // The rest of the head is read: a connection that is closed with bytes unread is reset.
+    // The whole head must be read: closing a connection with unread bytes resets it.
     for line in lines {
         if line?.is_empty() {
             break;
@@ -163,7 +164,7 @@ fn reply(mut stream: &TcpStream, status: &str, mime: &str, len: u64, content: &m
     io::copy(content, &mut stream).map(drop)
 }
 
-/// The MIME type that browsers insist on.
+/// The MIME type of a file, by its extension. Browsers reject scripts, WebAssembly and styles of another type.
 fn mime(path: &Path) -> &'static str {
     match path.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
         "html" => "text/html; charset=utf-8",
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is() {
+    fn no_other_files_are_found() {
         let (_outer, site) = site();
         for request in [
             "/",
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_can_be_left_out() {
+    fn a_folder_can_be_hidden() {
         let (_outer, site) = site();
         let site = Site { missing: Some("data".into()), ..site };
         assert_eq!(site.path_of("/inkling/data/a.gz"), None);
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_those_that_browsers_insist_on() {
+    fn mime_types_are_those_that_browsers_require() {
         assert_eq!(mime(Path::new("app_bg.wasm")), "application/wasm");
         assert_eq!(mime(Path::new("worker_loader.js")), "text/javascript");
         assert_eq!(mime(Path::new("train-images-idx3-ubyte.gz")), "application/gzip");
@@ -239,23 +240,23 @@ mod tests {
     }
 
     #[test]
-    fn it_answers_over_http() {
+    fn concurrent_connections_are_answered_over_http() {
         let (_outer, site) = site();
         let server = StaticServer::start(&site.folder, "/inkling/").unwrap();
-        let ask = |stream: &mut TcpStream, path: &str| {
+        let get = |stream: &mut TcpStream, path: &str| {
             stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes()).unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
             answer
         };
-        // Many at once, and the first of them is the last to ask.
+        // Many connections are open at once, and the first one sends its request last.
         let mut streams: Vec<_> = (0..20).map(|_| TcpStream::connect(server.address).unwrap()).collect();
         for stream in streams.iter_mut().rev() {
-            let answer = ask(stream, "/inkling/?a=b");
+            let answer = get(stream, "/inkling/?a=b");
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("<p>hello"), "{answer}");
             assert!(answer.contains("text/html"));
         }
-        let answer = ask(&mut TcpStream::connect(server.address).unwrap(), "/inkling/none");
+        let answer = get(&mut TcpStream::connect(server.address).unwrap(), "/inkling/none");
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     }
 }

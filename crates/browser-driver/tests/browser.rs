@@ -1,5 +1,5 @@
-//! The driver against a page of its own, served by the static server, in a real Chromium.
-//! Run by `cargo xtask test browser`; a plain `cargo test` leaves it out.
+//! Tests the driver in a real Chromium, on a page that only these tests use and the static server serves.
+//! `cargo xtask test browser` runs them; a plain `cargo test` does not.
 
 use std::fs;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const WORKER: &str = r#"
     fetch("data/x").then((answer) => { console.error("the worker complains"); postMessage(answer.status); });"#;
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A page that is open, and what must live as long as it.
+/// An open page, and the browser, server and folder that it needs.
 struct Visit {
     page: Page,
     url: String,
@@ -51,7 +51,7 @@ impl Visit {
 }
 
 #[test]
-fn a_person_can_press_type_and_draw() {
+fn clicks_keys_and_strokes_reach_the_page() {
     let mut visit = Visit::begin();
     let page = &mut visit.page;
     page.click("count").unwrap();
@@ -75,9 +75,10 @@ fn a_person_can_press_type_and_draw() {
     assert!(page.evaluate("events.join()").unwrap().as_str().unwrap().ends_with("Control+z,Enter"));
 }
 
-/// What moves away under the pointer is pressed where it comes to rest, and nothing else is pressed meanwhile.
+/// An element that moves away from the pointer is clicked where it comes to rest, and nothing else is clicked
+/// meanwhile.
 #[test]
-fn a_press_follows_what_it_is_for() {
+fn a_click_follows_a_moving_element() {
     let mut visit = Visit::begin();
     let page = &mut visit.page;
     page.evaluate("document.body.onclick = ({ target }) => events.push(target.dataset.testid)").unwrap();
@@ -87,12 +88,12 @@ fn a_press_follows_what_it_is_for() {
 }
 
 #[test]
-fn the_page_and_its_worker_are_watched() {
+fn requests_errors_and_long_tasks_are_recorded() {
     let mut visit = Visit::begin();
     let (page, url) = (&mut visit.page, &visit.url);
     page.wait_for("document.body.dataset.worker === '404'", LIMIT).unwrap();
-    let asked = |page: &Page, name: &str| page.requests().iter().any(|request| *request == format!("{url}{name}"));
-    assert!(asked(page, "") && asked(page, "worker.js") && asked(page, "data/x"), "{:?}", page.requests());
+    let requested = |page: &Page, name: &str| page.requests().iter().any(|request| *request == format!("{url}{name}"));
+    assert!(requested(page, "") && requested(page, "worker.js") && requested(page, "data/x"), "{:?}", page.requests());
     assert!(page.errors().iter().any(|error| error.contains("the worker complains")), "{:?}", page.errors());
 
     page.evaluate("setTimeout(() => { const began = performance.now(); while (performance.now() < began + 120); }), 0")
@@ -103,44 +104,45 @@ fn the_page_and_its_worker_are_watched() {
 }
 
 #[test]
-fn what_page_and_worker_hold_is_told() {
+fn memory_of_page_and_worker_is_measured() {
     let mut visit = Visit::begin();
     let page = &mut visit.page;
     page.wait_for("document.body.dataset.worker", LIMIT).unwrap();
     assert_eq!(page.workers().unwrap().len(), 1);
     let [tab, worker] = page.held().unwrap()[..] else { panic!("not a tab and a worker") };
     assert!(tab.heap > 0 && worker.heap > 0, "{tab:?} {worker:?}");
-    // Two pages of WebAssembly's memory.
+    // Two pages of WebAssembly memory have 64 KiB each.
     assert_eq!((tab.wasm, worker.wasm, worker.gpu_buffers), (0, 2 * 65536, 0));
     page.navigate("about:blank").unwrap();
     assert!(page.workers().unwrap().is_empty());
 }
 
 #[test]
-fn a_script_runs_before_those_of_the_page() {
+fn a_registered_script_runs_before_those_of_the_page() {
     let mut visit = Visit::begin();
     let (page, url) = (&mut visit.page, visit.url.clone());
-    page.run_first("globalThis.first = typeof events").unwrap();
+    page.add_init_script("globalThis.first = typeof events").unwrap();
     page.navigate(&url).unwrap();
     assert_eq!(page.evaluate("[first, typeof events].join()").unwrap(), "undefined,object");
-    page.flick("pad", &[(0.2, 0.2), (0.5, 0.5), (0.8, 0.8)]).unwrap();
-    let drawn = "events.filter((event) => event.includes('pen')).join()";
-    let moved = page.evaluate(drawn).unwrap().as_str().unwrap().to_owned();
-    assert!(moved.ends_with("pointerdown pen,pointermove pen,pointerup pen"), "{moved}");
+    page.stroke_with_late_lift("pad", &[(0.2, 0.2), (0.5, 0.5), (0.8, 0.8)]).unwrap();
+    let pen_events = "events.filter((event) => event.includes('pen')).join()";
+    let pen_events = page.evaluate(pen_events).unwrap().as_str().unwrap().to_owned();
+    assert!(pen_events.ends_with("pointerdown pen,pointermove pen,pointerup pen"), "{pen_events}");
 }
 
 #[test]
-fn conditions_are_awaited_across_a_reload_and_not_for_ever() {
+fn conditions_are_awaited_across_a_reload_until_a_limit() {
     let mut visit = Visit::begin();
     let page = &mut visit.page;
     page.evaluate("setTimeout(() => location.assign('?again'), 100), 0").unwrap();
     assert_eq!(page.wait_for("location.search === '?again' && 7", LIMIT).unwrap(), 7);
-    let told = page.wait_for("document.querySelector('#none').id", Duration::from_millis(200)).unwrap_err().to_string();
-    assert!(told.contains("did not hold") && told.contains("TypeError"), "{told}");
+    let error =
+        page.wait_for("document.querySelector('#none').id", Duration::from_millis(200)).unwrap_err().to_string();
+    assert!(error.contains("did not hold") && error.contains("TypeError"), "{error}");
 }
 
 #[test]
-fn a_phone_in_the_dark_is_pictured() {
+fn a_phone_with_dark_colours_is_emulated() {
     let mut visit = Visit::begin();
     let page = &mut visit.page;
     page.set_viewport(Viewport { width: 360, height: 640, scale: 2.0, mobile: true }).unwrap();

@@ -1,15 +1,18 @@
-//! Names a build after the sources that decide whether a page and a worker understand one another, and whether two runs
-//! compute the same: the core, the engine, its kernels and shaders, the worker, and all manifests. Called by the build scripts
-//! of the programs, so that nothing but a program is built again when the name changes. A label on the page changes no name.
+//! Computes the build id: a hash of the sources that decide whether page and worker understand each other's messages
+//! and whether two runs compute the same. These are the adapter, core, engine, kernels, shaders and worker crates with
+//! their manifests, and the manifest and lock file of the workspace.
+//!
+//! The build scripts of the programs call it, so that only the programs are rebuilt when the id changes. It never
+//! hashes the sources of the page: changing a label does not change the id.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::{env, fs};
 
-/// Relative to the workspace.
+/// Crates and files that are hashed, relative to the workspace.
 const SOURCES: [&str; 8] = [
-    "crates/adapter",
+    "crates/gpu-adapter",
     "crates/core",
     "crates/engine",
     "crates/kernels",
@@ -19,10 +22,14 @@ const SOURCES: [&str; 8] = [
     "Cargo.lock",
 ];
 
-/// What of a crate is compiled into a program.
+/// The parts of a crate that affect a program.
 const PARTS: [&str; 2] = ["src", "Cargo.toml"];
 
-/// Sets `INKLING_BUILD`, 16 hexadecimal digits, for the program whose build script calls this.
+/// Sets the environment variable `INKLING_BUILD` to the build id, 16 hexadecimal digits, while Cargo compiles the
+/// program whose build script calls this.
+///
+/// # Panics
+/// When it is not called from a build script.
 pub fn emit() {
     let package = env::var("CARGO_MANIFEST_DIR").expect("Cargo tells every build script its package");
     let workspace = workspace(Path::new(&package));
@@ -38,12 +45,13 @@ pub fn emit() {
     println!("cargo:rustc-env=INKLING_BUILD={:016x}", hasher.finish());
 }
 
-/// The nearest folder above that holds the workspace's lock file.
+/// The nearest ancestor folder with a lock file; `package` itself if there is none.
 fn workspace(package: &Path) -> &Path {
     package.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(package)
 }
 
-/// Hashes a file, or every file below a folder in the order of their names.
+/// Hashes the contents of a file, or of every file below a folder in the order of their paths. Unreadable files are
+/// skipped.
 fn hash_tree(path: &Path, hasher: &mut DefaultHasher) {
     if let Ok(bytes) = fs::read(path) {
         bytes.hash(hasher);

@@ -1,15 +1,19 @@
-//! The command line: `inkling train | summary | evaluate | predict`, over the same session as the worker.
+//! The command line: `inkling train | summary | evaluate | predict | submit | verify | scoreboard | speed | pack`.
+//!
+//! `train`, `verify` and `speed` drive the same session as the page's worker. This file parses and dispatches; it never
+//! computes a network.
 
-/// Prints a line. A reader that has gone, as `head` does, is no reason to stop: weights are still to be saved.
-macro_rules! say {
+/// Prints a line to standard output and ignores write errors: a closed pipe, as after `| head`, must not end a training
+/// run before its weights are saved.
+macro_rules! print_line {
     ($($line:tt)*) => {{
         use std::io::Write as _;
         drop(writeln!(std::io::stdout(), $($line)*));
     }};
 }
 
-mod ledger;
-mod picture;
+mod image_file;
+mod receipt_commands;
 mod report;
 mod speed;
 mod train;
@@ -24,7 +28,7 @@ use inkling_core::protocol::EngineRequest;
 use inkling_core::spec::{Augment, DatasetId, EngineChoice, ModelId, OptimizerId, Schedule, SplitId};
 use inkling_mnist_files::FilesError;
 
-/// Trains convolutional networks on MNIST and reads digits.
+/// Trains convolutional networks on MNIST and classifies digits.
 #[derive(Debug, Parser)]
 #[command(name = "inkling", version, about)]
 pub struct Cli {
@@ -34,23 +38,23 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a network, one line an epoch.
+    /// Train a network; prints one line per epoch.
     Train(TrainArgs),
     /// Print the layer table of a network.
     Summary(SummaryArgs),
-    /// Judge saved weights on a test set.
+    /// Evaluate saved weights on a test set.
     Evaluate(EvaluateArgs),
-    /// Read the digit in each picture.
+    /// Predict the digit in each picture.
     Predict(PredictArgs),
-    /// Read Kaggle's test.csv and write what Kaggle wants to see: ImageId,Label.
+    /// Classify the images of Kaggle's test.csv and write a submission: ImageId,Label.
     Submit(SubmitArgs),
-    /// Repeat a recorded run and compare.
+    /// Repeat a recorded run and compare the result with its receipt.
     Verify(VerifyArgs),
     /// Print the scoreboard of recorded runs as Markdown.
     Scoreboard(ScoreboardArgs),
-    /// Measure how many images a second this machine trains on.
+    /// Measure how many images per second this machine trains on.
     Speed(SpeedArgs),
-    /// Make the small weights that the page ships: 8-bit kernels, measured on the test images as they are.
+    /// Write the small weights file that the page ships: 8-bit kernels, evaluated on the test images in that form.
     Pack(PackArgs),
 }
 
@@ -59,21 +63,21 @@ struct TrainArgs {
     /// Which network: compact, strided, leaky, classic, wide or sprint
     #[arg(long, value_name = "ID", default_value_t = ModelId::Compact)]
     model: ModelId,
-    /// The quickest way to 99 % of the test images that we found: the same as --model sprint
+    /// The quickest recipe for 99 % test accuracy that we found: the same as --model sprint
     #[arg(long, conflicts_with_all = ["model", "published"])]
     sprint: bool,
     /// mnist, synthetic, or a folder of IDX files such as ./fashion
     #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist, value_parser = native_dataset)]
     dataset: DatasetId,
-    /// Start from what is known of the published recipe, not from our own (compact and classic)
+    /// Start from the published recipe, as far as it is known, instead of our own (compact and classic)
     #[arg(long)]
     published: bool,
     #[command(flatten)]
     recipe: RecipeArgs,
-    /// published (MNIST: 60,000 and 10,000) or kaggle (37,800, 4,200 and 28,000, dealt by the seed)
+    /// published (MNIST: 60,000 and 10,000) or kaggle (37,800, 4,200 and 28,000, shuffled and split by the seed)
     #[arg(long, value_name = "S")]
     split: Option<SplitId>,
-    /// The same seed gives the same loss curve
+    /// Runs with the same seed have the same loss curve
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Train on the first N images only
@@ -82,7 +86,7 @@ struct TrainArgs {
     /// Validate on the first N images only
     #[arg(long, value_name = "N")]
     test_limit: Option<usize>,
-    /// Compute each batch in so many shards, as that many workers of the page do: repeats their run, and is no faster here
+    /// Compute each batch in N shards, as N workers of the page do: reproduces their run, and is no faster here
     #[arg(long, value_name = "N", default_value_t = 1)]
     workers: usize,
     #[command(flatten)]
@@ -90,21 +94,21 @@ struct TrainArgs {
     /// Where to save the weights
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
-    /// JSON lines on standard output, nothing else
+    /// Print only JSON lines to standard output
     #[arg(long)]
     json: bool,
 }
 
-/// What to change of the model's recipe.
+/// Overrides of the model's recipe.
 #[derive(Debug, Args)]
 struct RecipeArgs {
-    /// Passes over the training images [default: the model's recipe, as for all that follow]
+    /// Passes over the training images [default: from the model's recipe, as for the eight options below]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Images in one step
+    /// Images per step
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Learning rate, which the schedule multiplies
+    /// Learning rate, before the schedule's factor
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
     /// constant, inverse:DECAY, step:EPOCHS:FACTOR, cosine or one-cycle:WARMUP
@@ -113,16 +117,16 @@ struct RecipeArgs {
     /// adam, adamw, sgd, rmsprop or adadelta
     #[arg(long, value_name = "O")]
     optimizer: Option<OptimizerId>,
-    /// Pulls kernels towards 0
+    /// Weight decay of the kernels
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
-    /// A factor on the network's own dropout rates
+    /// Factor on the network's own dropout rates
     #[arg(long, value_name = "X")]
     dropout: Option<f64>,
-    /// The share of each target that is spread over all classes
+    /// Fraction of each target that is spread over all classes
     #[arg(long, value_name = "X")]
     label_smoothing: Option<f64>,
-    /// none, or such as shift=2,rotate=10,scale=0.1,shear=0.1,elastic=1
+    /// none, or strengths such as shift=2,rotate=10,scale=0.1,shear=0.1,elastic=1
     #[arg(long, value_name = "A")]
     augment: Option<Augment>,
 }
@@ -132,13 +136,13 @@ struct EngineArgs {
     /// auto, cpu or gpu
     #[arg(long, value_name = "E", default_value_t = EngineChoice::Auto, value_parser = native_engine)]
     engine: EngineChoice,
-    /// Use a graphics card without testing that it computes rightly
+    /// Use a graphics card without the self-test of its results
     #[arg(long)]
     untested: bool,
 }
 
 impl EngineArgs {
-    /// This engine, for a network.
+    /// The request to open the chosen engine for a network.
     fn request(&self, model: ModelId) -> EngineRequest {
         EngineRequest { untested: self.untested, ..EngineRequest::new(self.engine, model) }
     }
@@ -156,25 +160,25 @@ struct SummaryArgs {
 
 #[derive(Debug, Args)]
 struct EvaluateArgs {
-    /// A safetensors file that `train` saved; several files read together, as an ensemble
+    /// A safetensors file that `train` saved; several files are evaluated as an ensemble
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     weights: Vec<PathBuf>,
     /// mnist, synthetic, or a folder of IDX files
     #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist, value_parser = native_dataset)]
     dataset: DatasetId,
-    /// published, or kaggle with the seed of the deal
+    /// published, or kaggle with --seed
     #[arg(long, value_name = "S", default_value_t = SplitId::Published)]
     split: SplitId,
-    /// Of the deal of the kaggle split
+    /// Seed of the kaggle split
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Judge on the first N test images only
+    /// Evaluate on the first N test images only
     #[arg(long, value_name = "N")]
     test_limit: Option<usize>,
-    /// Read each image also a pixel to each side, and take the mean: five times the work
+    /// Predict each image also shifted by one pixel to each side, and average: five times the work
     #[arg(long)]
     shifts: bool,
-    /// Leave the receipt of an ensemble, for the scoreboard
+    /// Write a receipt of the ensemble, for the scoreboard
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
     #[command(flatten)]
@@ -194,23 +198,23 @@ struct PredictArgs {
     images: Vec<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Print JSON, one line a picture
+    /// Print JSON, one line per picture
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 struct SubmitArgs {
-    /// Safetensors files that `train` saved; several read together, as an ensemble
+    /// Safetensors files that `train` saved; several files predict as an ensemble
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     weights: Vec<PathBuf>,
     /// Kaggle's test.csv
     #[arg(long, value_name = "FILE")]
     test: PathBuf,
-    /// Where the submission goes
+    /// Where to write the submission
     #[arg(long, value_name = "FILE", default_value = "submission.csv")]
     out: PathBuf,
-    /// Read each image also a pixel to each side, and take the mean: five times the work
+    /// Predict each image also shifted by one pixel to each side, and average: five times the work
     #[arg(long)]
     shifts: bool,
     #[command(flatten)]
@@ -222,10 +226,10 @@ struct VerifyArgs {
     /// A receipt that `train` wrote
     #[arg(value_name = "RECEIPT")]
     receipt: PathBuf,
-    /// Where the repeated run's weights go
+    /// Where to save the weights of the repeated run
     #[arg(long, value_name = "DIR", default_value = "out/verify")]
     out: PathBuf,
-    /// JSON lines of the epochs
+    /// Print the epochs as JSON lines
     #[arg(long)]
     json: bool,
 }
@@ -235,7 +239,7 @@ struct ScoreboardArgs {
     /// Receipts that `train` or `evaluate` wrote
     #[arg(required = true, value_name = "RECEIPT")]
     receipts: Vec<PathBuf>,
-    /// Also write them into one file for the page
+    /// Also write all receipts into one file for the page
     #[arg(long, value_name = "FILE")]
     site: Option<PathBuf>,
 }
@@ -251,18 +255,18 @@ struct PackArgs {
     /// A safetensors file that `train` saved
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// The receipt of the run that made it
+    /// The receipt of the run that saved those weights
     #[arg(long, value_name = "RECEIPT")]
     receipt: PathBuf,
-    /// Where the small file goes
+    /// Where to write the small file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
-/// Does what was asked for.
+/// Runs the chosen command.
 ///
 /// # Errors
-/// What happened, and what to do about it.
+/// When the command fails; the message says what happened and what to do about it.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(args) => pollster::block_on(train::run(args)),
@@ -270,8 +274,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Evaluate(args) => pollster::block_on(weights::evaluate(args)),
         Command::Predict(args) => pollster::block_on(weights::predict(args)),
         Command::Submit(args) => pollster::block_on(weights::submit(args)),
-        Command::Verify(args) => pollster::block_on(ledger::verify(args)),
-        Command::Scoreboard(args) => ledger::scoreboard(&args),
+        Command::Verify(args) => pollster::block_on(receipt_commands::verify(args)),
+        Command::Scoreboard(args) => receipt_commands::scoreboard(&args),
         Command::Speed(args) => pollster::block_on(speed::run(args)),
         Command::Pack(args) => pollster::block_on(weights::pack(args)),
     }
@@ -280,14 +284,14 @@ pub fn run(cli: Cli) -> Result<()> {
 fn summary(args: &SummaryArgs) -> Result<()> {
     let summary = models::summary(args.model);
     if args.json {
-        say!("{}", serde_json::to_string(&summary)?);
+        print_line!("{}", serde_json::to_string(&summary)?);
     } else {
-        say!("{summary}");
+        print_line!("{summary}");
     }
     Ok(())
 }
 
-/// `webgpu` is the browser's word.
+/// Parses `--engine`. Rejects `webgpu`, which exists in browsers only.
 fn native_engine(given: &str) -> Result<EngineChoice, String> {
     match given.parse() {
         Ok(EngineChoice::WebGpu) | Err(_) => Err("choose one of: auto, cpu, gpu".into()),
@@ -295,16 +299,16 @@ fn native_engine(given: &str) -> Result<EngineChoice, String> {
     }
 }
 
-/// Files are dropped on the page only.
+/// Parses `--dataset`. Rejects the data set of the user's own files, which exists on the page only.
 fn native_dataset(given: &str) -> Result<DatasetId, String> {
     match given.parse() {
-        Ok(DatasetId::Dropped) => Err(FilesError::Dropped.to_string()),
+        Ok(DatasetId::UserFiles) => Err(FilesError::UserFiles.to_string()),
         Ok(dataset) => Ok(dataset),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Where downloaded data is kept: `data/` in the folder in which the command runs.
+/// Cache of downloaded data: `data/mnist` below the current directory.
 fn data_cache() -> PathBuf {
     PathBuf::from("data/mnist")
 }

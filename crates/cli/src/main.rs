@@ -1,4 +1,5 @@
-//! The command line's program: parses, runs, and chooses the exit code (0 done, 1 failed, 2 wrong usage).
+//! The program `inkling`: parses the arguments, runs the command and sets the exit code (0 success, 1 failure, 2 wrong
+//! usage). It never computes or prints results itself; [`cli`] does.
 
 mod cli;
 

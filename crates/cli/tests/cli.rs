@@ -1,4 +1,5 @@
-//! The command line on a folder of a few drawn digits: what it prints, what it keeps, and how it ends.
+//! Runs the program `inkling` on a folder of a few synthetic digits and checks its output, its files and its exit
+//! codes.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,8 +15,8 @@ use tempfile::TempDir;
 const N_TRAIN: usize = 192;
 const N_TEST: usize = 50;
 
-/// A folder to work in, with a data set in `./digits`.
-fn workplace() -> TempDir {
+/// A temporary folder with a data set in `./digits`.
+fn folder_with_digits() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let digits = folder.path().join("digits");
     fs::create_dir(&digits).unwrap();
@@ -57,24 +58,24 @@ fn json_lines(output: &Output) -> Vec<Value> {
 }
 
 #[test]
-fn speed_prints_a_card() {
-    let folder = workplace();
+fn speed_prints_a_report() {
+    let folder = folder_with_digits();
     let output = run(folder.path(), "speed --engine cpu");
     assert!(output.status.success(), "{}", stderr(&output));
-    let card = stdout(&output);
-    let lines: Vec<_> = card.lines().collect();
-    assert!(lines[0].starts_with("Inkling speed card, 20") && lines[1].starts_with("CPU: "), "{card}");
+    let report = stdout(&output);
+    let lines: Vec<_> = report.lines().collect();
+    assert!(lines[0].starts_with("Inkling speed card, 20") && lines[1].starts_with("CPU: "), "{report}");
     let compact = lines.iter().find(|line| line.starts_with("compact ")).unwrap();
-    let figures: Vec<f64> = compact.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
-    assert!(figures.len() == 3 && figures.iter().all(|figure| *figure > 0.0), "{card}");
+    let numbers: Vec<f64> = compact.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    assert!(numbers.len() == 3 && numbers.iter().all(|number| *number > 0.0), "{report}");
 }
 
 const TRAIN: &str = "train --model compact --dataset ./digits --engine cpu --epochs 2 --batch 32";
 
-/// `inkling summary | head -1`: the reader goes, and nobody panics.
+/// `inkling summary | head -1`: the pipe closes early, and the program does not panic.
 #[test]
-fn a_reader_may_go() {
-    let folder = workplace();
+fn a_closed_pipe_is_not_an_error() {
+    let folder = folder_with_digits();
     let mut command = inkling(folder.path(), "summary --model leaky");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -84,7 +85,7 @@ fn a_reader_may_go() {
 
 #[test]
 fn train_evaluate_and_predict_agree() {
-    let folder = workplace();
+    let folder = folder_with_digits();
     let trained = run(folder.path(), &format!("{TRAIN} --json --out kept"));
     assert!(trained.status.success(), "{}", stderr(&trained));
     let lines = json_lines(&trained);
@@ -96,34 +97,34 @@ fn train_evaluate_and_predict_agree() {
     let done = &lines[2];
     assert_eq!((done["parameters"].as_u64(), done["test_images"].as_u64()), (Some(13_904), Some(N_TEST as u64)));
 
-    let judged =
+    let evaluated =
         run(folder.path(), "evaluate --weights kept/compact.safetensors --dataset ./digits --engine cpu --json");
-    let judged = &json_lines(&judged)[0];
-    assert_eq!(judged["test_errors"], done["test_errors"]);
-    assert!((judged["test_loss"].as_f64().unwrap() - done["test_loss"].as_f64().unwrap()).abs() < 1e-4);
+    let evaluated = &json_lines(&evaluated)[0];
+    assert_eq!(evaluated["test_errors"], done["test_errors"]);
+    assert!((evaluated["test_loss"].as_f64().unwrap() - done["test_loss"].as_f64().unwrap()).abs() < 1e-4);
 
     let seven = synthetic::image(synthetic::SEED, 3).0;
     let paper = GrayImage::from_fn(28, 28, |x, y| Luma([255 - seven[(y * 28 + x) as usize]]));
     paper.save(folder.path().join("digit.png")).unwrap();
-    let read = run(folder.path(), "predict --weights kept/compact.safetensors --engine cpu --json digit.png");
-    let probabilities = json_lines(&read)[0]["probabilities"].as_array().unwrap().clone();
+    let predicted = run(folder.path(), "predict --weights kept/compact.safetensors --engine cpu --json digit.png");
+    let probabilities = json_lines(&predicted)[0]["probabilities"].as_array().unwrap().clone();
     let sum: f64 = probabilities.iter().filter_map(Value::as_f64).sum();
     assert!(probabilities.len() == 10 && (sum - 1.0).abs() < 1e-3, "{probabilities:?}");
 }
 
 #[test]
-fn without_json_an_epoch_is_a_line_as_keras_writes_it() {
-    let folder = workplace();
+fn without_json_each_epoch_is_a_line_in_keras_s_format() {
+    let folder = folder_with_digits();
     let trained = run(folder.path(), &format!("{TRAIN} --train-limit 64 --test-limit 10"));
     let text = stdout(&trained);
     assert!(text.starts_with("Epoch 1/2 - ") && text.contains(" - val_accuracy: "), "{text}");
     assert!(folder.path().join("out/compact.safetensors").exists());
 }
 
-/// The receipt holds what `--json` printed; repeating the run gives the same weights to the bit.
+/// The receipt holds the values that `--json` printed; repeating the run results in bit-identical weights.
 #[test]
 fn a_receipt_is_verified_by_repeating_the_run() {
-    let folder = workplace();
+    let folder = folder_with_digits();
     let trained = run(folder.path(), &format!("{TRAIN} --json --out kept --augment shift=1"));
     let done = json_lines(&trained).pop().unwrap();
     let receipt: Value = read_json(&folder.path().join("kept/compact.receipt.json"));
@@ -154,39 +155,39 @@ fn read_json(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The weights that the page ships: small, and worth what they say.
+/// The weights that the page ships: small, and with their measured accuracy.
 #[test]
-fn packed_weights_say_what_they_are_worth() {
-    let folder = workplace();
+fn packed_weights_state_their_measured_accuracy() {
+    let folder = folder_with_digits();
     assert!(run(folder.path(), &format!("{TRAIN} --out kept")).status.success());
     let pack = "pack --weights kept/compact.safetensors --receipt kept/compact.receipt.json --out small.safetensors";
     let packed = run(folder.path(), pack);
     assert!(packed.status.success(), "{}", stderr(&packed));
     let size = |name: &str| fs::metadata(folder.path().join(name)).unwrap().len();
     assert!(size("small.safetensors") * 2 < size("kept/compact.safetensors"));
-    let judged = run(folder.path(), "evaluate --weights small.safetensors --dataset ./digits --engine cpu --json");
-    let accuracy = json_lines(&judged)[0]["test_accuracy"].as_f64().unwrap();
+    let evaluated = run(folder.path(), "evaluate --weights small.safetensors --dataset ./digits --engine cpu --json");
+    let accuracy = json_lines(&evaluated)[0]["test_accuracy"].as_f64().unwrap();
     assert!(stdout(&packed).contains(&format!("{:.2} %", accuracy * 100.0)), "{}", stdout(&packed));
-    let together =
+    let ensemble =
         "evaluate --weights small.safetensors kept/compact.safetensors --dataset ./digits --engine cpu --json";
-    assert_eq!(json_lines(&run(folder.path(), together))[0]["model"], "compact+compact");
-    let unknown = format!("{together} --receipt together.json");
-    assert_eq!(json_lines(&run(folder.path(), &unknown))[0]["test_images"], 50);
-    let recorded = run(folder.path(), "scoreboard kept/compact.receipt.json together.json --site records.postcard");
+    assert_eq!(json_lines(&run(folder.path(), ensemble))[0]["model"], "compact+compact");
+    let with_receipt = format!("{ensemble} --receipt pair.json");
+    assert_eq!(json_lines(&run(folder.path(), &with_receipt))[0]["test_images"], 50);
+    let recorded = run(folder.path(), "scoreboard kept/compact.receipt.json pair.json --site records.postcard");
     assert!(stdout(&recorded).contains("| 2 compact; 1 of them without a receipt |"), "{}", stdout(&recorded));
     let records = Records::from_bytes(&fs::read(folder.path().join("records.postcard")).unwrap()).unwrap();
     assert_eq!((records.runs.len(), records.ensembles.len()), (1, 1));
-    // At several places it is as many images, and another mean.
-    let around = json_lines(&run(folder.path(), &format!("{together} --shifts")))[0].clone();
-    let once = json_lines(&run(folder.path(), together))[0].clone();
-    assert_eq!(around["test_images"], once["test_images"]);
-    assert_ne!(around["test_loss"], once["test_loss"]);
+    // With shifts the number of images is the same, and the mean of the predictions differs.
+    let shifted = json_lines(&run(folder.path(), &format!("{ensemble} --shifts")))[0].clone();
+    let unshifted = json_lines(&run(folder.path(), ensemble))[0].clone();
+    assert_eq!(shifted["test_images"], unshifted["test_images"]);
+    assert_ne!(shifted["test_loss"], unshifted["test_loss"]);
 }
 
-/// Kaggle's files: labelled images to train on, unlabelled ones to read.
+/// Kaggle's files: `train.csv` with labels to train on, `test.csv` without labels to classify.
 #[test]
-fn kaggle_s_files_are_trained_on_and_answered() {
-    let folder = workplace();
+fn kaggle_s_files_can_be_trained_on_and_submitted() {
+    let folder = folder_with_digits();
     let kaggle = folder.path().join("kaggle");
     fs::create_dir(&kaggle).unwrap();
     let split = synthetic::split(synthetic::SEED, 0, 120);
@@ -198,8 +199,8 @@ fn kaggle_s_files_are_trained_on_and_answered() {
     fs::write(kaggle.join("test.csv"), format!("{}\n{}\n", names.join(","), unlabelled.join("\n"))).unwrap();
     let trained = run(folder.path(), "train --dataset ./kaggle --engine cpu --epochs 1 --batch 32 --json");
     assert_eq!(json_lines(&trained)[1]["test_images"], 10, "{}", stderr(&trained));
-    let answered = run(folder.path(), "submit --weights out/compact.safetensors --test kaggle/test.csv --engine cpu");
-    assert!(answered.status.success(), "{}", stderr(&answered));
+    let submitted = run(folder.path(), "submit --weights out/compact.safetensors --test kaggle/test.csv --engine cpu");
+    assert!(submitted.status.success(), "{}", stderr(&submitted));
     let submission = fs::read_to_string(folder.path().join("submission.csv")).unwrap();
     let lines: Vec<_> = submission.lines().collect();
     assert_eq!((lines.len(), lines[0]), (21, "ImageId,Label"));
@@ -207,7 +208,7 @@ fn kaggle_s_files_are_trained_on_and_answered() {
 }
 
 #[test]
-fn summary_counts() {
+fn summary_counts_parameters() {
     let folder = tempfile::tempdir().unwrap();
     let summary: Value = serde_json::from_str(&stdout(&run(folder.path(), "summary --model compact --json"))).unwrap();
     assert_eq!((summary["total"].as_u64(), summary["trainable"].as_u64()), (Some(13_904), Some(13_712)));
@@ -233,17 +234,17 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
-fn failures_exit_with_1_and_one_line() {
-    let folder = workplace();
+fn failures_exit_with_1_and_a_message_of_one_line() {
+    let folder = folder_with_digits();
     let labels = folder.path().join("digits/train-labels-idx1-ubyte");
     let mut bytes = fs::read(&labels).unwrap();
     bytes[8] = 77;
-    let fails = |args: &str, says: &str| {
+    let fails = |args: &str, message: &str| {
         let output = run(folder.path(), args);
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{args}: {text}");
         let last = text.lines().last().unwrap();
-        assert!(last.starts_with("inkling: ") && last.contains(says), "{args}: {text}");
+        assert!(last.starts_with("inkling: ") && last.contains(message), "{args}: {text}");
     };
     fails("train --engine cpu --dataset ./nowhere", "nowhere");
     fails("train --engine cpu --dataset ./digits --batch 0", "batch size");
@@ -255,8 +256,8 @@ fn failures_exit_with_1_and_one_line() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_stops_after_the_step_and_keeps_the_weights() {
-    let folder = workplace();
+fn an_interrupt_stops_after_the_step_and_saves_the_weights() {
+    let folder = folder_with_digits();
     let mut training = inkling(folder.path(), "train --dataset ./digits --engine cpu --epochs 10000 --batch 32 --json");
     let mut training = training.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(training.stdout.take().unwrap()).lines();
@@ -269,6 +270,6 @@ fn an_interrupt_stops_after_the_step_and_keeps_the_weights() {
         "{}",
         stderr(&ended)
     );
-    let judged = run(folder.path(), "evaluate --weights out/compact.safetensors --dataset ./digits --engine cpu");
-    assert!(judged.status.success(), "{}", stderr(&judged));
+    let evaluated = run(folder.path(), "evaluate --weights out/compact.safetensors --dataset ./digits --engine cpu");
+    assert!(evaluated.status.success(), "{}", stderr(&evaluated));
 }

@@ -1,18 +1,19 @@
-//! What is told of recorded runs is what their receipts say.
+//! The published tables of recorded runs, `RESULTS.md` and `public/records.postcard`, agree with the receipts in
+//! `results/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use inkling_core::receipts::{Records, scoreboard};
 
-/// Writes both anew.
-const ANEW: &str = "cargo inkling scoreboard results/*.json --site public/records.postcard > RESULTS.md";
+/// The command that rewrites both files.
+const REWRITE: &str = "cargo inkling scoreboard results/*.json --site public/records.postcard > RESULTS.md";
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The receipts in the order in which a shell names them.
+/// All receipts, sorted by file name as a shell lists them.
 fn records() -> Records {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(root().join("results")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -25,13 +26,14 @@ fn records() -> Records {
 }
 
 #[test]
-fn results_md_is_written_from_the_receipts() {
-    let kept = fs::read_to_string(root().join("RESULTS.md")).unwrap();
-    assert!(kept.trim_end() == scoreboard(&records()).trim_end(), "RESULTS.md is not of these receipts: {ANEW}");
+fn results_md_is_up_to_date() {
+    let published = fs::read_to_string(root().join("RESULTS.md")).unwrap();
+    let expected = scoreboard(&records());
+    assert!(published.trim_end() == expected.trim_end(), "RESULTS.md is not of these receipts: {REWRITE}");
 }
 
 #[test]
-fn the_page_ships_the_receipts() {
-    let kept = Records::from_bytes(&fs::read(root().join("public/records.postcard")).unwrap());
-    assert!(kept == Ok(records()), "public/records.postcard is not of these receipts: {ANEW}");
+fn the_page_s_receipts_are_up_to_date() {
+    let shipped = Records::from_bytes(&fs::read(root().join("public/records.postcard")).unwrap());
+    assert!(shipped == Ok(records()), "public/records.postcard is not of these receipts: {REWRITE}");
 }

@@ -1,31 +1,33 @@
-//! Images and labels: what a network learns from. Never touches the network or the file system.
+//! Data sets: images with labels, the formats they are read from, splits and augmentation. It never opens a file or a
+//! connection.
 
 pub mod augment;
 pub mod csv;
-pub mod deal;
-pub mod dropped;
 pub mod idx;
 pub mod mnist;
 pub mod shift;
+pub mod split;
 pub mod synthetic;
+pub mod user_files;
 
 use crate::spec::{DatasetId, IMAGE_PIXELS};
 
-/// Images with their labels.
+/// One split of a data set: images with their labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
-    /// 784 bytes an image, row by row; 0 is paper, 255 is ink.
+    /// 784 bytes per image, row by row; 0 is paper, 255 is ink.
     pub images: Vec<u8>,
-    /// One digit an image, 0 to 9.
+    /// One label per image, 0 to 9.
     pub labels: Vec<u8>,
 }
 
 impl Split {
-    /// Images in the split.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -38,27 +40,30 @@ impl Split {
         &self.images[index * IMAGE_PIXELS..][..IMAGE_PIXELS]
     }
 
-    /// Takes the images of another split in, behind its own.
+    /// Appends the images and labels of another split.
     pub fn append(&mut self, mut other: Self) {
         self.images.append(&mut other.images);
         self.labels.append(&mut other.labels);
     }
 
-    /// Keeps the first `limit` images, if there is a limit.
+    /// Keeps only the first `limit` images; `None` keeps all.
     pub fn limit(&mut self, limit: Option<usize>) {
-        let kept = limit.unwrap_or(usize::MAX).min(self.len());
-        self.images.truncate(kept * IMAGE_PIXELS);
-        self.labels.truncate(kept);
+        let n_images = limit.unwrap_or(usize::MAX).min(self.len());
+        self.images.truncate(n_images * IMAGE_PIXELS);
+        self.labels.truncate(n_images);
     }
 }
 
-/// Images to learn from, and images to be judged by.
+/// A data set with its splits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
+    /// The id of the data set.
     pub id: DatasetId,
+    /// Training images.
     pub train: Split,
-    /// Images to validate on after each epoch; `None` when the test images serve for that, as in the published runs.
+    /// Validation images; `None` when the test images are used for validation, as in the published runs.
     pub validation: Option<Split>,
+    /// Test images.
     pub test: Split,
 }
 

@@ -1,4 +1,4 @@
-//! How good a network is: its predictions on labelled images, folded into a judgement. Pure; it never runs a network.
+//! Evaluation of a network: metrics computed from its predictions on labelled images. It never runs a network.
 
 mod calibration;
 mod interval;
@@ -13,118 +13,123 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{N_CLASSES, Prediction};
 
-/// How many of the most confident mistakes a judgement keeps: five rows of five pictures.
-pub const MAX_MISTAKES: usize = 25;
+/// Largest number of misclassified images in an [`Evaluation`]: the page shows them as five rows of five.
+pub const MAX_MISCLASSIFIED: usize = 25;
 
-/// Images counted by their true digit, then by the digit they were read as.
+/// The confusion matrix: number of images by label (row) and predicted digit (column).
 pub type Confusion = [[u32; N_CLASSES]; N_CLASSES];
 
-/// How well one digit is read, or digits on average. All are fractions, 0 to 1, and 0 where nothing defines them.
+/// Precision, recall and F1 of one digit, or their mean over digits. All are 0 to 1, and 0 where they are undefined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DigitScore {
-    /// The part of the images read as this digit that truly show it; 0 when none was read so.
+    /// Of the images predicted as this digit, the fraction whose label it is; 0 when no image was.
     pub precision: f64,
-    /// The part of the images that show this digit which were read as it; 0 when none shows it.
+    /// Of the images with this label, the fraction predicted as this digit; 0 when no image has this label.
     pub recall: f64,
-    /// Harmonic mean of precision and recall; 0 when both are.
+    /// Harmonic mean of precision and recall; 0 when both are 0.
     pub f1: f64,
 }
 
-/// An image that was read wrongly.
+/// A misclassified image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Mistake {
-    /// Which image, counted from 0 in the order of its split.
+pub struct Misclassified {
+    /// Index of the image in its split, from 0.
     pub index: usize,
-    /// The digit that it shows.
+    /// The true digit.
     pub label: u8,
-    /// The digit that it was read as.
-    pub read: u8,
-    /// How probable the network held what it read, 0 to 1.
+    /// The predicted digit.
+    #[serde(rename = "read")]
+    pub predicted: u8,
+    /// Probability of the predicted digit, 0 to 1.
     pub confidence: f32,
     /// Probability of each digit.
     pub probabilities: [f32; N_CLASSES],
 }
 
-/// What predictions on labelled images come to.
+/// Metrics of a network on labelled images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
+pub struct Evaluation {
+    /// Number of images evaluated.
     pub n_images: usize,
-    /// Images read wrongly.
+    /// Number of images misclassified.
     pub n_errors: usize,
-    /// Fraction of images read rightly, 0 to 1; 0 when there are none.
+    /// Fraction of images classified correctly, 0 to 1; 0 when there are no images.
     pub accuracy: f64,
-    /// Where the accuracy on further images of the same kind lies, with 95 % confidence ([`wilson`]).
+    /// The 95 % confidence interval of the accuracy on further images of the same kind ([`wilson`]).
     pub interval: Interval,
-    /// Mean cross-entropy, in nats. Not a number when a probability is not one, as after a run that diverged.
+    /// Mean cross-entropy, in nats. NaN when a probability is NaN, as after a run that diverged.
     pub loss: f64,
-    /// `confusion[true][read]`.
+    /// `confusion[label][predicted]`.
     pub confusion: Confusion,
-    /// Of each digit, in order.
+    /// Scores of the digits 0 to 9, in this order.
     pub digits: [DigitScore; N_CLASSES],
-    /// Mean of `digits`, each counting the same, over those that are shown or read at all.
+    /// Unweighted mean of `digits` over the digits that occur as a label or as a prediction.
     pub mean: DigitScore,
+    /// How well confidence and accuracy agree.
     pub calibration: Calibration,
-    /// The most confident ones first, at most [`MAX_MISTAKES`].
-    pub mistakes: Vec<Mistake>,
+    /// Misclassified images, the most confident first, at most [`MAX_MISCLASSIFIED`].
+    #[serde(rename = "mistakes")]
+    pub misclassified: Vec<Misclassified>,
 }
 
-/// Folds predictions, one by one, into a [`Judgement`].
+/// Accumulates predictions, one at a time, into an [`Evaluation`].
 #[derive(Clone, Debug, Default)]
-pub struct Judge {
+pub struct Evaluator {
     confusion: Confusion,
     loss_sum: f64,
     bins: calibration::Bins,
-    mistakes: Vec<Mistake>,
+    misclassified: Vec<Misclassified>,
 }
 
-impl Judge {
-    /// Takes in what a network made of image `index`, which shows the digit `label`.
+impl Evaluator {
+    /// Adds the prediction for image `index`, whose true digit is `label`.
     ///
     /// # Panics
-    /// When the label is above 9, which no split of images holds.
+    /// When the label is above 9. No [`Split`](crate::data::Split) that was read from a file holds such a label.
     pub fn add(&mut self, index: usize, label: u8, prediction: &Prediction) {
-        let (truth, read) = (usize::from(label), prediction.digit());
-        self.confusion[truth][read] += 1;
+        let (truth, predicted) = (usize::from(label), prediction.digit());
+        self.confusion[truth][predicted] += 1;
         self.loss_sum += cross_entropy(prediction.probabilities[truth]);
-        self.bins.add(prediction.confidence(), truth == read);
-        if truth != read {
+        self.bins.add(prediction.confidence(), truth == predicted);
+        if truth != predicted {
             let (confidence, probabilities) = (prediction.confidence(), prediction.probabilities);
-            self.keep(Mistake { index, label, read: read as u8, confidence, probabilities });
+            self.insert(Misclassified { index, label, predicted: predicted as u8, confidence, probabilities });
         }
     }
 
-    /// Judges all that was taken in.
-    pub fn finish(self) -> Judgement {
+    /// The evaluation of all predictions added so far.
+    pub fn finish(self) -> Evaluation {
         let count = |row: &[u32; N_CLASSES]| row.iter().map(|&n| n as usize).sum::<usize>();
         let n_images = self.confusion.iter().map(count).sum::<usize>();
-        let n_right = (0..N_CLASSES).map(|digit| self.confusion[digit][digit] as usize).sum::<usize>();
+        let n_correct = (0..N_CLASSES).map(|digit| self.confusion[digit][digit] as usize).sum::<usize>();
         let digits = std::array::from_fn(|digit| score(&self.confusion, digit));
-        Judgement {
+        Evaluation {
             n_images,
-            n_errors: n_images - n_right,
-            accuracy: fraction(n_right as f64, n_images as f64),
-            interval: wilson(n_right, n_images),
+            n_errors: n_images - n_correct,
+            accuracy: fraction(n_correct as f64, n_images as f64),
+            interval: wilson(n_correct, n_images),
             loss: fraction(self.loss_sum, n_images as f64),
             mean: mean(&self.confusion, &digits),
             confusion: self.confusion,
             digits,
             calibration: self.bins.finish(),
-            mistakes: self.mistakes,
+            misclassified: self.misclassified,
         }
     }
 
-    /// Keeps the mistakes in order, equally confident ones by index, and lets go of those beyond the last place.
-    fn keep(&mut self, mistake: Mistake) {
-        let before = |kept: &Mistake| {
-            kept.confidence.total_cmp(&mistake.confidence).reverse().then(kept.index.cmp(&mistake.index)).is_le()
+    /// Inserts a misclassified image in order of confidence, then of index, and drops those beyond the limit.
+    fn insert(&mut self, image: Misclassified) {
+        let before = |other: &Misclassified| {
+            other.confidence.total_cmp(&image.confidence).reverse().then(other.index.cmp(&image.index)).is_le()
         };
-        let place = self.mistakes.partition_point(before);
-        self.mistakes.insert(place, mistake);
-        self.mistakes.truncate(MAX_MISTAKES);
+        let place = self.misclassified.partition_point(before);
+        self.misclassified.insert(place, image);
+        self.misclassified.truncate(MAX_MISCLASSIFIED);
     }
 }
 
-/// The mean of what several networks make of one image; without any, all digits are equally probable.
+/// The ensemble's prediction for one image: the mean of the probabilities its networks predict. Without predictions all
+/// digits are equally probable.
 pub fn ensemble(predictions: &[Prediction]) -> Prediction {
     let sum = |digit: usize| predictions.iter().map(|each| f64::from(each.probabilities[digit])).sum::<f64>();
     let mean = |digit: usize| match predictions.len() {
@@ -134,37 +139,37 @@ pub fn ensemble(predictions: &[Prediction]) -> Prediction {
     Prediction { probabilities: std::array::from_fn(mean) }
 }
 
-/// Cross-entropy, in nats, of the probability given to the truth. A probability that vanished in single precision
-/// counts as the smallest there is (87 nats), which is as far as a loss computed from logits can be told, too.
+/// Cross-entropy, in nats, of the probability predicted for the true digit. A probability that underflows `f32` counts
+/// as the smallest normal `f32` (87 nats), which is also the limit of a loss computed from logits.
 fn cross_entropy(probability: f32) -> f64 {
     -f64::from(probability.clamp(f32::MIN_POSITIVE, 1.0)).ln()
 }
 
 fn score(confusion: &Confusion, digit: usize) -> DigitScore {
-    let hits = f64::from(confusion[digit][digit]);
-    let precision = fraction(hits, n_read(confusion, digit));
-    let recall = fraction(hits, n_shown(confusion, digit));
+    let n_correct = f64::from(confusion[digit][digit]);
+    let precision = fraction(n_correct, n_predicted(confusion, digit));
+    let recall = fraction(n_correct, n_labelled(confusion, digit));
     DigitScore { precision, recall, f1: fraction(2.0 * precision * recall, precision + recall) }
 }
 
 fn mean(confusion: &Confusion, digits: &[DigitScore; N_CLASSES]) -> DigitScore {
-    let occurs = |digit: &usize| n_shown(confusion, *digit) + n_read(confusion, *digit) > 0.0;
+    let occurs = |digit: &usize| n_labelled(confusion, *digit) + n_predicted(confusion, *digit) > 0.0;
     let scores: Vec<_> = (0..N_CLASSES).filter(occurs).map(|digit| digits[digit]).collect();
-    let mean = |part: fn(&DigitScore) -> f64| fraction(scores.iter().map(part).sum(), scores.len() as f64);
+    let mean = |score: fn(&DigitScore) -> f64| fraction(scores.iter().map(score).sum(), scores.len() as f64);
     DigitScore { precision: mean(|s| s.precision), recall: mean(|s| s.recall), f1: mean(|s| s.f1) }
 }
 
-/// Images that show a digit.
-fn n_shown(confusion: &Confusion, digit: usize) -> f64 {
+/// Number of images with this label.
+fn n_labelled(confusion: &Confusion, digit: usize) -> f64 {
     confusion[digit].iter().map(|&n| f64::from(n)).sum()
 }
 
-/// Images read as a digit.
-fn n_read(confusion: &Confusion, digit: usize) -> f64 {
+/// Number of images predicted as this digit.
+fn n_predicted(confusion: &Confusion, digit: usize) -> f64 {
     confusion.iter().map(|row| f64::from(row[digit])).sum()
 }
 
-/// A part of a whole; 0 of nothing.
+/// `part / whole`; 0 when `whole` is 0.
 fn fraction(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
 }

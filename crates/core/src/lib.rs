@@ -1,8 +1,9 @@
-//! What is known of networks, images, runs and receipts: pure data and arithmetic that page, worker and command line share.
+//! Data types and arithmetic shared by the page, the worker and the command line: networks, images, runs and receipts.
 //!
-//! In reading order: [`spec`] names things, [`models`] describes the networks, [`data`] and [`preprocess`] give images,
-//! [`protocol`] is what page and worker say to each other, [`run`] folds that into what is known of a run, [`evaluation`],
-//! [`receipts`] and [`speed_report`] are results. Nothing here computes a network, names a browser or opens a file.
+//! In reading order: [`spec`] defines ids and settings, [`models`] describes the networks as layer lists, [`data`] and
+//! [`preprocess`] produce images, [`protocol`] defines the messages between page and worker, [`run`] folds events into
+//! the state of a run, and [`evaluation`], [`receipts`] and [`speed_report`] hold results. This crate never runs a
+//! network, never calls a browser API and never opens a file.
 
 pub mod spec;
 

@@ -1,4 +1,5 @@
-//! The zoo's front door: from a model's id to its layers, its layer table and what was published of it. Computes nothing.
+//! The model zoo: from a model's id to its layers, layer table, published figures, and estimates of memory and
+//! arithmetic. Networks are lists of layers as data; nothing here runs them.
 
 mod classic;
 mod compact;
@@ -12,7 +13,7 @@ mod summary;
 mod wide;
 mod work;
 
-pub use layers::{Conv, Layer, Padding, Shape, with_inputs};
+pub use layers::{Conv, Layer, Padding, Role, Shape, with_inputs};
 pub use memory::{Memory, memory};
 pub use published::{Published, published};
 pub use summary::{LayerRow, Summary, names};

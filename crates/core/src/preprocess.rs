@@ -1,135 +1,142 @@
-//! Strokes of a pen to the 28×28 image a network reads, prepared as MNIST was: the ink fitted into 20×20 with
-//! its aspect kept, anti-aliased, and moved by whole pixels until its mass is centred. Pure geometry.
+//! Converts pen strokes to a 28×28 input image, prepared as MNIST was: the ink is scaled to fit into 20×20 pixels with
+//! its aspect ratio kept, anti-aliased, and shifted by whole pixels until its centre of mass is in the middle. It never
+//! runs a network.
 //!
-//! The pen is as wide after fitting as MNIST's was, however large the person drew. Coverage is counted on an
-//! 8×8 grid in every pixel, so overlapping strokes join without seams.
+//! After scaling the pen is as wide as MNIST's, however large the drawing was. Coverage is counted on an 8×8 grid in
+//! every pixel, so overlapping strokes join without seams.
 
 use serde::{Deserialize, Serialize};
 
 /// Side of the image, in pixels.
 const SIDE: usize = 28;
-/// Pixels of the image.
+/// Number of pixels in the image.
 const PIXELS: usize = SIDE * SIDE;
-/// Side of the box that the ink is fitted into, in pixels.
+/// Side of the box into which the ink is scaled, in pixels.
 const BOX: usize = 20;
-/// Grid lines in a pixel, each way: the bits of a byte.
+/// Grid points per pixel, in each direction: the bits of a byte.
 const GRID: usize = 8;
-/// Grid lines in the box, each way.
+/// Grid points in the box, in each direction.
 const FINE: usize = BOX * GRID;
 
-/// Width of the pen after fitting, in pixels: the median of MNIST's. Measured along the middle lines of its first
+/// Width of the pen after scaling, in pixels: the median of MNIST's. Measured along the middle lines of its first
 /// 100 training images of each digit: mean 2.45, median 2.39, standard deviation 0.56.
 pub const PEN_WIDTH: f32 = 2.4;
 
-/// Where the pen was. Any unit; x grows to the right and y downwards.
+/// A position of the pen. The unit is arbitrary; x grows to the right and y downwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
+    /// Horizontal coordinate.
     pub x: f32,
+    /// Vertical coordinate.
     pub y: f32,
 }
 
-/// The points of a pen between touching the paper and leaving it.
+/// The positions of the pen from touching the paper to leaving it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stroke {
+    /// The positions, in order.
     pub points: Vec<Point>,
 }
 
-/// The image of some strokes: 784 bytes, row by row, 0 is paper and 255 is ink; `None` where there is no ink.
+/// The image of some strokes: 784 bytes, row by row; 0 is paper, 255 is ink. `None` where there is no ink.
 ///
-/// Points that are not finite are left out. A single point is a dot as wide as the pen.
+/// Points that are not finite are ignored. A single point is a dot as wide as the pen.
 pub fn prepare(strokes: &[Stroke]) -> Option<[u8; PIXELS]> {
     render(strokes, PEN_WIDTH)
 }
 
-/// Like [`prepare`], with a pen of another width after fitting, in pixels (0.5 to 10).
+/// Like [`prepare`], with another pen width after scaling, in pixels. The width is clamped to 0.5 to 10; a width that
+/// is not finite counts as [`PEN_WIDTH`].
 pub fn render(strokes: &[Stroke], pen_width: f32) -> Option<[u8; PIXELS]> {
     let radius = f64::from(if pen_width.is_finite() { pen_width.clamp(0.5, 10.0) } else { PEN_WIDTH }) / 2.0;
     let fit = Fit::of(strokes, radius)?;
-    let mut sheet = Sheet::new();
+    let mut bitmap = Bitmap::new();
     for stroke in strokes {
-        sheet.draw(stroke, fit, radius * GRID as f64);
+        bitmap.draw(stroke, fit, radius * GRID as f64);
     }
-    Some(centred(&sheet.coverage()))
+    Some(centred(&bitmap.coverage()))
 }
 
-/// A place in the grid.
+/// A position in double precision, of a stroke or on the grid.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     x: f64,
     y: f64,
 }
 
 /// The finite points of a stroke.
-fn finite(stroke: &Stroke) -> impl Iterator<Item = Place> {
+fn finite(stroke: &Stroke) -> impl Iterator<Item = Position> {
     let points = stroke.points.iter().filter(|point| point.x.is_finite() && point.y.is_finite());
-    points.map(|point| Place { x: point.x.into(), y: point.y.into() })
+    points.map(|point| Position { x: point.x.into(), y: point.y.into() })
 }
 
-/// Maps strokes into the grid such that their ink touches the edges of the box.
+/// Maps stroke coordinates to grid coordinates so that the ink touches the edges of the box.
 #[derive(Clone, Copy)]
 struct Fit {
     left: f64,
     top: f64,
+    /// Grid points per unit of the strokes.
     scale: f64,
+    /// Radius of the pen, in grid points.
     margin: f64,
 }
 
 impl Fit {
     /// `None` where no point is finite.
     fn of(strokes: &[Stroke], radius: f64) -> Option<Self> {
-        let mut places = strokes.iter().flat_map(finite);
-        let first = places.next()?;
-        let (low, high) = places.fold((first, first), |(low, high), place| {
-            let low = Place { x: low.x.min(place.x), y: low.y.min(place.y) };
-            (low, Place { x: high.x.max(place.x), y: high.y.max(place.y) })
+        let mut positions = strokes.iter().flat_map(finite);
+        let first = positions.next()?;
+        let (low, high) = positions.fold((first, first), |(low, high), position| {
+            let low = Position { x: low.x.min(position.x), y: low.y.min(position.y) };
+            (low, Position { x: high.x.max(position.x), y: high.y.max(position.y) })
         });
         let extent = (high.x - low.x).max(high.y - low.y);
-        let room = BOX as f64 - 2.0 * radius;
+        let available = BOX as f64 - 2.0 * radius;
         // A dot has no extent: any scale keeps it a dot.
-        let scale = if extent > 0.0 { room / extent } else { 1.0 };
+        let scale = if extent > 0.0 { available / extent } else { 1.0 };
         Some(Self { left: low.x, top: low.y, scale: scale * GRID as f64, margin: radius * GRID as f64 })
     }
 
-    fn place(self, place: Place) -> Place {
-        let x = (place.x - self.left) * self.scale + self.margin;
-        Place { x, y: (place.y - self.top) * self.scale + self.margin }
+    fn to_grid(self, position: Position) -> Position {
+        let x = (position.x - self.left) * self.scale + self.margin;
+        Position { x, y: (position.y - self.top) * self.scale + self.margin }
     }
 }
 
-/// The grid of the box: a row has one byte a pixel, with a bit for each grid line.
-struct Sheet {
+/// The grid of the box as a bitmap: each row has one byte per pixel, with one bit per grid point.
+struct Bitmap {
     rows: [[u8; BOX]; FINE],
 }
 
-impl Sheet {
+impl Bitmap {
     fn new() -> Self {
         Self { rows: [[0; BOX]; FINE] }
     }
 
     /// Draws one stroke, with round ends and joints.
     fn draw(&mut self, stroke: &Stroke, fit: Fit, radius: f64) {
-        // A quarter of a pixel: leaving out points nearer than this moves no edge by a tenth of a grid line.
+        // A quarter of a pixel. Skipping points nearer than this moves no edge by a tenth of the grid spacing.
         const SHORTEST: f64 = 2.0;
-        let mut places = finite(stroke).map(|place| fit.place(place));
-        let Some(mut last) = places.next() else { return };
+        let mut positions = finite(stroke).map(|position| fit.to_grid(position));
+        let Some(mut last) = positions.next() else { return };
         self.disc(last, radius);
         let mut skipped = None;
-        for place in places {
-            let (dx, dy) = (place.x - last.x, place.y - last.y);
+        for position in positions {
+            let (dx, dy) = (position.x - last.x, position.y - last.y);
             if dx * dx + dy * dy < SHORTEST * SHORTEST {
-                skipped = Some(place);
+                skipped = Some(position);
                 continue;
             }
-            self.line(last, place, radius);
-            (last, skipped) = (place, None);
+            self.line(last, position, radius);
+            (last, skipped) = (position, None);
         }
         if let Some(end) = skipped {
             self.line(last, end, radius);
         }
     }
 
-    /// Goes on from `a`, where there is a disc, to `b`: inks everything within `radius` of the line between.
-    fn line(&mut self, a: Place, b: Place, radius: f64) {
+    /// Inks everything within `radius` of the line from `a` to `b`. The disc at `a` must be there already.
+    fn line(&mut self, a: Position, b: Position, radius: f64) {
         self.disc(b, radius);
         let (dx, dy) = (b.x - a.x, b.y - a.y);
         let length = (dx * dx + dy * dy).sqrt();
@@ -137,25 +144,26 @@ impl Sheet {
             return;
         }
         let (dx, dy) = (dx / length, dy / length);
-        // The rectangle between the discs: where two slabs cross.
-        let (along, across) = (Slab::new(dx, dy, 0.0, length), Slab::new(-dy, dx, -radius, radius));
+        // The rectangle between the discs is the intersection of two slabs.
+        let (lengthwise, crosswise) = (Slab::new(dx, dy, 0.0, length), Slab::new(-dy, dx, -radius, radius));
         let reach = radius * dx.abs();
-        for row in line_from(a.y.min(b.y) - reach)..line_from(a.y.max(b.y) + reach) {
+        for row in grid_index(a.y.min(b.y) - reach)..grid_index(a.y.max(b.y) + reach) {
             let y = row as f64 + 0.5 - a.y;
-            let (one, other) = (along.at(y), across.at(y));
-            self.ink(row, line_from(a.x + one.0.max(other.0)), line_from(a.x + one.1.min(other.1)));
+            let (one, other) = (lengthwise.at(y), crosswise.at(y));
+            self.ink(row, grid_index(a.x + one.0.max(other.0)), grid_index(a.x + one.1.min(other.1)));
         }
     }
 
-    fn disc(&mut self, middle: Place, radius: f64) {
-        for row in line_from(middle.y - radius)..line_from(middle.y + radius) {
-            let y = row as f64 + 0.5 - middle.y;
+    /// Inks everything within `radius` of `centre`.
+    fn disc(&mut self, centre: Position, radius: f64) {
+        for row in grid_index(centre.y - radius)..grid_index(centre.y + radius) {
+            let y = row as f64 + 0.5 - centre.y;
             let half = (radius * radius - y * y).max(0.0).sqrt();
-            self.ink(row, line_from(middle.x - half), line_from(middle.x + half));
+            self.ink(row, grid_index(centre.x - half), grid_index(centre.x + half));
         }
     }
 
-    /// Sets the bits from `first` up to `end` of one row.
+    /// Sets the bits from `first` up to, but not including, `end` of one row.
     fn ink(&mut self, row: usize, first: usize, end: usize) {
         if first >= end {
             return;
@@ -173,7 +181,7 @@ impl Sheet {
         row[last_byte] |= tail;
     }
 
-    /// Grid points inked in each pixel, 0 to 64.
+    /// Number of inked grid points in each pixel, 0 to 64.
     fn coverage(&self) -> [[u8; BOX]; BOX] {
         let mut counts = [[0; BOX]; BOX];
         for (row, bytes) in self.rows.iter().enumerate() {
@@ -185,15 +193,15 @@ impl Sheet {
     }
 }
 
-/// The first grid line whose middle is at or beyond a coordinate, kept inside the grid.
-fn line_from(coordinate: f64) -> usize {
-    // Casting drops the fraction, as `floor` would, and is faster.
+/// The index of the first grid point whose middle is at or beyond a coordinate, clamped to the grid.
+fn grid_index(coordinate: f64) -> usize {
+    // A cast drops the fraction as `floor` would, and is faster.
     ((coordinate + 0.5).max(0.0) as usize).min(FINE)
 }
 
-/// Everything between two parallel lines: `low <= x_part * x + y_part * y <= high`.
+/// The area between two parallel lines: `low <= x_part * x + y_part * y <= high`.
 struct Slab {
-    /// One over `x_part`; infinite for a level slab.
+    /// `1 / x_part`; infinite for a horizontal slab.
     inverse: f64,
     y_part: f64,
     low: f64,
@@ -205,10 +213,10 @@ impl Slab {
         Self { inverse: 1.0 / x_part, y_part, low, high }
     }
 
-    /// The x at which the row at height `y` enters and leaves the slab.
+    /// The x coordinates at which the row at height `y` enters and leaves the slab.
     fn at(&self, y: f64) -> (f64, f64) {
         let (a, b) = (self.low - self.y_part * y, self.high - self.y_part * y);
-        // A row along a level slab is wholly inside or outside it; on its edge, zero times infinity would be no number.
+        // A row is wholly inside or outside a horizontal slab. On its edge, zero times infinity would be NaN.
         if self.inverse.is_infinite() {
             return if a <= 0.0 && b >= 0.0 { (f64::NEG_INFINITY, f64::INFINITY) } else { (0.0, 0.0) };
         }
@@ -217,7 +225,8 @@ impl Slab {
     }
 }
 
-/// Moves coverage by whole pixels until its mass is as near to the middle as that can be without losing ink.
+/// Shifts the coverage by whole pixels until its centre of mass is as near to the middle as possible without losing
+/// ink, and scales it to 0 to 255.
 fn centred(counts: &[[u8; BOX]; BOX]) -> [u8; PIXELS] {
     let (mut columns, mut rows) = (Mass::default(), Mass::default());
     for (y, row) in counts.iter().enumerate() {
@@ -237,12 +246,14 @@ fn centred(counts: &[[u8; BOX]; BOX]) -> [u8; PIXELS] {
     image
 }
 
-/// The ink along one direction.
+/// The distribution of the ink in one direction.
 #[derive(Default)]
 struct Mass {
+    /// Sum of the counts.
     total: usize,
+    /// Sum of count times pixel index.
     moment: usize,
-    /// The first pixel behind all ink.
+    /// Index of the first pixel after all ink.
     extent: usize,
 }
 
@@ -256,9 +267,9 @@ impl Mass {
         }
     }
 
-    /// Whole pixels that bring the centre of mass nearest to pixel 14, where MNIST has it.
+    /// The shift, in whole pixels, that brings the centre of mass nearest to pixel 14, where MNIST has it.
     fn shift(&self) -> usize {
-        // Twice the distance, so that adding one whole mass rounds to the nearest.
+        // Twice the distance, so that adding the total mass once rounds to the nearest integer.
         let twice = (SIDE * self.total).saturating_sub(2 * self.moment);
         ((twice + self.total) / (2 * self.total).max(1)).min(SIDE - self.extent)
     }

@@ -1,172 +1,195 @@
-//! What the page and the worker say to each other: [`Command`]s go in, [`Event`]s come out.
+//! Messages between page and worker: [`Command`]s go to the worker, [`Event`]s come back. The command line uses the
+//! same messages without encoding them.
 //!
-//! Closed enums, encoded with postcard, which keeps a NaN loss a NaN. The worker speaks first, with
-//! [`Event::Ready`]; commands sent before it would be lost. It never holds a tensor or a browser type.
+//! Messages are closed enums, encoded with postcard, which keeps a NaN loss a NaN. The worker sends the first message,
+//! [`Event::Ready`]; commands sent before it are lost. Messages never hold a tensor or a browser type.
 
 mod reports;
 mod wire;
 
 pub use reports::{
-    BestEpoch, CrewReport, DatasetReport, EngineKind, EngineReport, EpochReport, Kernels, NetworkReport, Pace, Phase,
-    Picture, Progress, Restored, RunPlan, RunSummary, SpeedReport, StepReport,
+    BestEpoch, DatasetReport, EngineKind, EngineReport, EpochReport, Kernels, ModelSpeed, NetworkReport, Phase,
+    PoolReport, Progress, Restored, RunPlan, RunSummary, SpeedMeasurement, StepReport, TestImage,
 };
 pub use wire::{DecodeError, decode, encode};
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::Judgement;
+use crate::evaluation::Evaluation;
 use crate::spec::{EngineChoice, ModelId, Prediction, TrainSpec};
 
-/// From the page, or the command line, to the session.
+/// A message from the page or the command line to the session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Open an engine, and the network that reads with it. Answered by [`Event::Engine`] or [`Event::Failed`].
+    /// Opens an engine and loads the model that predicts with it. Answered by [`Event::Engine`] and then
+    /// [`Event::ModelLoaded`], or by [`Event::Failed`].
     Open(EngineRequest),
-    /// Begin a new run; a run in progress is stopped first.
+    /// Starts a new run. A run in progress is stopped first.
     Start(TrainSpec),
-    /// Hold after the current step.
+    /// Pauses the run after the current step.
     Pause,
-    /// Go on after a pause.
+    /// Continues a paused run.
     Resume,
-    /// One step, then hold again.
+    /// Trains one step of a paused run, then pauses again.
     Step,
-    /// End the run after the current step. The weights stay.
+    /// Ends the run after the current step. Its weights stay loaded.
     Stop,
-    /// Take this network to read with: the pretrained one where there is one, else an untrained one. Answered by
-    /// [`Event::Using`]. A run in progress is stopped first.
-    Use(ModelId),
-    /// Judge the network at hand on the test images of the run's settings. Answered by [`Event::Judged`]; a run in
-    /// progress goes on afterwards.
-    Judge(TrainSpec),
-    /// Learn from these IDX files, by name and bytes, where the data set is [`Dropped`](crate::spec::DatasetId::Dropped). Answered by
-    /// [`Event::Dataset`] or [`Event::Failed`]; what was there before stays when it fails. A run in progress is stopped
-    /// first.
-    Files(Vec<(String, Vec<u8>)>),
-    /// Measure how fast this engine trains. Answered by [`Event::Measured`]; a run in progress is stopped first, and a
-    /// command that would stop a run ends the measuring. On the CPU so many workers share a step, as in a run.
-    Measure { workers: usize },
-    /// Go on from a snapshot ([`Event::Snapshot`]), or only read with its network. Answered by [`Event::Restored`]; a run in
-    /// progress is stopped first. A run from a graphics card that goes on on the CPU is shared by so many workers.
-    Restore { snapshot: Vec<u8>, go_on: bool, workers: usize },
-    /// Read with every pretrained network of another model too, or with the network at hand alone again. Answered by
-    /// [`Event::Together`].
-    Together(bool),
-    /// Read one image: 784 bytes, row by row, 0 is paper and 255 is ink.
+    /// Loads the pretrained weights of a model, or untrained weights where it has none. Answered by
+    /// [`Event::ModelLoaded`]. A run in progress is stopped first.
+    LoadModel(ModelId),
+    /// Evaluates the current model on the test images of these settings. Answered by [`Event::Evaluated`]. A run in
+    /// progress continues afterwards.
+    Evaluate(TrainSpec),
+    /// Loads these IDX files, by name and bytes, as the data set [`UserFiles`](crate::spec::DatasetId::UserFiles).
+    /// Answered by [`Event::Dataset`] or [`Event::Failed`]; after a failure the previous files stay loaded. A run in
+    /// progress is stopped first.
+    LoadUserFiles(Vec<(String, Vec<u8>)>),
+    /// Measures how fast this engine trains. Answered by [`Event::Measured`]. A run in progress is stopped first; any
+    /// command that would stop a run ends the measurement.
+    Measure {
+        /// Number of workers that share a step on the CPU engine, as in a run.
+        workers: usize,
+    },
+    /// Restores a run or its model from a snapshot ([`Event::Snapshot`]). Answered by [`Event::Restored`]. A run in
+    /// progress is stopped first.
+    Restore {
+        /// The bytes of [`Event::Snapshot`].
+        snapshot: Vec<u8>,
+        /// Continue the run; otherwise only load its model.
+        go_on: bool,
+        /// Number of workers that share a step where a run from a graphics card continues on the CPU.
+        workers: usize,
+    },
+    /// Switches the ensemble on or off: on, the pretrained networks of all other models predict together with the
+    /// current model. Answered by [`Event::EnsembleChanged`].
+    SetEnsemble(bool),
+    /// Classifies one image. Answered by [`Event::Predicted`].
     Predict {
-        /// Comes back with the answer, so that late answers can be told from new ones.
+        /// Returned with the answer, so that the page can drop late answers.
         version: u64,
+        /// 784 bytes, row by row; 0 is paper, 255 is ink.
         pixels: Vec<u8>,
     },
 }
 
-/// Which engine to open, and how.
+/// The engine to open, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineRequest {
+    /// The engine asked for.
     pub choice: EngineChoice,
-    /// The network that reads first: a graphics card compiles and tests what this one needs.
+    /// The model to load first. A graphics card compiles and tests the kernels of this model before it opens.
     pub model: ModelId,
-    /// Use a graphics card without testing it.
+    /// Use a graphics card without its self-test.
     pub untested: bool,
-    /// In a browser, stand in for methods of WebGPU's classes to have shaders compiled side by side
-    /// (`engine/rehearsal.rs`).
+    /// In a browser, replace methods of WebGPU's classes so that shaders compile in parallel
+    /// (`crates/engine/src/device/precompile.rs`).
     pub patches: bool,
-    /// What was found out when a card was opened before: [`EngineReport::kernels`].
+    /// The kernel choice measured when this card was last opened: [`EngineReport::kernels`].
     pub kernels: Option<Kernels>,
-    /// A run on MNIST begins as soon as the engine is open: fetch it while shaders are compiled.
+    /// A run on MNIST starts as soon as the engine is open: fetch MNIST while shaders compile.
     pub needs_mnist: bool,
 }
 
 impl EngineRequest {
-    /// This engine, tested, for this network.
+    /// A request for an engine with self-test and patches, without a known kernel choice.
     pub fn new(choice: EngineChoice, model: ModelId) -> Self {
         Self { choice, model, untested: false, patches: true, kernels: None, needs_mnist: false }
     }
 }
 
-/// From the session to whoever shows it.
+/// A message from the session to the page or the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The first message of a worker.
     Ready {
-        /// The sources that it was built from.
+        /// Hash of the sources that the worker was built from, in hexadecimal.
         build: String,
     },
-    /// The engine that will compute, and why.
+    /// The engine that is open now, and why it was chosen.
     Engine(EngineReport),
-    /// The network that reads from now on.
-    Using(NetworkReport),
-    /// The models that read together from now on, that of the network at hand first. While several do, also told when
-    /// another network comes to hand.
-    Together(Vec<ModelId>),
-    /// Something long is under way.
+    /// Another model is loaded and predicts from now on.
+    ModelLoaded(NetworkReport),
+    /// The models whose predictions are averaged from now on, the current model first. While the ensemble is on, it is
+    /// also sent when another model is loaded.
+    EnsembleChanged(Vec<ModelId>),
+    /// Progress of a long operation.
     Progress(Progress),
     /// The images in use.
     Dataset(DatasetReport),
-    /// A run begins.
+    /// A run starts.
     Started(RunPlan),
-    /// All that the run can go on from, should the engine be lost: [`Command::Restore`] takes it. Told every few seconds
-    /// and after each epoch where engines can be lost.
+    /// Everything needed to continue the run if the engine is lost, as bytes for [`Command::Restore`]. Sent every few
+    /// seconds and after each epoch, where engines can be lost.
     Snapshot(Vec<u8>),
-    /// What a snapshot held is at hand again.
+    /// A snapshot was restored.
     Restored(Restored),
-    /// Others compute from now on than before.
-    Crew(CrewReport),
-    /// Steps done since the last such event.
+    /// The number of workers that compute has changed.
+    WorkerPool(PoolReport),
+    /// The steps since the last such event.
     Stepped(Vec<StepReport>),
     /// An epoch was trained and validated.
     EpochEnded(EpochReport),
+    /// The run is paused.
     Paused,
+    /// The run continues after a pause.
     Resumed,
-    /// The run was ended by a command; its weights stay.
+    /// The run was ended by a command. Its weights stay loaded.
     Stopped,
-    /// The images of the mistakes that the judgement after this event names, in its order.
-    Pictures(Vec<Picture>),
-    /// How good the network is on the test images: before [`Event::Finished`], and in answer to [`Command::Judge`].
-    Judged(Box<Judgement>),
-    /// The run reached its last epoch.
+    /// The images that the next [`Event::Evaluated`] lists as misclassified, in the same order.
+    MisclassifiedImages(Vec<TestImage>),
+    /// Metrics of the current model on the test images. Sent before [`Event::Finished`] and in answer to
+    /// [`Command::Evaluate`].
+    Evaluated(Box<Evaluation>),
+    /// The run completed its last epoch.
     Finished(RunSummary),
-    /// What [`Command::Measure`] has found so far.
-    Measured(SpeedReport),
+    /// The results so far of [`Command::Measure`].
+    Measured(SpeedMeasurement),
     /// The answer to [`Command::Predict`].
     Predicted {
+        /// The version of the command.
         version: u64,
+        /// The prediction of the current model, or of the ensemble.
         prediction: Prediction,
     },
-    /// Something failed; a run in progress is over. Nothing that was shown before is lost.
+    /// A command or the run failed; a run in progress has ended. Everything shown so far remains valid.
     Failed(Fault),
-    /// The program itself broke down: nothing more comes from this worker.
+    /// The worker crashed and sends nothing more.
     Crashed(Fault),
 }
 
-/// What went wrong, and what to do about it.
+/// An error for the user: what went wrong and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
+    /// What went wrong, as a sentence.
     pub what: String,
+    /// What the user can do, as a sentence.
     pub remedy: String,
-    /// What else can be done about it, besides what the remedy says.
+    /// A remedy that the page offers as a button, in addition to the sentence.
     pub offer: Option<Offer>,
 }
 
-/// Something to do about a fault that a button can do.
+/// A remedy that the page offers as a button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Offer {
     /// Use a graphics card that failed its self-test ([`EngineRequest::untested`]).
     UseUntested,
-    /// Open an engine anew: this one was lost. A run goes on from its last snapshot.
+    /// Open a new engine, because this one was lost. A run continues from its last snapshot.
     Reopen,
 }
 
 impl Fault {
+    /// An error without a button.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), remedy: remedy.into(), offer: None }
     }
 
-    /// The same with something that a button can do about it.
+    /// The same error with a remedy that the page offers as a button.
     pub fn offering(self, offer: Offer) -> Self {
         Self { offer: Some(offer), ..self }
     }
 }
 
+/// Prints both sentences.
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}. {}", self.what.trim_end_matches('.'), self.remedy)

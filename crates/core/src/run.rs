@@ -1,29 +1,33 @@
-//! What is known of a run, folded from its events. Pure: the page and the command line share it.
+//! The state of the engine and the current run, computed from the events of a session. The page and the command line
+//! share it. It never sends a command.
 
-use crate::evaluation::Judgement;
+use crate::evaluation::Evaluation;
 use crate::protocol::{
-    CrewReport, DatasetReport, EngineKind, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, Picture,
-    Progress, Restored, RunPlan, RunSummary, SpeedReport, StepReport,
+    DatasetReport, EngineKind, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, PoolReport, Progress,
+    Restored, RunPlan, RunSummary, SpeedMeasurement, StepReport, TestImage,
 };
 use crate::spec::{ModelId, Prediction};
 
-/// Where a run stands.
+/// The state of the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// The engine or the images are not there yet.
+    /// The engine or the images are being loaded.
     #[default]
     Loading,
-    /// Nothing runs; a run can start.
+    /// No run is in progress; one can start.
     Ready,
+    /// A run is training or validating.
     Training,
+    /// A run is paused.
     Paused,
-    /// The last run is over, by itself or by command.
+    /// The last run has ended, after its last epoch or by a command.
     Finished,
+    /// The last command or run failed.
     Failed,
 }
 
 impl State {
-    /// The stable id that scripts read.
+    /// The stable id, which browser tests and scripts use.
     pub fn id(self) -> &'static str {
         match self {
             Self::Loading => "loading",
@@ -36,62 +40,68 @@ impl State {
     }
 }
 
-/// A place where a run went on after its engine was lost.
+/// A point at which a run continued from a snapshot after its engine was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumption {
-    /// Steps that were not lost.
+    /// Number of steps done up to the snapshot.
     pub n_steps: usize,
-    /// Where it went on.
+    /// The kind of engine that continued the run.
     pub engine: Option<EngineKind>,
 }
 
-/// Everything that is known of the engine and the current run.
+/// The state of the engine and the current run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
+    /// The state of the session.
     pub state: State,
+    /// The open engine.
     pub engine: Option<EngineReport>,
+    /// The images in use.
     pub dataset: Option<DatasetReport>,
+    /// Settings and size of the current or last run.
     pub plan: Option<RunPlan>,
-    /// Who computes.
-    pub crew: CrewReport,
-    /// What is under way at the moment, and how far.
+    /// The workers that compute.
+    pub pool: PoolReport,
+    /// Progress of the long operation in progress.
     pub progress: Option<Progress>,
     /// Every step of the run, in order.
     pub steps: Vec<StepReport>,
-    /// Training images a second, lately: of the engine and the network at hand.
+    /// Recent training images per second of this engine with the current model.
     pub images_per_second: Option<f64>,
     /// Every epoch of the run, in order.
     pub epochs: Vec<EpochReport>,
-    /// How good the network is on the test images, when it was last judged.
-    pub judgement: Option<Judgement>,
-    /// The images of that judgement's mistakes.
-    pub pictures: Vec<Picture>,
-    /// Where the run went on after its engine was lost, in order.
+    /// The last evaluation of the current model on the test images.
+    pub evaluation: Option<Evaluation>,
+    /// The images that this evaluation lists as misclassified.
+    pub misclassified_images: Vec<TestImage>,
+    /// The points at which the run continued after its engine was lost, in order.
     pub resumptions: Vec<Resumption>,
-    /// Set when the run reached its last epoch.
+    /// The result of the run, once it completed its last epoch.
     pub summary: Option<RunSummary>,
-    /// The network that reads, while it is not one of the run.
+    /// The model that was loaded without training it here; `None` while the model is that of the run.
     pub network: Option<NetworkReport>,
-    /// The models that read together, that of the network at hand first; empty until several do.
-    pub readers: Vec<ModelId>,
-    /// The network at hand was pretrained or has taken at least one step: its answers are more than chance.
+    /// The models of the ensemble, the current model first; empty before the first [`Event::EnsembleChanged`].
+    pub ensemble: Vec<ModelId>,
+    /// Whether the current model is pretrained or has trained at least one step: it predicts better than chance.
     pub learned: bool,
-    /// How fast the engine is, as far as it was measured.
-    pub speed: Option<SpeedReport>,
-    /// The newest answer, with the version of its question.
+    /// The speed measurement of the engine, complete or in progress.
+    pub speed: Option<SpeedMeasurement>,
+    /// The latest prediction, with the version of its [`Command::Predict`](crate::protocol::Command::Predict).
     pub prediction: Option<(u64, Prediction)>,
+    /// The last error.
     pub fault: Option<Fault>,
 }
 
 impl Run {
-    /// What is known after some events.
+    /// The state after these events, from the default state.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut run = Self::default();
         events.into_iter().for_each(|event| run.apply(event));
         run
     }
 
-    /// Takes one event in. Events of a newer program than this one never get here: see [`Event::Ready`].
+    /// Applies one event. Callers check the build in [`Event::Ready`] and drop workers of another build, whose events
+    /// could mean something else.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Ready { .. } => self.renew(),
@@ -101,16 +111,16 @@ impl Run {
                 self.fault = None;
                 self.enter(State::Ready);
             }
-            Event::Using(network) => self.take_up(network),
-            Event::Together(models) => self.readers = models.clone(),
+            Event::ModelLoaded(network) => self.load_model(network),
+            Event::EnsembleChanged(models) => self.ensemble = models.clone(),
             Event::Progress(progress) => self.advance(*progress),
             Event::Dataset(report) => self.dataset = Some(report.clone()),
             Event::Started(plan) => self.begin(plan),
-            // Its bytes are for whoever keeps them.
+            // The link to the worker stores the bytes.
             Event::Snapshot(_) => {}
             Event::Restored(restored) => self.restore(restored),
-            Event::Crew(report) => self.crew = *report,
-            Event::Stepped(steps) => self.step(steps),
+            Event::WorkerPool(report) => self.pool = *report,
+            Event::Stepped(steps) => self.add_steps(steps),
             Event::EpochEnded(epoch) => {
                 self.epochs.push(*epoch);
                 self.progress = None;
@@ -118,13 +128,15 @@ impl Run {
             Event::Paused => self.enter(State::Paused),
             Event::Resumed => self.enter(State::Training),
             Event::Stopped => self.enter(State::Finished),
-            Event::Pictures(pictures) => self.pictures.clone_from(pictures),
-            Event::Judged(judgement) => self.judged(judgement),
+            Event::MisclassifiedImages(misclassified_images) => {
+                self.misclassified_images.clone_from(misclassified_images)
+            }
+            Event::Evaluated(evaluation) => self.set_evaluation(evaluation),
             Event::Finished(summary) => {
                 self.summary = Some(*summary);
                 self.enter(State::Finished);
             }
-            Event::Measured(report) => self.measured(report),
+            Event::Measured(report) => self.set_speed(report),
             Event::Predicted { version, prediction } => self.prediction = Some((*version, prediction.clone())),
             Event::Failed(fault) | Event::Crashed(fault) => {
                 self.fault = Some(fault.clone());
@@ -133,75 +145,78 @@ impl Run {
         }
     }
 
-    /// The epoch that the run is in, from 1.
+    /// The current epoch, from 1.
     pub fn epoch(&self) -> usize {
         self.steps.last().map_or(1, |step| step.epoch)
     }
 
-    /// Steps the whole run will take, once it is known.
+    /// Number of steps of the whole run; `None` before a run.
     pub fn n_steps(&self) -> Option<usize> {
         self.plan.as_ref().map(|plan| plan.steps_per_epoch * plan.spec.recipe.epochs)
     }
 
-    /// Fraction of the run's steps done, 0 to 1.
+    /// Fraction of the run's steps done, 0 to 1; 0 before a run.
     pub fn fraction_done(&self) -> f64 {
         let done = self.steps.last().map_or(0, |step| step.step);
         self.n_steps().map_or(0.0, |total| done as f64 / total.max(1) as f64)
     }
 
-    /// Seconds until the last step at the current pace, validation left out.
+    /// Estimated seconds until the last step at the current speed, validation excluded; `None` while it is not known.
     pub fn remaining_secs(&self) -> Option<f64> {
         let plan = self.plan.as_ref()?;
-        let left = self.n_steps()?.saturating_sub(self.steps.last()?.step);
-        let pace = self.images_per_second?;
-        Some((left * plan.spec.recipe.batch) as f64 / pace)
+        let remaining_steps = self.n_steps()?.saturating_sub(self.steps.last()?.step);
+        let images_per_second = self.images_per_second?;
+        Some((remaining_steps * plan.spec.recipe.batch) as f64 / images_per_second)
     }
 
-    /// A new worker: it holds no weights and no engine yet. The log of the last run stays to be read.
+    /// Resets what a new worker does not have yet: engine, weights, predictions and pool. The steps and epochs of the
+    /// last run stay.
     pub fn renew(&mut self) {
         self.enter(State::Loading);
         self.engine = None;
         self.images_per_second = None;
         self.prediction = None;
         self.network = None;
-        self.crew = CrewReport::default();
-        self.readers.clear();
+        self.pool = PoolReport::default();
+        self.ensemble.clear();
         self.learned = false;
         self.speed = None;
     }
 
-    /// The engine was lost and another is opened; who reads meanwhile knows what the last one knew.
+    /// Like [`Run::renew`], but keeps the current model: the engine was lost, and the worker that predicts until
+    /// another is open has the weights of the last snapshot.
     pub fn reopen(&mut self) {
         let (network, learned) = (self.network.take(), self.learned);
         self.renew();
         (self.network, self.learned) = (network, learned);
     }
 
-    fn measured(&mut self, report: &SpeedReport) {
+    fn set_speed(&mut self, report: &SpeedMeasurement) {
         self.speed = Some(report.clone());
-        let measuring = |progress: &Progress| progress.phase == Phase::Measure;
-        if report.over && self.progress.as_ref().is_some_and(measuring) {
+        let measures = |progress: &Progress| progress.phase == Phase::Measure;
+        if report.over && self.progress.as_ref().is_some_and(measures) {
             self.progress = None;
         }
     }
 
-    /// A network that was not trained here takes the place of the one at hand.
-    fn take_up(&mut self, network: &NetworkReport) {
+    /// A model that was not trained here replaces the current one.
+    fn load_model(&mut self, network: &NetworkReport) {
         self.learned = network.pretrained.is_some();
         self.images_per_second = None;
         self.network = Some(network.clone());
-        self.judgement = None;
-        self.pictures.clear();
-        // What it needs was compiled and tested first. Images are got ready for a run, which is still to come.
-        let prepared = |progress: Progress| matches!(progress.phase, Phase::Compile | Phase::SelfTest);
-        if self.state == State::Loading && self.engine.is_some() && self.progress.is_some_and(prepared) {
+        self.evaluation = None;
+        self.misclassified_images.clear();
+        // Compiling and testing belong to this model and are done now. Loading images belongs to a run that is still to
+        // start.
+        let prepares = |progress: Progress| matches!(progress.phase, Phase::Compile | Phase::SelfTest);
+        if self.state == State::Loading && self.engine.is_some() && self.progress.is_some_and(prepares) {
             self.enter(State::Ready);
         }
     }
 
-    /// Judging is over; fetching its images may have made the state one of loading.
-    fn judged(&mut self, judgement: &Judgement) {
-        self.judgement = Some(judgement.clone());
+    /// The evaluation is done. Fetching its images may have set the state to [`State::Loading`].
+    fn set_evaluation(&mut self, evaluation: &Evaluation) {
+        self.evaluation = Some(evaluation.clone());
         if self.state != State::Training {
             self.progress = None;
         }
@@ -211,10 +226,10 @@ impl Run {
         }
     }
 
-    fn step(&mut self, steps: &[StepReport]) {
+    fn add_steps(&mut self, steps: &[StepReport]) {
         self.steps.extend_from_slice(steps);
-        // The first figures of a run come before there is a pace.
-        self.images_per_second = steps.last().map(|step| step.images_per_second).filter(|pace| *pace > 0.0);
+        // The first steps of a run are reported before the speed is known, as 0.
+        self.images_per_second = steps.last().map(|step| step.images_per_second).filter(|speed| *speed > 0.0);
         self.learned |= !steps.is_empty();
         if self.progress.is_some_and(|progress| progress.phase == Phase::FirstStep) {
             self.progress = None;
@@ -244,8 +259,8 @@ impl Run {
         self.images_per_second = None;
         self.steps.clear();
         self.epochs.clear();
-        self.judgement = None;
-        self.pictures.clear();
+        self.evaluation = None;
+        self.misclassified_images.clear();
         self.resumptions.clear();
         self.summary = None;
         self.learned = false;
@@ -253,7 +268,7 @@ impl Run {
         self.enter(State::Training);
     }
 
-    /// Goes on from a snapshot: what came after it is not true any more.
+    /// A run continues from a snapshot: drops the steps and epochs after it.
     fn restore(&mut self, restored: &Restored) {
         let Restored { plan, epoch, n_steps, goes_on } = restored;
         (self.network, self.learned, self.fault) = (None, true, None);

@@ -1,6 +1,10 @@
-//! The nouns every other module shares: plain values, no behaviour beyond parsing and printing.
+//! Ids and settings that most other modules use: models, splits, engines, data sets, [`TrainSpec`] with its [`Recipe`],
+//! and [`Prediction`] with [`Metrics`].
+//!
+//! Besides the values themselves this module holds their parsing, printing and bounds checks, the built-in recipes, and
+//! the formulas of the learning-rate schedules. It never reads an image, runs a network or asks a device.
 
-/// Gives an enum of unit variants its stable ids, which appear in addresses, files and on the command line.
+/// Defines an enum of unit variants with stable ids. The ids appear in URLs, in files and on the command line.
 macro_rules! ids {
     ($(#[$doc:meta])* $name:ident, $kind:literal, { $($(#[$vdoc:meta])* $variant:ident = $id:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -8,10 +12,10 @@ macro_rules! ids {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
-            /// Every value, in the order in which people are offered them.
+            /// Every value, in the order in which user interfaces list them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The stable id.
+            /// The stable id, as printed and parsed.
             pub fn id(self) -> &'static str {
                 match self { $(Self::$variant => $id),+ }
             }
@@ -48,77 +52,77 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Side of the square images every network reads, in pixels.
+/// Side of the square input image of every network, in pixels.
 pub const IMAGE_SIDE: usize = 28;
 /// Pixels in one image.
 pub const IMAGE_PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;
-/// Classes every network tells apart: the digits 0 to 9.
+/// Number of output classes of every network: the digits 0 to 9.
 pub const N_CLASSES: usize = 10;
 
-/// An id that is not one of the known ones.
+/// A text that is not a known id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no {kind} called {given:?}; choose one of: {known}")]
 pub struct UnknownId {
-    /// What was being named: "model", "engine", "dataset".
+    /// The kind of id expected, such as "model", "engine" or "dataset".
     pub kind: &'static str,
-    /// What was given.
+    /// The text that was given.
     pub given: String,
-    /// The ids there are, separated by commas.
+    /// The valid ids, separated by commas.
     pub known: String,
 }
 
 ids! {
-    /// A network of the zoo.
+    /// A network of the zoo. The parameter counts include the running statistics of batch normalisation.
     ModelId, "model", {
         /// 13,904 parameters, no bias, no dense layer.
         Compact = "compact",
-        /// 336,490 parameters; strides in the place of pooling.
+        /// 336,490 parameters; strided convolutions instead of pooling.
         Strided = "strided",
-        /// 265,258 parameters; leaky units, seven normalised stages.
+        /// 265,258 parameters; leaky ReLU and seven batch normalisations.
         Leaky = "leaky",
         /// 1,199,882 parameters; the network of the Keras tutorial.
         Classic = "classic",
         /// 42,579,946 parameters; two very wide dense layers.
         Wide = "wide",
-        /// 14,184 parameters; ours, the quickest to 99 %.
+        /// 14,184 parameters; our own design, the fastest we found to reach 99 % on MNIST's test images.
         Sprint = "sprint",
     }
 }
 
 ids! {
-    /// How a data set's images are divided.
+    /// How the images of a data set are split into training, validation and test images.
     SplitId, "split", {
-        /// As it was published: for MNIST 60,000 to train and 10,000 to validate and test.
+        /// The split of the data set's authors: for MNIST 60,000 training images, and 10,000 for validation and test.
         Published = "published",
-        /// As Kaggle deals MNIST's 70,000: 37,800 to train, 4,200 to validate, 28,000 to test.
+        /// Kaggle's split of MNIST's 70,000 images: 37,800 for training, 4,200 for validation, 28,000 for test.
         Kaggle = "kaggle",
     }
 }
 
 ids! {
-    /// Which engine a user asks for.
+    /// The engine that a user asks for.
     EngineChoice, "engine", {
-        /// The fastest engine that passes its self-test here.
+        /// A hardware graphics adapter if there is one and it passes its self-test, otherwise the CPU.
         Auto = "auto",
-        /// WebGPU in the browser, on whatever adapter there is.
+        /// WebGPU on any adapter, including software adapters (page only).
         WebGpu = "webgpu",
-        /// The graphics card, on the command line.
+        /// The graphics card (command line only).
         Gpu = "gpu",
         /// The CPU with SIMD.
         Cpu = "cpu",
     }
 }
 
-/// Which images to learn from.
+/// The data set of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DatasetId {
     /// The 70,000 handwritten digits of LeCun, Cortes and Burges.
     Mnist,
     /// Digits drawn by the built-in seeded generator.
     Synthetic,
-    /// The IDX files that somebody dropped on the page, of any ten classes (page only).
-    Dropped,
-    /// A folder of four IDX files (command line only).
+    /// IDX files that the user loaded into the page, with up to ten classes of any kind (page only).
+    UserFiles,
+    /// The path of a folder with four IDX files or Kaggle's `train.csv` (command line only).
     Folder(String),
 }
 
@@ -127,7 +131,7 @@ impl fmt::Display for DatasetId {
         match self {
             Self::Mnist => f.write_str("mnist"),
             Self::Synthetic => f.write_str("synthetic"),
-            Self::Dropped => f.write_str("dropped"),
+            Self::UserFiles => f.write_str("dropped"),
             Self::Folder(path) => f.write_str(path),
         }
     }
@@ -135,12 +139,12 @@ impl fmt::Display for DatasetId {
 
 impl FromStr for DatasetId {
     type Err = UnknownId;
-    /// `mnist`, `synthetic`, `dropped`, or anything that looks like a path (it holds a separator or a dot).
+    /// Parses `mnist`, `synthetic`, `dropped`, or a path: any text with a separator or a dot.
     fn from_str(given: &str) -> Result<Self, UnknownId> {
         match given {
             "mnist" => Ok(Self::Mnist),
             "synthetic" => Ok(Self::Synthetic),
-            "dropped" => Ok(Self::Dropped),
+            "dropped" => Ok(Self::UserFiles),
             path if path.contains(['/', '\\', '.']) => Ok(Self::Folder(path.into())),
             _ => Err(UnknownId {
                 kind: "dataset",
@@ -151,22 +155,33 @@ impl FromStr for DatasetId {
     }
 }
 
-/// Everything that decides a training run. The same spec on the same engine gives the same loss curve.
+/// The settings of a training run.
+///
+/// The same spec repeats the loss curve only on the same images, build, engine and device. Another instruction set,
+/// graphics card or choice of kernels sums in another order, and the difference grows with every step. Two specs can
+/// also be equal while the runs are not: [`EngineChoice::Auto`] can resolve to another engine, and the contents of
+/// [`DatasetId::UserFiles`] and [`DatasetId::Folder`] are not part of the spec.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainSpec {
+    /// The network to train.
     pub model: ModelId,
+    /// The images to train and test on.
     pub dataset: DatasetId,
+    /// How the images are split.
     pub split: SplitId,
+    /// The engine asked for.
     pub engine: EngineChoice,
+    /// Optimizer, schedule and regularisation.
     pub recipe: Recipe,
-    /// Seeds initial weights, the order of images, dropout and augmentation.
+    /// Seeds the initial weights, the order of images, dropout, augmentation and the shuffle of [`SplitId::Kaggle`].
     pub seed: u64,
-    /// Train on the first so many images only.
+    /// Use only the first N training images; `None` uses all.
     pub train_limit: Option<usize>,
-    /// Validate on the first so many images only.
+    /// Use only the first N images of the validation split and of the test split; `None` uses all.
     pub test_limit: Option<usize>,
-    /// Workers that share each step of the CPU engine. It is part of what decides the run: each normalises its shard of a
-    /// batch by itself. Runs that were recorded before there was a choice had one.
+    /// Number of shards into which the CPU engine cuts each batch, one for each worker. It changes the results of
+    /// networks with batch normalisation, because each shard is normalised by its own mean and variance. Receipts
+    /// recorded before this setting existed lack the field and mean 1.
     #[serde(default = "one")]
     pub workers: usize,
 }
@@ -181,31 +196,40 @@ impl Default for TrainSpec {
     }
 }
 
-/// Bounds a spec must keep; each message says what to do.
+/// A setting outside its bounds. The value is the one that was given; each message says what is allowed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SpecError {
+    /// The number of epochs.
     #[error("epochs must be between 1 and {max}, not {0}", max = TrainSpec::MAX_EPOCHS)]
     Epochs(usize),
+    /// The batch size, in images.
     #[error("batch size must be between 1 and {max}, not {0}", max = TrainSpec::MAX_BATCH)]
     Batch(usize),
+    /// The learning rate.
     #[error("learning rate must be above 0 and at most 1, not {0}")]
     LearningRate(f64),
+    /// The weight decay.
     #[error("weight decay must be at least 0 and below 1, not {0}")]
     WeightDecay(f64),
+    /// The factor on the network's dropout rates.
     #[error("dropout, a factor on the network's own rates, must be between 0 and 1.5, not {0}")]
     Dropout(f64),
+    /// The label smoothing.
     #[error("label smoothing must be between 0 and 0.5, not {0}")]
     LabelSmoothing(f64),
+    /// The number of workers.
     #[error("workers must be between 1 and {max}, not {0}", max = TrainSpec::MAX_WORKERS)]
     Workers(usize),
+    /// The strength of an augmentation.
     #[error(transparent)]
     Augment(#[from] AugmentError),
-    #[error("a limit must be at least 1 image; leave it out to use them all")]
+    /// A training or test limit of 0 images.
+    #[error("a limit must be at least 1 image; leave it out to use all images")]
     Limit,
 }
 
 impl TrainSpec {
-    /// The model by its own recipe.
+    /// The default settings of a model: its own recipe and published split on MNIST, seed 1, one worker, no limits.
     pub fn of(model: ModelId) -> Self {
         Self {
             model,
@@ -220,23 +244,23 @@ impl TrainSpec {
         }
     }
 
-    /// The quickest way to 99 % of MNIST's test images that we found.
+    /// The fastest settings we found to reach 99 % on MNIST's test images.
     pub fn sprint() -> Self {
         Self::of(ModelId::Sprint)
     }
 
-    /// More epochs than this is a slip of the keyboard: a hundred times what the slowest of the published runs took.
+    /// Largest number of epochs. More is taken for a typing error: the longest published run took 63 epochs (`leaky`).
     pub const MAX_EPOCHS: usize = 10_000;
-    /// Larger batches than this exceed the memory of a tab.
+    /// Largest batch size, in images. A larger batch exceeds the memory of a browser tab.
     pub const MAX_BATCH: usize = 4096;
-    /// More workers gain little: of a batch of 128 each has 16 images then, and what one worker does alone (bending, the
-    /// mean of the gradients, the optimizer) takes as long as a shard.
+    /// Largest number of workers. More gain little: of a batch of 128, each of 8 workers computes 16 images, and the
+    /// work of the first worker alone (augmentation, mean of the gradients, optimizer) takes as long as such a shard.
     pub const MAX_WORKERS: usize = 8;
 
-    /// Checks every bound.
+    /// Checks that every setting is within its bounds.
     ///
     /// # Errors
-    /// The first bound that is not kept.
+    /// The first setting that is not.
     pub fn check(&self) -> Result<(), SpecError> {
         let recipe = &self.recipe;
         if !(1..=Self::MAX_EPOCHS).contains(&recipe.epochs) {
@@ -281,7 +305,7 @@ mod tests {
             assert_eq!(engine.id().parse(), Ok(*engine));
         }
         let folder = DatasetId::Folder("./fashion".into());
-        for dataset in [DatasetId::Mnist, DatasetId::Synthetic, DatasetId::Dropped, folder] {
+        for dataset in [DatasetId::Mnist, DatasetId::Synthetic, DatasetId::UserFiles, folder] {
             assert_eq!(dataset.to_string().parse(), Ok(dataset));
         }
     }
@@ -297,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_kept() {
+    fn settings_out_of_bounds_are_refused() {
         let good = TrainSpec::default();
         assert!(ModelId::ALL.iter().all(|model| TrainSpec::of(*model).check().is_ok()));
         let with = |change: fn(&mut Recipe)| {
@@ -312,8 +336,8 @@ mod tests {
         assert_eq!(with(|r| r.dropout = -0.1), Err(SpecError::Dropout(-0.1)));
         assert_eq!(with(|r| r.label_smoothing = 0.6), Err(SpecError::LabelSmoothing(0.6)));
         assert_eq!(TrainSpec { workers: 9, ..good.clone() }.check(), Err(SpecError::Workers(9)));
-        let bent = with(|r| r.augment.rotate = 90.0).map_err(|error| error.to_string());
-        assert_eq!(bent, Err("rotate must be between 0 and 45, not \"90\"".into()));
+        let rotated = with(|r| r.augment.rotate = 90.0).map_err(|error| error.to_string());
+        assert_eq!(rotated, Err("rotate must be between 0 and 45, not \"90\"".into()));
         assert_eq!(TrainSpec { test_limit: Some(0), ..good }.check(), Err(SpecError::Limit));
     }
 }

@@ -1,44 +1,49 @@
-//! A speed card: how fast an engine trains some networks, to be read and shared. Pure; it measures nothing.
+//! The speed report ("speed card" on the page): training speed of an engine with several networks, as text and SVG. It
+//! never measures anything itself.
 
 mod picture;
 
 pub use picture::{HEIGHT, WIDTH};
 
 use crate::models;
-use crate::protocol::{EngineKind, EngineReport, Pace};
+use crate::protocol::{EngineKind, EngineReport, ModelSpeed};
 
-/// Everything that a reader needs to compare two devices.
+/// The measured speeds with what is needed to compare two devices.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Card {
+pub struct SpeedReport {
+    /// The engine that was measured.
     pub engine: EngineReport,
-    /// The network that takes least first.
-    pub paces: Vec<Pace>,
-    /// How many workers shared a step; on the command line there are threads instead, which the engine's name tells.
+    /// One entry per network, in order of increasing work.
+    pub speeds: Vec<ModelSpeed>,
+    /// Number of workers that shared a step. The command line uses threads instead and names them in
+    /// [`EngineReport::adapter`].
     pub workers: usize,
-    /// The program around it: a browser, or the command line.
+    /// The program that ran the engine: the browser, or the command line.
     pub program: String,
-    /// Such as `2026-01-31`.
+    /// The day of the measurement, such as `2026-01-31`.
     pub date: String,
 }
 
-/// One network on a card.
+/// The speed of one network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
+    /// The id of the network.
     pub model: &'static str,
+    /// Training images per second.
     pub images_per_second: f64,
-    /// Floating-point operations a second, in billions: a multiply-add counts as two.
+    /// Billions of floating-point operations per second; a multiply-add counts as two.
     pub gigaflops: f64,
-    /// Until the very first step was done: with compiling shaders on a graphics card, with finding buffers on the CPU.
+    /// Seconds until the first step was done, including compiling shaders (graphics cards) or allocating buffers (CPU).
     pub first_step_secs: f64,
 }
 
-impl Card {
-    /// Its networks, in order.
+impl SpeedReport {
+    /// One row per network, in the order of `speeds`.
     pub fn rows(&self) -> Vec<Row> {
-        self.paces.iter().map(row).collect()
+        self.speeds.iter().map(row).collect()
     }
 
-    /// What computed.
+    /// The device that computed, such as `CPU: WASM SIMD, 2 workers`.
     pub fn device(&self) -> String {
         let kind = match self.engine.kind {
             EngineKind::WebGpu => "WebGPU",
@@ -50,18 +55,18 @@ impl Card {
         if self.workers > 1 { format!("{name}, {} workers", self.workers) } else { name }
     }
 
-    /// What its figures are.
+    /// How the speeds were measured, as a sentence.
     pub fn method(&self) -> String {
-        let batch = self.paces.first().map_or(0, |pace| pace.batch);
+        let batch = self.speeds.first().map_or(0, |speed| speed.batch);
         format!("Whole training steps with Adam, {batch} synthetic digits each; medians, the first step apart.")
     }
 
-    /// What is to be known before two cards are compared, if anything is.
+    /// A caveat for comparing two reports: set when the adapter is software.
     pub fn warning(&self) -> Option<&'static str> {
         self.engine.software.then_some("This adapter is a program that imitates a graphics card, not hardware.")
     }
 
-    /// The whole card as lines of text.
+    /// The whole report as lines of text.
     pub fn text(&self) -> String {
         let head = ["network", "images/s", "GFLOP/s", "first step"];
         let mut lines = vec![format!("Inkling speed card, {}", self.date), self.device(), self.program.clone()];
@@ -79,25 +84,25 @@ impl Row {
         format!("{model:<10}{:>10}{:>10}{first_step_secs:>10.2} s", self.images(), self.flops())
     }
 
-    /// Images a second, with the digits that count.
+    /// Images per second, rounded for display.
     pub fn images(self) -> String {
-        short(self.images_per_second)
+        rounded(self.images_per_second)
     }
 
-    /// Billions of operations a second, with the digits that count.
+    /// Billions of operations per second, rounded for display.
     pub fn flops(self) -> String {
-        short(self.gigaflops)
+        rounded(self.gigaflops)
     }
 }
 
-fn row(pace: &Pace) -> Row {
-    let Pace { model, images_per_second, first_step_secs, .. } = *pace;
+fn row(speed: &ModelSpeed) -> Row {
+    let ModelSpeed { model, images_per_second, first_step_secs, .. } = *speed;
     let operations = 2.0 * models::training_work(&models::layers(model));
     Row { model: model.id(), images_per_second, gigaflops: images_per_second * operations / 1e9, first_step_secs }
 }
 
-/// Whole numbers from a hundred on, one decimal below.
-fn short(value: f64) -> String {
+/// Rounds to an integer from 100 on, and to one decimal below 100.
+fn rounded(value: f64) -> String {
     if value < 99.95 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
@@ -106,7 +111,7 @@ mod tests {
     use super::*;
     use crate::spec::ModelId;
 
-    pub fn card() -> Card {
+    pub fn report() -> SpeedReport {
         let engine = EngineReport {
             kind: EngineKind::Cpu,
             adapter: "WASM SIMD".into(),
@@ -115,42 +120,43 @@ mod tests {
             work_per_sec: None,
             kernels: None,
         };
-        let pace = |model, images_per_second| Pace {
+        let speed = |model, images_per_second| ModelSpeed {
             model,
             batch: 128,
             first_step_secs: 0.125,
             n_steps: 40,
             images_per_second,
         };
-        let paces = vec![pace(ModelId::Compact, 2000.0), pace(ModelId::Classic, 34.56)];
-        Card { engine, paces, workers: 2, program: "Chrome 156 on Linux".into(), date: "2026-11-21".into() }
+        let speeds = vec![speed(ModelId::Compact, 2000.0), speed(ModelId::Classic, 34.56)];
+        SpeedReport { engine, speeds, workers: 2, program: "Chrome 156 on Linux".into(), date: "2026-11-21".into() }
     }
 
     #[test]
-    fn a_card_tells_what_was_measured_on_what() {
-        let told = card().text();
-        let lines: Vec<_> = told.lines().collect();
+    fn the_text_holds_device_and_speeds() {
+        let text = report().text();
+        let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[..3], ["Inkling speed card, 2026-11-21", "CPU: WASM SIMD, 2 workers", "Chrome 156 on Linux"]);
         assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>().join(" "), "network images/s GFLOP/s first step");
-        assert!(lines[4].starts_with("compact ") && lines[4].contains(" 2000 "), "{told}");
-        assert!(lines[5].contains(" 34.6 ") && lines[5].ends_with("0.12 s"), "{told}");
-        assert!(lines[6].contains("128 synthetic digits"), "{told}");
+        assert!(lines[4].starts_with("compact ") && lines[4].contains(" 2000 "), "{text}");
+        assert!(lines[5].contains(" 34.6 ") && lines[5].ends_with("0.12 s"), "{text}");
+        assert!(lines[6].contains("128 synthetic digits"), "{text}");
     }
 
     #[test]
     fn operations_are_counted_from_the_layers() {
-        let rows = card().rows();
-        // Forward 1,861,312 multiply-adds, as many for the weights, and for the inputs all but the first layer's 97,344.
+        let rows = report().rows();
+        // 1,861,312 multiply-adds forward, the same number for the gradients of the weights, and the same without the
+        // first layer's 97,344 for the gradients of the inputs.
         let by_hand = 2.0 * (3.0 * 1_861_312.0 - 97_344.0) * 2000.0 / 1e9;
         assert!((rows[0].gigaflops - by_hand).abs() < 1e-9, "{} is not {by_hand}", rows[0].gigaflops);
     }
 
     #[test]
-    fn a_program_that_imitates_a_card_is_named_as_one() {
-        let mut card = card();
-        assert_eq!(card.warning(), None);
-        card.engine.software = true;
-        assert!(card.text().contains("not hardware"));
-        assert!(card.svg().contains("not hardware"));
+    fn a_software_adapter_adds_a_warning() {
+        let mut report = report();
+        assert_eq!(report.warning(), None);
+        report.engine.software = true;
+        assert!(report.text().contains("not hardware"));
+        assert!(report.svg().contains("not hardware"));
     }
 }

@@ -1,4 +1,4 @@
-//! Damaged IDX files, as data: each kind of damage is its own error, with its place, and nothing is read.
+//! Damaged IDX files: each kind of defect is its own error with its offset, and no image is returned.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use inkling_core::data::idx::{self, IdxError, MAX_BYTES, Part};
 
 const N_IMAGES: usize = 3;
 
-/// A right image file: three images, each of one shade.
+/// A valid image file: three images, each of one shade.
 fn image_file() -> Vec<u8> {
     let mut file = header(&[N_IMAGES as u32, 28, 28]);
     for shade in [0, 100, 255] {
@@ -18,7 +18,7 @@ fn image_file() -> Vec<u8> {
     file
 }
 
-/// A right label file.
+/// A valid label file.
 fn label_file() -> Vec<u8> {
     [header(&[N_IMAGES as u32]), vec![7, 0, 9]].concat()
 }
@@ -35,7 +35,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The file with some bytes replaced.
+/// The file with some bytes replaced at an offset.
 fn with(mut file: Vec<u8>, offset: usize, bytes: &[u8]) -> Vec<u8> {
     file[offset..][..bytes.len()].copy_from_slice(bytes);
     file
@@ -56,7 +56,7 @@ fn check_labels(file: &[u8], expected: IdxError) {
 }
 
 #[test]
-fn a_right_pair_is_read_gzipped_or_not() {
+fn a_valid_pair_is_parsed_gzipped_or_not() {
     let plain = Split::from_idx(&image_file(), &label_file()).unwrap();
     assert_eq!(plain.labels, [7, 0, 9]);
     assert_eq!((plain.len(), plain.image(1)), (N_IMAGES, &[100; 784][..]));
@@ -169,14 +169,14 @@ fn no_prefix_and_no_flipped_bit_panics() {
         for bit in 0..file.len().min(64) * 8 {
             let mut flipped = file.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            // Whatever comes of it, it comes without a panic.
+            // The result does not matter; it must not panic.
             let _ = (idx::images(&flipped), idx::labels(&flipped));
         }
     }
 }
 
 #[test]
-fn messages_say_what_happened_and_what_to_do() {
+fn messages_name_the_defect_and_a_remedy() {
     let message = idx::images(&label_file()).unwrap_err().to_string();
     assert!(message.contains("image file") && message.contains("offset 3") && message.contains("swapped"), "{message}");
     let message = idx::labels(&with(label_file(), 8, &[12])).unwrap_err().to_string();

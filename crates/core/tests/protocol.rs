@@ -1,6 +1,6 @@
-//! Every message survives the line between page and worker, and nothing else is taken for one.
+//! Every message survives encoding and decoding, and damaged bytes are refused.
 
-use inkling_core::evaluation::Judge;
+use inkling_core::evaluation::Evaluator;
 use inkling_core::protocol::*;
 use inkling_core::spec::*;
 
@@ -17,11 +17,11 @@ fn commands() -> Vec<Command> {
         Command::Resume,
         Command::Step,
         Command::Stop,
-        Command::Use(ModelId::Wide),
-        Command::Judge(TrainSpec::of(ModelId::Strided)),
-        Command::Files(vec![("train-images.gz".into(), vec![0x1f, 0x8b, 0]), ("labels".into(), vec![])]),
+        Command::LoadModel(ModelId::Wide),
+        Command::Evaluate(TrainSpec::of(ModelId::Strided)),
+        Command::LoadUserFiles(vec![("train-images.gz".into(), vec![0x1f, 0x8b, 0]), ("labels".into(), vec![])]),
         Command::Measure { workers: 2 },
-        Command::Together(true),
+        Command::SetEnsemble(true),
         Command::Predict { version: u64::MAX, pixels: (0..784).map(|i| i as u8).collect() },
     ]
 }
@@ -55,32 +55,37 @@ fn events() -> Vec<Event> {
     };
     let best = BestEpoch { epoch: 2, validation: metrics() };
     let summary = RunSummary { test_images: 10_000, test_errors: 61, test: metrics(), best, elapsed_secs: 99.0 };
-    let mut judge = Judge::default();
-    judge.add(3, 7, &Prediction { probabilities: [0.1; 10] });
-    let pace =
-        Pace { model: ModelId::Strided, batch: 128, first_step_secs: 0.5, n_steps: 31, images_per_second: 1225.0 };
+    let mut evaluator = Evaluator::default();
+    evaluator.add(3, 7, &Prediction { probabilities: [0.1; 10] });
+    let speed = ModelSpeed {
+        model: ModelId::Strided,
+        batch: 128,
+        first_step_secs: 0.5,
+        n_steps: 31,
+        images_per_second: 1225.0,
+    };
     let pretrained = Some(Pretrained { test_accuracy: 0.995, test_images: 10_000, epochs: 20 });
     vec![
         Event::Ready { build: "0123".into() },
         Event::Engine(engine),
-        Event::Using(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained }),
-        Event::Together(vec![ModelId::Compact, ModelId::Leaky]),
+        Event::ModelLoaded(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained }),
+        Event::EnsembleChanged(vec![ModelId::Compact, ModelId::Leaky]),
         Event::Progress(Progress { phase: Phase::Fetch, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Unpack, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Data, done: 1, total: 2 }),
         Event::Dataset(dataset),
         Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 13_904, steps_per_epoch: 469 }),
-        Event::Crew(CrewReport { workers: 2, lost: 1 }),
+        Event::WorkerPool(PoolReport { workers: 2, lost: 1 }),
         Event::Stepped(vec![step, step]),
         Event::EpochEnded(epoch),
         Event::Paused,
         Event::Resumed,
         Event::Stopped,
         Event::Snapshot(vec![1, 2, 3]),
-        Event::Pictures(vec![Picture { index: 3, pixels: vec![0, 255, 7] }]),
-        Event::Judged(Box::new(judge.finish())),
+        Event::MisclassifiedImages(vec![TestImage { index: 3, pixels: vec![0, 255, 7] }]),
+        Event::Evaluated(Box::new(evaluator.finish())),
         Event::Finished(summary),
-        Event::Measured(SpeedReport { paces: vec![pace], workers: 2, over: true }),
+        Event::Measured(SpeedMeasurement { speeds: vec![speed], workers: 2, over: true }),
         Event::Predicted { version: 4, prediction: Prediction { probabilities: [0.1; 10] } },
         Event::Failed(Fault::new("what", "remedy")),
         Event::Crashed(Fault::new("what", "remedy")),
@@ -88,21 +93,21 @@ fn events() -> Vec<Event> {
 }
 
 #[test]
-fn every_command_survives_the_line() {
+fn every_command_survives_a_round_trip() {
     for command in commands() {
         assert_eq!(decode(&encode(&command)), Ok(command));
     }
 }
 
 #[test]
-fn every_event_survives_the_line() {
+fn every_event_survives_a_round_trip() {
     for event in events() {
         assert_eq!(decode(&encode(&event)), Ok(event));
     }
 }
 
 #[test]
-fn a_loss_that_is_no_number_arrives_as_none() {
+fn a_nan_loss_arrives_as_nan() {
     let event = Event::Stepped(vec![StepReport {
         epoch: 1,
         step: 1,
@@ -118,18 +123,18 @@ fn a_loss_that_is_no_number_arrives_as_none() {
 fn damaged_messages_are_refused() {
     for command in commands() {
         let bytes = encode(&command);
-        assert!(decode::<Command>(&bytes[..bytes.len() - 1]).is_err(), "{command:?} cut short");
-        assert!(decode::<Command>(&[bytes, vec![0]].concat()).is_err(), "{command:?} with a byte too many");
+        assert!(decode::<Command>(&bytes[..bytes.len() - 1]).is_err(), "{command:?} truncated");
+        assert!(decode::<Command>(&[bytes, vec![0]].concat()).is_err(), "{command:?} with an extra byte");
     }
     assert!(decode::<Command>(&[200, 1, 2, 3]).is_err());
 }
 
 #[test]
-fn what_was_measured_of_a_card_holds_for_this_build_alone() {
+fn a_stored_kernel_choice_is_valid_for_its_build_only() {
     for kernels in [Kernels { adapter: u64::MAX, tiles: true }, Kernels { adapter: 7, tiles: false }] {
-        assert_eq!(Kernels::kept(&kernels.to_keep("0123"), "0123"), Some(kernels));
+        assert_eq!(Kernels::from_stored(&kernels.to_stored("0123"), "0123"), Some(kernels));
     }
     for other in ["", "another-build 7 true", "0123 x true", "0123 7", "0123 7 1"] {
-        assert_eq!(Kernels::kept(other, "0123"), None, "{other}");
+        assert_eq!(Kernels::from_stored(other, "0123"), None, "{other}");
     }
 }

@@ -1,66 +1,68 @@
-//! From a split to tensors: the order of an epoch and the images of a step.
+//! From a split to tensors: the image order of an epoch, the plan of a batch, and the batch itself. Never trains.
 
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use inkling_core::data::Split;
-use inkling_core::data::augment::Bend;
+use inkling_core::data::augment::Augmentation;
 use inkling_core::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES, Recipe};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
-/// Images with their labels on a device.
+/// Images with their targets, on a device.
 pub struct Batch {
-    /// `[batch, 1, 28, 28]`, 0 to 1.
+    /// Pixels `[batch, 1, 28, 28]`, 0 to 1.
     pub images: Tensor<4>,
-    /// `[batch, 10]`, 1 at the label, or as far as label smoothing leaves it: greatest there in any case.
+    /// Target probabilities `[batch, 10]`: one-hot, or smoothed labels whose greatest value is still at the label.
     pub targets: Tensor<2>,
 }
 
-/// The images of a step on the host, ready to be uploaded or to be shared out.
+/// The images of a step on the host, ready to be uploaded or split into shards.
 #[derive(Clone, Debug)]
-pub struct Gathered {
-    /// 784 an image, 0 to 1.
+pub struct HostBatch {
+    /// 784 values per image, 0 to 1.
     pub pixels: Vec<f32>,
-    /// One an image, 0 to 9.
+    /// One label per image, 0 to 9.
     pub labels: Vec<u8>,
-    /// This share of each target is spread evenly over the ten classes.
+    /// Label smoothing: the fraction of each target that is spread evenly over the ten classes.
     pub smoothing: f64,
 }
 
-/// Which images of a split a step takes, and how it bends each: decided here, done wherever the images lie.
+/// Which images of a split form the batch of a step, and how each is augmented. The plan is made on the host; the
+/// device that stores the images executes it.
 #[derive(Clone, Debug)]
-pub struct Picks<'a> {
+pub struct BatchPlan<'a> {
+    /// Indices of the images in their split.
     pub indices: &'a [usize],
-    /// One an image; none where images stay as they are.
-    pub bends: Vec<Bend>,
-    /// This share of each target is spread evenly over the ten classes.
+    /// One augmentation per image; empty if no image is augmented.
+    pub augmentations: Vec<Augmentation>,
+    /// Label smoothing: the fraction of each target that is spread evenly over the ten classes.
     pub smoothing: f64,
 }
 
-impl<'a> Picks<'a> {
-    /// Images for training: bent and with softened targets, as the recipe says.
-    pub fn drawn(indices: &'a [usize], recipe: &Recipe, random: &mut Pcg64Mcg) -> Self {
-        let n_bends = if recipe.augment.is_none() { 0 } else { indices.len() };
-        let bends = (0..n_bends).map(|_| Bend::draw(&recipe.augment, random)).collect();
-        Self { indices, bends, smoothing: recipe.label_smoothing }
+impl<'a> BatchPlan<'a> {
+    /// A batch for training: draws the augmentations from `random` and smooths labels, as the recipe says.
+    pub fn for_training(indices: &'a [usize], recipe: &Recipe, random: &mut Pcg64Mcg) -> Self {
+        let n_augmentations = if recipe.augment.is_none() { 0 } else { indices.len() };
+        let augmentations = (0..n_augmentations).map(|_| Augmentation::draw(&recipe.augment, random)).collect();
+        Self { indices, augmentations, smoothing: recipe.label_smoothing }
     }
 
-    /// Images as they are.
+    /// A batch for evaluation: no augmentation and no label smoothing.
     pub fn plain(indices: &'a [usize]) -> Self {
-        Self { indices, bends: vec![], smoothing: 0.0 }
+        Self { indices, augmentations: vec![], smoothing: 0.0 }
     }
 
-    /// What their labels ask for: `[n, 10]`.
+    /// Targets `[n, 10]` on a device.
     ///
     /// # Panics
     /// When an index is not below `split.len()`.
     pub fn targets(&self, split: &Split, device: &Device) -> Tensor<2> {
-        as_tensor(self.target_values(split), device)
+        target_tensor(self.target_values(split), device)
     }
 
-    /// The same on the host, row by row.
+    /// The values of [`BatchPlan::targets`] on the host, ten per image.
     ///
     /// # Panics
     /// When an index is not below `split.len()`.
@@ -69,43 +71,43 @@ impl<'a> Picks<'a> {
     }
 }
 
-impl Gathered {
-    /// Takes images out of their split.
+impl HostBatch {
+    /// Copies the images of a plan out of their split and augments them.
     ///
     /// # Panics
     /// When an index is not below `split.len()`.
-    pub fn of(split: &Split, picks: &Picks) -> Self {
-        let pixels = if picks.bends.is_empty() {
-            picks.indices.iter().flat_map(|&i| scaled(split.image(i))).collect()
+    pub fn of(split: &Split, plan: &BatchPlan) -> Self {
+        let pixels = if plan.augmentations.is_empty() {
+            plan.indices.iter().flat_map(|&i| scale_pixels(split.image(i))).collect()
         } else {
-            let mut pixels = vec![0.0; picks.indices.len() * IMAGE_PIXELS];
-            let images = picks.indices.iter().zip(&picks.bends);
-            for ((&index, bend), to) in images.zip(pixels.chunks_exact_mut(IMAGE_PIXELS)) {
-                bend.apply(split.image(index), to);
+            let mut pixels = vec![0.0; plan.indices.len() * IMAGE_PIXELS];
+            let images = plan.indices.iter().zip(&plan.augmentations);
+            for ((&index, augmentation), augmented) in images.zip(pixels.chunks_exact_mut(IMAGE_PIXELS)) {
+                augmentation.apply(split.image(index), augmented);
             }
             pixels
         };
-        Self { pixels, labels: labels(split, picks.indices), smoothing: picks.smoothing }
+        Self { pixels, labels: labels(split, plan.indices), smoothing: plan.smoothing }
     }
 
-    /// Puts them on a device.
+    /// Uploads images and targets to a device.
     pub fn upload(self, device: &Device) -> Batch {
-        let targets = as_tensor(targets(&self.labels, self.smoothing), device);
+        let targets = target_tensor(targets(&self.labels, self.smoothing), device);
         Batch { images: images(self.pixels, device), targets }
     }
 }
 
-/// Targets `[n, 10]`: 1 at the label, but for a share that is spread evenly over the ten classes.
+/// Ten target values per image: one-hot, except that the fraction `smoothing` is spread evenly over the ten classes.
 fn targets(labels: &[u8], smoothing: f64) -> Vec<f32> {
-    let spread = smoothing / N_CLASSES as f64;
-    let mut targets = vec![spread as f32; labels.len() * N_CLASSES];
+    let off_value = smoothing / N_CLASSES as f64;
+    let mut targets = vec![off_value as f32; labels.len() * N_CLASSES];
     for (row, &label) in labels.iter().enumerate() {
-        targets[row * N_CLASSES + usize::from(label)] = (1.0 - smoothing + spread) as f32;
+        targets[row * N_CLASSES + usize::from(label)] = (1.0 - smoothing + off_value) as f32;
     }
     targets
 }
 
-fn as_tensor(targets: Vec<f32>, device: &Device) -> Tensor<2> {
+fn target_tensor(targets: Vec<f32>, device: &Device) -> Tensor<2> {
     let n = targets.len() / N_CLASSES;
     Tensor::from_data(TensorData::new(targets, [n, N_CLASSES]), device)
 }
@@ -115,55 +117,61 @@ fn labels(split: &Split, indices: &[usize]) -> Vec<u8> {
 }
 
 impl Batch {
-    /// Uploads the images at `indices`.
+    /// Uploads the images at `indices`, with neither augmentation nor label smoothing.
     ///
     /// # Panics
     /// When an index is not below `split.len()`.
     pub fn gather(split: &Split, indices: &[usize], device: &Device) -> Self {
-        Gathered::of(split, &Picks::plain(indices)).upload(device)
+        HostBatch::of(split, &BatchPlan::plain(indices)).upload(device)
     }
 
-    /// Images in the batch.
+    /// Number of images in the batch.
     pub fn len(&self) -> usize {
         self.images.dims()[0]
     }
 
+    /// Whether the batch has no images.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Images of 784 bytes each as numbers from 0 to 1.
-pub fn scaled(pixels: &[u8]) -> Vec<f32> {
+/// Scales pixel bytes from 0..=255 to 0..=1.
+pub fn scale_pixels(pixels: &[u8]) -> Vec<f32> {
     pixels.iter().map(|&p| f32::from(p) / 255.0).collect()
 }
 
-/// Images of 784 numbers each as `[n, 1, 28, 28]`.
+/// Uploads pixels, 784 values per image, as a tensor `[n, 1, 28, 28]`.
 pub fn images(pixels: Vec<f32>, device: &Device) -> Tensor<4> {
     let n = pixels.len() / IMAGE_PIXELS;
     Tensor::from_data(TensorData::new(pixels, [n, 1, IMAGE_SIDE, IMAGE_SIDE]), device)
 }
 
-/// A batch of `n` images in at most so many shards, which a worker each can compute. They are as even as it goes in steps
-/// of four images, the block of the kernels with WASM SIMD, and none has fewer than eight: statistics of fewer say little.
-pub fn shards(n: usize, at_most: usize) -> Vec<Range<usize>> {
+/// Divides a batch of `n` images into at most `max_shards` ranges, one per worker. Every range starts at a multiple of
+/// four images, the block size of the kernels with WASM SIMD; within that the ranges are as even as possible. No range
+/// has fewer than eight images, because batch statistics of fewer are too noisy; a smaller batch is one range.
+pub fn shards(n: usize, max_shards: usize) -> Vec<Range<usize>> {
     const BLOCK: usize = 4;
-    const FEWEST: usize = 8;
-    let n_shards = at_most.min(n / FEWEST).max(1);
+    const MIN_IMAGES: usize = 8;
+    let n_shards = max_shards.min(n / MIN_IMAGES).max(1);
     let begin = |shard: usize| if shard == n_shards { n } else { n / BLOCK * shard / n_shards * BLOCK };
     (0..n_shards).map(|shard| begin(shard)..begin(shard + 1)).collect()
 }
 
-/// The order in which an epoch (from 1) visits `n` images.
-pub fn order(seed: u64, epoch: usize, n: usize) -> Vec<usize> {
+/// The order in which an epoch visits `n` images: a permutation of `0..n`. Epochs count from 1.
+pub fn epoch_order(seed: u64, epoch: usize, n: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut random(seed, epoch, 0));
+    order.shuffle(&mut step_generator(seed, epoch, 0));
     order
 }
 
-/// Randomness of its own for a step (from 1) of an epoch: nothing needs to be kept for an exact resume.
-pub fn random(seed: u64, epoch: usize, step: usize) -> Pcg64Mcg {
-    // Odd constants spread the three numbers over all 64 bits (the golden ratio and two of SplitMix64's).
+/// The random generator of one training step. It depends on these three numbers alone, so a snapshot saves no generator
+/// and a restored run draws the same augmentations.
+///
+/// `epoch` counts from 1. `step` counts from 1 over the whole training run, not within the epoch; step 0 is the
+/// generator of the epoch's image [`order`].
+pub fn step_generator(seed: u64, epoch: usize, step: usize) -> Pcg64Mcg {
+    // Odd constants spread the three numbers over all 64 bits: the golden ratio's, and two of SplitMix64.
     let mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
         ^ (epoch as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9)
         ^ (step as u64).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -176,24 +184,24 @@ mod tests {
     use inkling_core::spec::ModelId;
 
     #[test]
-    fn an_epoch_visits_every_image_once_in_an_order_of_its_own() {
-        let first = order(7, 1, 1000);
+    fn each_epoch_visits_every_image_once_in_its_own_order() {
+        let first = epoch_order(7, 1, 1000);
         let mut sorted = first.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..1000).collect::<Vec<_>>());
-        assert_eq!(first, order(7, 1, 1000));
-        assert_ne!(first, order(7, 2, 1000));
-        assert_ne!(first, order(8, 1, 1000));
+        assert_eq!(first, epoch_order(7, 1, 1000));
+        assert_ne!(first, epoch_order(7, 2, 1000));
+        assert_ne!(first, epoch_order(8, 1, 1000));
     }
 
     #[test]
-    fn images_that_no_recipe_bends_stay_exact_and_draw_nothing() {
+    fn without_augmentation_pixels_stay_exact_and_nothing_is_drawn() {
         let split = Split { images: (0..2 * IMAGE_PIXELS).map(|at| (at % 256) as u8).collect(), labels: vec![3, 9] };
         let recipe = Recipe { augment: "none".parse().unwrap(), ..Recipe::of(ModelId::Compact) };
-        let (mut drawn, untouched) = (random(1, 1, 1), random(1, 1, 1));
-        let gathered = Gathered::of(&split, &Picks::drawn(&[1, 0], &recipe, &mut drawn));
-        assert_eq!(gathered.pixels[..IMAGE_PIXELS], scaled(split.image(1)));
-        assert_eq!((gathered.labels, drawn), (vec![9, 3], untouched));
+        let (mut generator, unused_generator) = (step_generator(1, 1, 1), step_generator(1, 1, 1));
+        let host_batch = HostBatch::of(&split, &BatchPlan::for_training(&[1, 0], &recipe, &mut generator));
+        assert_eq!(host_batch.pixels[..IMAGE_PIXELS], scale_pixels(split.image(1)));
+        assert_eq!((host_batch.labels, generator), (vec![9, 3], unused_generator));
     }
 
     #[test]
@@ -204,8 +212,8 @@ mod tests {
         assert_eq!(shards(17, 2), [0..8, 8..17]);
         assert_eq!(shards(15, 8), whole(15));
         assert_eq!(shards(0, 2), whole(0));
-        for (n, at_most) in [(96, 8), (100, 5), (1000, 7), (4096, 8), (23, 4)] {
-            let shards = shards(n, at_most);
+        for (n, max_shards) in [(96, 8), (100, 5), (1000, 7), (4096, 8), (23, 4)] {
+            let shards = shards(n, max_shards);
             assert!(shards.windows(2).all(|pair| pair[0].end == pair[1].start) && shards[0].start == 0);
             assert_eq!(shards.last().map(|shard| shard.end), Some(n));
             assert!(shards.iter().all(|shard| shard.len() >= 8 && shard.start % 4 == 0), "{shards:?}");

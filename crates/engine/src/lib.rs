@@ -1,7 +1,8 @@
-//! Trains networks and reads digits: from images to metrics, and from commands to events.
+//! The engine: trains networks and classifies digits. Input is commands and images; output is events and metrics.
 //!
-//! In reading order: [`batch`] gathers images, [`network`] computes forward and backward on a [`device`], [`train`] makes steps
-//! of that, and [`session`] turns commands into all of it and into events. It knows neither a browser's page nor a terminal.
+//! In reading order: [`batch`] gathers the images of a step, [`network`] computes the forward and backward passes on a
+//! [`device`], [`train`] adds loss and optimizer, and [`session`] executes commands and emits events. The crate depends
+//! on neither a browser's page nor a terminal.
 
 pub mod batch;
 pub mod device;

@@ -1,24 +1,28 @@
-//! A network that computes: its layers, its arrays, and the way from images to logits and back to gradients.
+//! A network that computes: its layers, its arrays, and the passes from images to logits and back to gradients.
 //!
 //! Arrays are flat tensors without gradients, in one plain list, so the optimizer, snapshots and running statistics all
-//! work on the same. Kernels of our own lead through the layers: [`cpu`] on the CPU and [`gpu`] on a graphics card, over the
-//! same [`plan`]. A third way, [`walk`], takes burn's operations and its automatic differentiation; tests hold all to it.
+//! work on the same. [`plan`] turns layers into ops, [`pass`] leads through them, and kernels of our own compute each op: [`cpu`]
+//! on the CPU and [`gpu`] on a graphics card. A [`Backend`] is all that a network knows of a device.
 
 mod arrays;
+pub mod backend;
 mod cpu;
 mod dropout;
 pub mod flex;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod pass;
 mod plan;
-pub mod single;
-#[cfg(feature = "walk")]
-mod walk;
+pub mod single_op;
 
 pub use arrays::{Array, Slot, WeightsError, download, upload};
+pub use backend::{Backend, backend, is_gpu};
+pub use cpu::softmax;
 pub use dropout::{DropoutKey, Dropouts};
 #[cfg(feature = "gpu")]
-pub use gpu::{Card, arrays as card_arrays};
+pub use gpu::{GpuContext, numbers as optimizer_numbers, optimize as optimize_on_gpu};
+pub use pass::{Pass, Tape};
+pub use plan::Op;
 
 use std::rc::Rc;
 
@@ -30,73 +34,16 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 /// Keras's BatchNormalization: added to the variance.
-const BATCH_NORM_EPSILON: f64 = 1e-3;
-/// Keras's BatchNormalization: how much of the running statistics a step keeps.
+pub const BATCH_NORM_EPSILON: f64 = 1e-3;
+/// Keras's BatchNormalization: the share of the running statistics that a step keeps.
 const BATCH_NORM_KEPT: f64 = 0.99;
-/// A share of the initial statistics below this is not worth removing: less than a float's own rounding in effect.
+/// A share of the initial statistics below this is not worth removing: its effect is less than a float's rounding.
 const NEGLIGIBLE: f64 = 1e-6;
-
-/// A pass in training mode, on its way back.
-pub struct Pass {
-    /// `[batch, 10]`, without gradients.
-    pub logits: Tensor<2>,
-    /// Mean and variance of this very batch in each normalisation, in the order of the network's running statistics.
-    pub statistics: Vec<Tensor<1>>,
-    tape: Tape,
-}
-
-/// What the way back needs.
-enum Tape {
-    Cpu(Box<cpu::Tape>),
-    #[cfg(feature = "gpu")]
-    Gpu(Box<gpu::Tape>),
-    #[cfg(feature = "walk")]
-    Walk(Box<walk::Tape>),
-}
-
-impl Pass {
-    /// The gradient of every trained array, in the network's order, from that of the logits.
-    pub fn backward(self, logits_gradient: Tensor<2>) -> Vec<Tensor<1>> {
-        match self.tape {
-            Tape::Cpu(tape) => tape.backward(logits_gradient),
-            #[cfg(feature = "gpu")]
-            Tape::Gpu(tape) => tape.backward(logits_gradient),
-            #[cfg(feature = "walk")]
-            Tape::Walk(tape) => tape.backward(logits_gradient),
-        }
-    }
-}
-
-/// Which way leads through the layers.
-#[derive(Clone)]
-enum Machine {
-    /// Our kernels on the CPU.
-    Cpu(Rc<cpu::Machine>),
-    /// Our kernels on a graphics card.
-    #[cfg(feature = "gpu")]
-    Gpu(Rc<gpu::Machine>),
-    /// burn's operations.
-    #[cfg(feature = "walk")]
-    Walk,
-}
-
-impl Machine {
-    fn new(layers: &[models::Layer], device: &Device) -> Self {
-        #[cfg(feature = "gpu")]
-        if *device != Device::flex() {
-            return Self::Gpu(Rc::new(gpu::Machine::new(layers)));
-        }
-        debug_assert_eq!(*device, Device::flex(), "this program was built for the CPU alone");
-        Self::Cpu(Rc::new(cpu::Machine::new(layers)))
-    }
-}
 
 /// Layers with their arrays on a device.
 #[derive(Clone)]
 pub struct Network {
     model: ModelId,
-    #[cfg(feature = "walk")]
-    layers: Vec<models::Layer>,
     slots: Vec<Slot>,
     /// One flat tensor a trained array, in the order of the layers.
     parameters: Vec<Tensor<1>>,
@@ -104,7 +51,8 @@ pub struct Network {
     statistics: Vec<Tensor<1>>,
     /// How much of the running statistics is still their initial values (mean 0, variance 1): 1 at first.
     untrained_share: f64,
-    machine: Machine,
+    ops: Rc<[Op]>,
+    backend: Rc<dyn Backend>,
 }
 
 impl Network {
@@ -134,9 +82,8 @@ impl Network {
         let statistics = parameters.split_off(n_parameters);
         Ok(Self {
             model,
-            machine: Machine::new(&layers, device),
-            #[cfg(feature = "walk")]
-            layers,
+            ops: plan::ops(&layers).into(),
+            backend: backend(device),
             slots,
             parameters,
             statistics,
@@ -144,12 +91,17 @@ impl Network {
         })
     }
 
-    /// The same network by burn's own operations: the reference for our kernels.
-    #[cfg(feature = "walk")]
-    pub fn by_burn(self) -> Self {
-        Self { machine: Machine::Walk, ..self }
+    /// The same network, computed by another backend on the same device: tests bring a reference.
+    pub fn with_backend(self, backend: Rc<dyn Backend>) -> Self {
+        Self { backend, ..self }
     }
 
+    /// What computes it.
+    pub fn backend(&self) -> &Rc<dyn Backend> {
+        &self.backend
+    }
+
+    /// Which model it is.
     pub fn model(&self) -> ModelId {
         self.model
     }
@@ -160,7 +112,6 @@ impl Network {
     }
 
     /// All arrays as they are, flat, in the network's order.
-    #[cfg(feature = "gpu")]
     pub fn all_arrays(&self) -> impl Iterator<Item = &Tensor<1>> {
         self.parameters.iter().chain(&self.statistics)
     }
@@ -185,18 +136,14 @@ impl Network {
     pub fn replace(&mut self, parameters: Vec<Tensor<1>>, of_batch: Vec<Tensor<1>>) {
         debug_assert_eq!(parameters.len() + of_batch.len(), self.slots.len());
         self.parameters = parameters;
-        let moved = |(running, batch): (&Tensor<1>, Tensor<1>)| {
-            running.clone().mul_scalar(BATCH_NORM_KEPT).add(batch.mul_scalar(1.0 - BATCH_NORM_KEPT))
-        };
-        self.statistics = self.statistics.iter().zip(of_batch).map(moved).collect();
+        self.move_statistics(of_batch);
         self.count_step();
     }
 
-    /// Moves the running statistics on a card towards those of the batch, in place.
-    #[cfg(feature = "gpu")]
-    pub fn move_statistics(&self, of_batch: &[Tensor<1>]) {
-        let pairs = self.statistics.chunks_exact(2).zip(of_batch.chunks_exact(2));
-        pairs.for_each(|(running, batch)| gpu::move_statistics(running, batch));
+    /// Moves the running statistics towards those of the batch.
+    fn move_statistics(&mut self, of_batch: Vec<Tensor<1>>) {
+        let running = std::mem::take(&mut self.statistics);
+        self.statistics = self.backend.move_statistics(running, of_batch, BATCH_NORM_KEPT);
     }
 
     /// The running statistics moved once more.
@@ -237,7 +184,7 @@ impl Network {
         }
         let slots = self.slots.iter().filter(|slot| !slot.trained);
         let settled = |(statistic, slot): (&Tensor<1>, &Slot)| {
-            let initial = if slot.role() == "moving_variance" { 1.0 } else { 0.0 };
+            let initial = if slot.role == models::Role::MovingVariance { 1.0 } else { 0.0 };
             statistic.clone().sub_scalar(initial * share).div_scalar(1.0 - share)
         };
         self.statistics.iter().zip(slots).map(settled).collect()
@@ -258,7 +205,7 @@ impl Network {
     }
 
     /// Reads every array back as training goes on with it: the statistics as they are, and how much of them is still their
-    /// initial values. [`Network::going_on`] takes both.
+    /// initial values. [`Network::restore_from`] takes both.
     ///
     /// # Errors
     /// When the device has failed.
@@ -271,7 +218,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::from_arrays`].
-    pub fn going_on(
+    pub fn restore_from(
         model: ModelId,
         arrays: &[Array],
         untrained_share: f64,
@@ -286,14 +233,7 @@ impl Network {
     /// - `images`: `[batch, 1, 28, 28]`, 0 to 1
     /// - output: `[batch, 10]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let statistics = self.settled_statistics();
-        match &self.machine {
-            Machine::Cpu(machine) => machine.evaluate(&self.parameters, &statistics, images),
-            #[cfg(feature = "gpu")]
-            Machine::Gpu(machine) => machine.evaluate(&self.parameters, &statistics, images),
-            #[cfg(feature = "walk")]
-            Machine::Walk => walk::evaluate(&self.layers, &self.parameters, &statistics, images),
-        }
+        self.backend.evaluate(&self.ops, &self.parameters, &self.settled_statistics(), images)
     }
 
     /// Logits in training mode: the batch's own statistics, and dropout at `dropout` times the layers' rates.
@@ -304,28 +244,10 @@ impl Network {
         self.forward_part(images, dropout, key, 0)
     }
 
-    /// The same on a card that has the words of the key already: [`DropoutKey::words`].
-    ///
-    /// # Panics
-    /// When the network lives elsewhere.
-    #[cfg(feature = "gpu")]
-    pub fn forward_with(&self, images: Tensor<4>, dropout: f64, key: inkling_shaders::Array) -> Pass {
-        let Machine::Gpu(machine) = &self.machine else { panic!("only a card has keys") };
-        // The key's own words are not asked for.
-        let mut dropouts = Dropouts::new(dropout, DropoutKey::of(0, 0), 0);
-        gpu::Machine::train(machine, &self.parameters, images, &mut dropouts, Some(key))
-    }
-
     /// The same for the images of a batch from `first_image` on: they are normalised by their own statistics, and drop
     /// what they drop in the whole batch.
     pub fn forward_part(&self, images: Tensor<4>, dropout: f64, key: DropoutKey, first_image: usize) -> Pass {
         let mut dropouts = Dropouts::new(dropout, key, first_image);
-        match &self.machine {
-            Machine::Cpu(machine) => cpu::Machine::train(machine, &self.parameters, images, &mut dropouts),
-            #[cfg(feature = "gpu")]
-            Machine::Gpu(machine) => gpu::Machine::train(machine, &self.parameters, images, &mut dropouts, None),
-            #[cfg(feature = "walk")]
-            Machine::Walk => walk::train(&self.layers, &self.parameters, &self.statistics, images, &mut dropouts),
-        }
+        self.backend.train(&self.ops, &self.parameters, images, &mut dropouts)
     }
 }

@@ -1,54 +1,58 @@
-//! The session: commands in, events out. It knows no transport and no browser; its [`Host`] brings both.
+//! The session: commands in, events out. It contains no code for transports or browsers; its [`Host`] supplies both.
 //!
-//! Nothing runs by itself: the host hands in each command ([`Session::handle`]) and asks for one piece of work at a
-//! time ([`Session::advance`]), so a command is always answered between two steps.
+//! A session starts no work by itself: the host passes in each command ([`Session::handle`]) and requests one short
+//! piece of work at a time ([`Session::advance`]), so every command is answered between two training steps.
 
-mod course;
-mod crew;
+mod ensemble;
+mod evaluation_task;
 mod images;
-mod judging;
-mod pace;
-mod readers;
 mod snapshots;
 mod speed;
+mod throughput;
+mod training_run;
+mod worker_pool;
 
-pub use crew::{Answer, Mate};
+pub use worker_pool::{Answer, PeerWorker};
 
-use course::{Course, Outcome};
-use crew::Crew;
+use ensemble::Ensemble;
 use futures_util::future::join;
 use images::Images;
 use inkling_core::data::Dataset;
 use inkling_core::protocol::{
-    Command, EngineKind, EngineRequest, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedReport,
+    Command, EngineKind, EngineRequest, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedMeasurement,
 };
 use inkling_core::spec::{DatasetId, IMAGE_PIXELS, ModelId, Recipe, TrainSpec};
 use inkling_core::{evaluation, models};
-use readers::Readers;
 use snapshots::Snapshots;
-use speed::Measuring;
+use speed::SpeedTest;
+use training_run::{Outcome, TrainingRun};
+use worker_pool::WorkerPool;
 
 use crate::device::{self, Engine};
 use crate::network::Array;
 use crate::train::{Checkpoint, Trainer, checkpoint};
 
-/// The world around a session: a worker, a terminal, a test.
+/// The environment of a session: a web worker, a terminal or a test.
 pub trait Host {
-    /// Hears everything the session has to say.
+    /// Receives every event of the session.
     fn emit(&self, event: Event);
-    /// Seconds since some fixed moment.
+    /// Seconds since an arbitrary fixed time.
     fn now_secs(&self) -> f64;
-    /// Brings a data set, and a sentence when it is not the one that was asked for.
+    /// Loads a data set. If it is not the requested one, the string tells the user why.
+    ///
+    /// # Errors
+    /// When the data set cannot be loaded.
     fn dataset(&self, id: &DatasetId) -> impl Future<Output = Result<(Dataset, Option<String>), Fault>>;
-    /// Brings the weights of a model that came with the program, as [`checkpoint`] saves them, if there are any.
+    /// Loads the pretrained weights of a model that ship with the program, in the format of [`checkpoint`]. `None` when
+    /// there are none.
     fn pretrained(&self, model: ModelId) -> impl Future<Output = Option<Vec<u8>>>;
-    /// How many seconds of a run on such an engine may be lost: snapshots are told of at least that often. `None` when nobody
-    /// would keep them.
+    /// How many seconds of a training run on this kind of engine may be lost: the longest time between two snapshots,
+    /// unless snapshots themselves are slow. `None`, the default, when the host stores no snapshots.
     fn snapshot_secs(&self, _: EngineKind) -> Option<f64> {
         None
     }
-    /// Calls more workers to compute beside this one, at most so many. They need not be ready yet.
-    fn mates(&self, _at_most: usize) -> Vec<Box<dyn Mate>> {
+    /// Starts at most `_max_peers` peer workers. They may become ready later. The default starts none.
+    fn peers(&self, _max_peers: usize) -> Vec<Box<dyn PeerWorker>> {
         vec![]
     }
 }
@@ -57,51 +61,52 @@ pub trait Host {
 pub struct Session<H: Host> {
     host: H,
     engine: Option<Engine>,
-    /// The network that answers; the one in training while a run goes on.
+    /// The current network: it answers predictions, and a run in progress trains it.
     trainer: Option<Trainer>,
-    course: Option<Course>,
-    /// Who computes.
-    crew: Crew,
-    /// Set while the engine's speed is measured; no run goes on then.
-    measuring: Option<Measuring>,
+    run: Option<TrainingRun>,
+    pool: WorkerPool,
+    /// Set while the engine's speed is measured; there is no run then.
+    speed_test: Option<SpeedTest>,
     paused: bool,
-    /// Hold again after the next step.
-    single: bool,
+    /// Pause again after the next step.
+    single_step: bool,
     images: Images,
-    /// Who reads besides the network at hand.
-    readers: Readers,
+    /// The networks that predict together with the current one.
+    ensemble: Ensemble,
     snapshots: Snapshots,
 }
 
 impl<H: Host> Session<H> {
+    /// A session without engine and network; [`Command::Open`] provides both.
     pub fn new(host: H) -> Self {
         Self {
             host,
             engine: None,
             trainer: None,
-            course: None,
-            crew: Crew::default(),
-            measuring: None,
+            run: None,
+            pool: WorkerPool::default(),
+            speed_test: None,
             paused: false,
-            single: false,
+            single_step: false,
             images: Images::default(),
-            readers: Readers::default(),
+            ensemble: Ensemble::default(),
             snapshots: Snapshots::default(),
         }
     }
 
+    /// The environment given to [`Session::new`].
     pub fn host(&self) -> &H {
         &self.host
     }
 
-    /// Whether [`Session::advance`] has something to do.
+    /// Whether [`Session::advance`] has work to do.
     pub fn is_busy(&self) -> bool {
-        self.measuring.is_some() || (self.course.is_some() && !self.paused)
+        self.speed_test.is_some() || (self.run.is_some() && !self.paused)
     }
 
-    /// Answers one command. What fails is told as [`Event::Failed`].
+    /// Executes one command. A failure ends the run in progress and is emitted as [`Event::Failed`].
     pub async fn handle(&mut self, command: Command) {
-        let answered = match command {
+        let result = match command {
             Command::Open(request) => self.open(request).await,
             Command::Start(spec) => self.start(spec).await,
             Command::Predict { version, pixels } => self.predict(version, &pixels).await,
@@ -109,47 +114,50 @@ impl<H: Host> Session<H> {
             Command::Resume => self.resume(false),
             Command::Step => self.resume(true),
             Command::Stop => self.stop().await,
-            Command::Use(model) => self.take_up(model).await,
-            Command::Judge(spec) => self.judge(spec).await,
-            Command::Files(files) => self.take_files(&files).await,
+            Command::LoadModel(model) => self.load_model(model).await,
+            Command::Evaluate(spec) => self.evaluate(spec).await,
+            Command::LoadUserFiles(files) => self.load_user_files(&files).await,
             Command::Measure { workers } => self.measure(workers).await,
-            Command::Together(together) => self.read_together(together).await,
+            Command::SetEnsemble(active) => self.set_ensemble(active).await,
             Command::Restore { snapshot, go_on, workers } => self.restore(&snapshot, go_on, workers).await,
         };
-        self.tell(answered);
+        self.report_failure(result);
     }
 
-    /// One step of training or one batch of validation, if a run goes on; a few steps of a measurement, if one does.
+    /// Does one piece of work: a few steps of a speed measurement in progress; otherwise one training step or one batch
+    /// of evaluation of the run in progress; otherwise nothing. A failure ends either and is emitted as
+    /// [`Event::Failed`].
     pub async fn advance(&mut self) {
-        if let Some(measuring) = &mut self.measuring {
-            let more = measuring.advance(&mut self.crew, &self.host).await;
-            self.measuring.take_if(|_| !matches!(more, Ok(true)));
-            return self.tell(more.map(|_| ()));
+        if let Some(speed_test) = &mut self.speed_test {
+            let more = speed_test.advance(&mut self.pool, &self.host).await;
+            self.speed_test.take_if(|_| !matches!(more, Ok(true)));
+            return self.report_failure(more.map(|_| ()));
         }
-        let (Some(course), Some(trainer)) = (&mut self.course, &mut self.trainer) else { return };
-        let outcome = course.advance(trainer, &mut self.crew, &self.host).await;
-        let answered = match outcome {
-            Ok(Outcome::Finished) => self.take_snapshot(true).await.map(|()| self.course = None),
-            Ok(Outcome::Stepped) if self.single => self.pause().await,
+        let (Some(run), Some(trainer)) = (&mut self.run, &mut self.trainer) else { return };
+        let outcome = run.advance(trainer, &mut self.pool, &self.host).await;
+        let result = match outcome {
+            Ok(Outcome::Finished) => self.take_snapshot(true).await.map(|()| self.run = None),
+            Ok(Outcome::Stepped) if self.single_step => self.pause().await,
             Ok(_) => self.take_snapshot(false).await,
             Err(fault) => Err(fault),
         };
-        self.tell(answered);
+        self.report_failure(result);
     }
 
-    /// The arrays of the network as it is now.
+    /// The arrays of the current network, with its model.
     ///
     /// # Errors
     /// When there is no network yet, or the device has failed.
     pub async fn weights(&self) -> Result<(ModelId, Vec<Array>), Fault> {
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let arrays = trainer.network().arrays().await.map_err(course::device_failed)?;
+        let arrays = trainer.network().arrays().await.map_err(training_run::device_failed)?;
         Ok((trainer.network().model(), arrays))
     }
 
-    fn tell(&mut self, answered: Result<(), Fault>) {
-        if let Err(fault) = answered {
-            (self.course, self.measuring) = (None, None);
+    /// Ends the run and the speed measurement after an error, and emits it.
+    fn report_failure(&mut self, result: Result<(), Fault>) {
+        if let Err(fault) = result {
+            (self.run, self.speed_test) = (None, None);
             self.host.emit(Event::Failed(fault));
         }
     }
@@ -157,33 +165,33 @@ impl<H: Host> Session<H> {
     async fn open(&mut self, request: EngineRequest) -> Result<(), Fault> {
         self.end_run().await;
         let host = &self.host;
-        let on = |progress| host.emit(Event::Progress(progress));
-        // What cannot be had is told when a run asks for it.
+        let on_progress = |progress| host.emit(Event::Progress(progress));
+        // A download that fails here is tried again, and its error emitted, by the run that needs the images.
         let images = async {
             if request.needs_mnist {
                 let _ = self.images.fetch(&DatasetId::Mnist, host).await;
             }
         };
-        let (engine, ()) = join(device::open(request, on), images).await;
+        let (engine, ()) = join(device::open(request, on_progress), images).await;
         let mut engine = engine?;
         if engine.report.kind == EngineKind::Cpu {
-            engine.report.work_per_sec = speed::try_out(&engine, &self.host).await?;
+            engine.report.work_per_sec = speed::measure_work_per_sec(&engine, &self.host).await?;
         }
         self.host.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
-        self.crew = Crew::default();
-        self.readers.forget();
-        self.take_up(request.model).await
+        self.pool = WorkerPool::default();
+        self.ensemble.clear();
+        self.load_model(request.model).await
     }
 
-    /// Puts a network that was not trained here in the place of the one at hand.
-    async fn take_up(&mut self, model: ModelId) -> Result<(), Fault> {
+    /// Replaces the current network by the pretrained one of a model, or by an untrained one when none ships.
+    async fn load_model(&mut self, model: ModelId) -> Result<(), Fault> {
         self.end_run().await;
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
-        let on = |progress| self.host.emit(Event::Progress(progress));
-        engine.prepare(model, &Recipe::of(model), on).await?;
+        let on_progress = |progress| self.host.emit(Event::Progress(progress));
+        engine.prepare(model, &Recipe::of(model), on_progress).await?;
         let device = engine.device.clone();
-        let trainer = match self.host.pretrained(model).await {
+        let (trainer, pretrained) = match self.host.pretrained(model).await {
             Some(bytes) => {
                 let Checkpoint { arrays, pretrained, .. } = checkpoint::load(&bytes).map_err(bad_weights)?;
                 let trainer = Trainer::from_arrays(model, &arrays, &device).map_err(bad_weights)?;
@@ -191,59 +199,60 @@ impl<H: Host> Session<H> {
             }
             None => (Trainer::new(model, TrainSpec::of(model).seed, &device), None),
         };
-        let (trainer, pretrained) = trainer;
         let parameters = trainer.network().n_numbers();
         self.trainer = Some(trainer);
-        self.host.emit(Event::Using(NetworkReport { model, parameters, pretrained }));
-        self.tell_readers();
+        self.host.emit(Event::ModelLoaded(NetworkReport { model, parameters, pretrained }));
+        self.emit_ensemble();
         Ok(())
     }
 
-    /// Reads with the other networks too, or not any more.
-    async fn read_together(&mut self, together: bool) -> Result<(), Fault> {
+    /// Turns prediction with the other networks on or off.
+    async fn set_ensemble(&mut self, active: bool) -> Result<(), Fault> {
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        self.readers.read_together(together, &self.host, engine).await;
-        let hand = trainer.network().model();
-        self.host.emit(Event::Together(self.readers.models(hand)));
+        self.ensemble.set_active(active, &self.host, engine).await;
+        let current = trainer.network().model();
+        self.host.emit(Event::EnsembleChanged(self.ensemble.models(current)));
         Ok(())
     }
 
-    /// Another network came to hand: says who reads, if several do.
-    fn tell_readers(&self) {
-        if let Some(trainer) = self.trainer.as_ref().filter(|_| self.readers.are_together()) {
-            self.host.emit(Event::Together(self.readers.models(trainer.network().model())));
+    /// Emits the models of an active ensemble, after the current network changed.
+    fn emit_ensemble(&self) {
+        if let Some(trainer) = self.trainer.as_ref().filter(|_| self.ensemble.is_active()) {
+            self.host.emit(Event::EnsembleChanged(self.ensemble.models(trainer.network().model())));
         }
     }
 
-    /// Keeps the images that somebody brought.
-    async fn take_files(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
+    /// Stores a user data set for the runs to come.
+    async fn load_user_files(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
         self.end_run().await;
-        let report = self.images.keep(files)?;
+        let report = self.images.load_user_files(files)?;
         self.host.emit(Event::Dataset(report));
         Ok(())
     }
 
-    /// Judges the network at hand on the test images of these settings.
-    async fn judge(&mut self, spec: TrainSpec) -> Result<(), Fault> {
+    /// Evaluates the current network on the test images of these settings.
+    async fn evaluate(&mut self, spec: TrainSpec) -> Result<(), Fault> {
         let (dataset, fallback) = self.images.of(&spec, &self.host).await?;
-        self.host.emit(Event::Dataset(Course::new(spec.clone(), dataset.clone(), 0.0).dataset_report(fallback)));
-        // A run in progress has its crew.
-        if self.course.is_none() {
+        self.host.emit(Event::Dataset(TrainingRun::new(spec.clone(), dataset.clone(), 0.0).dataset_report(fallback)));
+        // A run in progress has resized the pool already.
+        if self.run.is_none() {
             let model = self.trainer.as_ref().map_or(spec.model, |trainer| trainer.network().model());
-            self.crew.muster(self.workers(model, spec.workers)?, &self.host);
+            self.pool.resize(self.workers(model, spec.workers)?, &self.host);
         }
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let judgement = judging::judge(&dataset.test, spec.test_limit, trainer, &mut self.crew, &self.host).await?;
-        judging::tell(judgement, &dataset.test, &self.host);
+        let evaluation =
+            evaluation_task::evaluate(&dataset.test, spec.test_limit, trainer, &mut self.pool, &self.host).await?;
+        evaluation_task::emit_evaluation(evaluation, &dataset.test, &self.host);
         Ok(())
     }
 
-    /// How many of so many workers are to share a model's work here; a graphics card is not shared.
-    fn workers(&self, model: ModelId, asked_for: usize) -> Result<usize, Fault> {
+    /// How many of `requested` workers share the work of a model on this engine: one on a graphics card, and one for a
+    /// model with too many weights to send.
+    fn workers(&self, model: ModelId, requested: usize) -> Result<usize, Fault> {
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
-        let at_most = asked_for.clamp(1, TrainSpec::MAX_WORKERS);
-        Ok(if engine.report.kind == EngineKind::Cpu { models::workers(model, at_most) } else { 1 })
+        let max_workers = requested.clamp(1, TrainSpec::MAX_WORKERS);
+        Ok(if engine.report.kind == EngineKind::Cpu { models::workers(model, max_workers) } else { 1 })
     }
 
     async fn start(&mut self, spec: TrainSpec) -> Result<(), Fault> {
@@ -252,43 +261,45 @@ impl<H: Host> Session<H> {
         let spec = TrainSpec { workers: self.workers(spec.model, spec.workers)?, ..spec };
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
         let device = engine.device.clone();
-        let needs = models::memory(&models::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
-        engine.limits.check(&needs, &spec)?;
-        let on = |progress| self.host.emit(Event::Progress(progress));
-        // Shaders are compiled elsewhere while this worker unpacks images.
-        let prepared = engine.prepare(spec.model, &spec.recipe, on);
+        let memory = models::memory(&models::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
+        engine.limits.check(&memory, &spec)?;
+        let on_progress = |progress| self.host.emit(Event::Progress(progress));
+        // Concurrently: the browser compiles shaders outside this worker, which unpacks images meanwhile.
+        let prepared = engine.prepare(spec.model, &spec.recipe, on_progress);
         let (prepared, images) = join(prepared, self.images.of(&spec, &self.host)).await;
         let (dataset, fallback) = images?;
-        let course = Course::new(spec.clone(), dataset, self.host.now_secs());
-        let report = course.dataset_report(fallback);
+        let run = TrainingRun::new(spec.clone(), dataset, self.host.now_secs());
+        let report = run.dataset_report(fallback);
         if report.n_train == 0 || report.n_test == 0 {
             return Err(Fault::new("The data set holds no images", "Choose another data set."));
         }
         self.host.emit(Event::Dataset(report));
         prepared?;
         let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
-        self.crew.muster(spec.workers, &self.host);
-        let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), course.steps_per_epoch());
+        self.pool.resize(spec.workers, &self.host);
+        let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), run.steps_per_epoch());
         self.host.emit(Event::Started(RunPlan { spec, parameters, steps_per_epoch }));
         self.host.emit(Event::Progress(Progress { phase: Phase::FirstStep, done: 0, total: 0 }));
-        (self.trainer, self.course, self.paused, self.single) = (Some(trainer), Some(course), false, false);
-        self.snapshots.begin();
-        self.tell_readers();
+        (self.trainer, self.run, self.paused, self.single_step) = (Some(trainer), Some(run), false, false);
+        self.snapshots.begin_run();
+        self.emit_ensemble();
         Ok(())
     }
 
     async fn pause(&mut self) -> Result<(), Fault> {
-        if let (Some(course), false) = (&mut self.course, self.paused) {
-            course.report_steps(&self.host).await?;
-            (self.paused, self.single) = (true, false);
+        if let (Some(run), false) = (&mut self.run, self.paused) {
+            run.report_steps(&self.host).await?;
+            (self.paused, self.single_step) = (true, false);
             self.host.emit(Event::Paused);
+            // A pause may be long: if the graphics card is lost during it, the run continues from here.
+            self.take_snapshot(true).await?;
         }
         Ok(())
     }
 
-    fn resume(&mut self, single: bool) -> Result<(), Fault> {
-        if self.course.is_some() && self.paused {
-            (self.paused, self.single) = (false, single);
+    fn resume(&mut self, single_step: bool) -> Result<(), Fault> {
+        if self.run.is_some() && self.paused {
+            (self.paused, self.single_step) = (false, single_step);
             self.host.emit(Event::Resumed);
         }
         Ok(())
@@ -297,34 +308,35 @@ impl<H: Host> Session<H> {
     async fn measure(&mut self, workers: usize) -> Result<(), Fault> {
         self.end_run().await;
         let engine = self.engine.clone().ok_or_else(no_engine)?;
-        // None of the networks that are measured is too large to be shared.
-        self.crew.muster(self.workers(ModelId::Compact, workers)?, &self.host);
-        self.measuring = Some(Measuring::new(engine));
+        // Compact represents all measured models: none of them has too many weights to send.
+        self.pool.resize(self.workers(ModelId::Compact, workers)?, &self.host);
+        self.speed_test = Some(SpeedTest::new(engine));
         Ok(())
     }
 
     async fn stop(&mut self) -> Result<(), Fault> {
-        let told = self.tell_last().await;
+        let reported = self.report_last_steps().await;
         self.end_run().await;
-        told
+        reported
     }
 
-    /// Tells of the last steps. The network stays at hand, so it is kept as well.
-    async fn tell_last(&mut self) -> Result<(), Fault> {
-        if let Some(course) = &mut self.course {
-            course.report_steps(&self.host).await?;
+    /// Reports the last steps of the run and takes a snapshot, since its network stays the current one.
+    async fn report_last_steps(&mut self) -> Result<(), Fault> {
+        if let Some(run) = &mut self.run {
+            run.report_steps(&self.host).await?;
         }
         self.take_snapshot(true).await
     }
 
-    /// Ends what goes on because something else comes. What still fails in it is no matter of that.
+    /// Ends the run or the speed measurement because a command replaces it. An error of its last steps is ignored: it
+    /// must not fail that command.
     async fn end_run(&mut self) {
-        if let Some(measuring) = self.measuring.take() {
-            self.host.emit(Event::Measured(SpeedReport { over: true, ..measuring.report(&self.crew) }));
+        if let Some(speed_test) = self.speed_test.take() {
+            self.host.emit(Event::Measured(SpeedMeasurement { over: true, ..speed_test.report(&self.pool) }));
         }
-        if let Some(mut course) = self.course.take() {
+        if let Some(mut run) = self.run.take() {
             self.paused = false;
-            let _ = course.report_steps(&self.host).await;
+            let _ = run.report_steps(&self.host).await;
             self.host.emit(Event::Stopped);
         }
     }
@@ -335,9 +347,9 @@ impl<H: Host> Session<H> {
             return Err(Fault::new(what, "Reload the page."));
         }
         let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let mut predictions = trainer.predict(pixels).await.map_err(course::device_failed)?;
-        for other in self.readers.others(trainer.network().model()) {
-            predictions.extend(other.predict(pixels).await.map_err(course::device_failed)?);
+        let mut predictions = trainer.predict(pixels).await.map_err(training_run::device_failed)?;
+        for member in self.ensemble.others(trainer.network().model()) {
+            predictions.extend(member.predict(pixels).await.map_err(training_run::device_failed)?);
         }
         self.host.emit(Event::Predicted { version, prediction: evaluation::ensemble(&predictions) });
         Ok(())

@@ -1,28 +1,30 @@
-//! The trainer: one optimizer step, an evaluation, a prediction. Metrics stay on the device until somebody reads them.
+//! The trainer: a network with its optimizer. It takes optimizer steps, evaluates and predicts. Metrics stay on the
+//! device until they are read. Knows nothing of epochs and schedules.
 
+mod batch_source;
 pub mod checkpoint;
-mod feed;
-mod loss;
+#[cfg_attr(not(feature = "gpu"), path = "train/no_gpu_steps.rs")]
+mod gpu_steps;
 mod metrics;
 mod optimizer;
-#[cfg(feature = "gpu")]
-mod recorded;
-mod share;
+mod shard;
 pub mod snapshot;
 
+pub use batch_source::{BatchSource, ImageCache};
 pub use checkpoint::Checkpoint;
-pub use feed::{Feed, Shelf};
-pub use metrics::{Mean, Tallies, Tally, read_metrics};
-pub use share::{Brief, Replica, Share, Task};
+pub use metrics::{BatchMetrics, Mean, PendingMetrics, read_metrics};
+pub use shard::{Replica, ShardGradients, Task, TaskHeader};
 pub use snapshot::State;
+
+use std::rc::Rc;
 
 use burn::tensor::{Device, ExecutionError, Tensor};
 use inkling_core::spec::{IMAGE_PIXELS, ModelId, N_CLASSES, Prediction, Recipe};
-use loss::{Loss, softmax};
 use optimizer::Optimizer;
 
-use crate::batch::{self, Batch, Picks};
-use crate::network::{Array, DropoutKey, Network, Pass, WeightsError};
+use crate::batch::{self, Batch, BatchPlan};
+use crate::network::backend::CrossEntropy;
+use crate::network::{Array, Backend, DropoutKey, Network, Pass, WeightsError, softmax};
 
 /// A network with the optimizer that trains it.
 pub struct Trainer {
@@ -31,66 +33,67 @@ pub struct Trainer {
     /// Multiplies the network's own dropout rates.
     dropout: f64,
     device: Device,
-    /// Its steps on a card.
-    #[cfg(feature = "gpu")]
-    recorder: recorded::Recorder,
+    /// Recorded steps; on a graphics card only.
+    recorder: gpu_steps::Recorder,
 }
 
-/// What a batch says about the network.
+/// The result of a forward and a backward pass over a batch.
 pub struct Backward {
-    pub tally: Tally,
-    /// One flat tensor a parameter, in the network's order.
+    /// Loss and accuracy of the batch, on the device.
+    pub batch_metrics: BatchMetrics,
+    /// One flat tensor per parameter, in the network's order.
     pub gradients: Vec<Tensor<1>>,
     /// Mean and variance of the batch in each normalisation, in the order of the network's running statistics.
     pub statistics: Vec<Tensor<1>>,
 }
 
 impl Backward {
-    /// Forth and back through a network in training mode, for a part of a batch; nothing changes yet.
-    fn through(network: &Network, batch: &Batch, dropout: f64, key: DropoutKey, first_image: usize) -> Self {
-        Self::of(network.forward_part(batch.images.clone(), dropout, key, first_image), batch)
+    /// A forward and a backward pass in training mode over a part of a batch, of which `first_image` is the first
+    /// image. The network does not change.
+    fn compute(network: &Network, batch: &Batch, dropout: f64, key: DropoutKey, first_image: usize) -> Self {
+        Self::from_pass(network, network.forward_part(batch.images.clone(), dropout, key, first_image), batch)
     }
 
-    /// The way back of a pass in training mode.
-    fn of(pass: Pass, batch: &Batch) -> Self {
-        let Loss { tally, gradient } = Loss::of(pass.logits.clone(), batch);
+    /// The loss and the backward pass that follow a forward pass in training mode.
+    fn from_pass(network: &Network, pass: Pass, batch: &Batch) -> Self {
+        let CrossEntropy { sums, gradient } =
+            network.backend().cross_entropy(pass.logits.clone(), batch.targets.clone());
         let statistics = pass.statistics.clone();
-        Self { tally, gradients: pass.backward(gradient), statistics }
+        Self { batch_metrics: BatchMetrics::new(sums, batch.len()), gradients: pass.backward(gradient), statistics }
     }
 }
 
 impl Trainer {
-    /// A fresh network on `device` (one without gradients), with the optimizer of the model's own recipe.
+    /// An untrained network, with a new optimizer of the model's default recipe. `device` must not track gradients.
     pub fn new(model: ModelId, seed: u64, device: &Device) -> Self {
-        Self::of(Network::new(model, seed, device), &Recipe::of(model), device)
+        Self::from_network(Network::new(model, seed, device), &Recipe::of(model), device)
     }
 
-    /// A trainer that goes on from given weights.
+    /// A network with given weights, with a new optimizer of the model's default recipe.
     ///
     /// # Errors
-    /// When the arrays are not those of the model.
+    /// When the arrays do not fit the model.
     pub fn from_arrays(model: ModelId, arrays: &[Array], device: &Device) -> Result<Self, WeightsError> {
-        Ok(Self::of(Network::from_arrays(model, arrays, device)?, &Recipe::of(model), device))
+        Ok(Self::from_network(Network::from_arrays(model, arrays, device)?, &Recipe::of(model), device))
     }
 
-    fn of(network: Network, recipe: &Recipe, device: &Device) -> Self {
+    fn from_network(network: Network, recipe: &Recipe, device: &Device) -> Self {
         let optimizer = Optimizer::new(recipe.optimizer, recipe.weight_decay, network.parameters());
         Self {
             network,
             optimizer,
             dropout: recipe.dropout,
             device: device.clone(),
-            #[cfg(feature = "gpu")]
-            recorder: recorded::Recorder::default(),
+            recorder: gpu_steps::Recorder::default(),
         }
     }
 
-    /// The same network, to be trained by another recipe: with a fresh optimizer.
+    /// The same network with a new optimizer of another recipe.
     pub fn by(self, recipe: &Recipe) -> Self {
-        Self::of(self.network, recipe, &self.device)
+        Self::from_network(self.network, recipe, &self.device)
     }
 
-    /// Reads back everything that training goes on from.
+    /// Reads the complete state from the device.
     ///
     /// # Errors
     /// When the device has failed.
@@ -100,100 +103,91 @@ impl Trainer {
         Ok(State { model: self.network.model(), arrays, untrained_share, optimizer, n_steps })
     }
 
-    /// A trainer that goes on from a state, on `device`, by the recipe that led there.
+    /// Restores a trainer from [`Trainer::state`] on `device`. The recipe must be the one that trained it.
     ///
     /// # Errors
-    /// When the state is not that of such a trainer.
-    pub fn going_on(state: &State, recipe: &Recipe, device: &Device) -> Result<Self, WeightsError> {
-        let network = Network::going_on(state.model, &state.arrays, state.untrained_share, device)?;
-        let mut trainer = Self::of(network, recipe, device);
+    /// When the arrays do not fit the model or the recipe's optimizer.
+    pub fn restore_from(state: &State, recipe: &Recipe, device: &Device) -> Result<Self, WeightsError> {
+        let network = Network::restore_from(state.model, &state.arrays, state.untrained_share, device)?;
+        let mut trainer = Self::from_network(network, recipe, device);
         let slots = trainer.network.parameter_slots();
-        trainer.optimizer = trainer.optimizer.going_on(slots, &state.optimizer, state.n_steps)?;
+        trainer.optimizer = trainer.optimizer.restore(slots, &state.optimizer, state.n_steps)?;
         Ok(trainer)
     }
 
-    /// The same by burn's own operations, on the CPU too: the reference for our kernels.
-    #[cfg(feature = "walk")]
-    pub fn by_burn(self) -> Self {
-        Self { network: self.network.by_burn(), ..self }
+    /// The same trainer, computed by another backend on the same device. Tests pass a reference backend.
+    pub fn with_backend(self, backend: Rc<dyn Backend>) -> Self {
+        Self { network: self.network.with_backend(backend), ..self }
     }
 
+    /// The network with its current weights.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
+    /// The device that stores the network.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Forth and back through the network in training mode; nothing changes yet.
+    /// A forward and a backward pass in training mode. The network does not change.
     pub fn backward(&self, batch: &Batch, key: DropoutKey) -> Backward {
-        Backward::through(&self.network, batch, self.dropout, key, 0)
+        Backward::compute(&self.network, batch, self.dropout, key, 0)
     }
 
-    /// One step of the optimizer. The batch's loss and hits stay on the device.
-    pub fn step(&mut self, batch: &Batch, learning_rate: f64, key: DropoutKey) -> Tally {
+    /// Takes one optimizer step. The metrics of the batch stay on the device.
+    pub fn step(&mut self, batch: &Batch, learning_rate: f64, key: DropoutKey) -> BatchMetrics {
         let backward = self.backward(batch, key);
         self.apply(backward, learning_rate)
     }
 
-    /// One step of the optimizer on images of a feed: as [`Trainer::step`], but where a card has the images, steps alike
-    /// are recorded once and played again.
+    /// Takes one optimizer step on images of a batch source, like [`Trainer::step`]. If a graphics card stores the
+    /// images, the kernel launches of a step are recorded once, and replayed for steps of the same shape.
     ///
     /// # Panics
-    /// When an index is not below the number of images.
-    pub fn step_on(&mut self, feed: Feed<'_>, picks: &Picks<'_>, learning_rate: f64, key: DropoutKey) -> Tally {
-        #[cfg(feature = "gpu")]
-        if let Some(resident) = feed.resident() {
-            return recorded::step(self, resident, (feed.split, picks), learning_rate, key);
+    /// When an index of the plan is not below the number of images.
+    pub fn step_from_source(
+        &mut self,
+        source: BatchSource<'_>,
+        plan: &BatchPlan<'_>,
+        learning_rate: f64,
+        key: DropoutKey,
+    ) -> BatchMetrics {
+        if let Some(resident) = source.resident() {
+            return gpu_steps::step(self, resident, (source.split, plan), learning_rate, key);
         }
-        self.step(&feed.batch(picks, &self.device), learning_rate, key)
+        self.step(&source.batch(plan, &self.device), learning_rate, key)
     }
 
-    /// What the optimizer makes of gradients; the running statistics move towards the batch's.
-    pub fn apply(&mut self, backward: Backward, learning_rate: f64) -> Tally {
+    /// Takes one optimizer step with given gradients, and updates the running statistics.
+    pub fn apply(&mut self, backward: Backward, learning_rate: f64) -> BatchMetrics {
         let step = self.optimizer.begin_step(learning_rate);
-        #[cfg(feature = "gpu")]
-        if self.device != Device::flex() {
-            let numbers = crate::network::Card::on(&self.device).gpu.upload(&step.numbers());
-            let tally = self.apply_on_card(backward, &numbers);
-            self.network.count_step();
-            return tally;
-        }
-        let Backward { tally, gradients, statistics } = backward;
-        // Taken out, so that nobody else holds them and they change in place.
+        let Backward { batch_metrics, gradients, statistics } = backward;
+        // Moved out, not cloned: a tensor without other owners is updated in place.
         let parameters = self.network.take_parameters();
-        let slots = self.network.parameter_slots();
-        let parameters = self.optimizer.step(step, parameters, gradients, slots);
+        let (backend, slots) = (self.network.backend(), self.network.parameter_slots());
+        let parameters = self.optimizer.step(&**backend, step, parameters, gradients, slots);
         self.network.replace(parameters, statistics);
-        tally
+        batch_metrics
     }
 
-    /// The same by numbers that are on the card, in place; nothing is counted.
-    #[cfg(feature = "gpu")]
-    fn apply_on_card(&self, backward: Backward, numbers: &inkling_shaders::Array) -> Tally {
-        let Backward { tally, gradients, statistics } = backward;
-        let (network, slots) = (&self.network, self.network.parameter_slots());
-        self.optimizer.step_on_card(numbers, network.parameters(), gradients, slots);
-        network.move_statistics(&statistics);
-        tally
+    /// The metrics of a batch in evaluation mode. They stay on the device.
+    pub fn evaluate(&self, batch: &Batch) -> BatchMetrics {
+        let logits = self.network.forward(batch.images.clone());
+        let sums = self.network.backend().cross_entropy(logits, batch.targets.clone()).sums;
+        BatchMetrics::new(sums, batch.len())
     }
 
-    /// Loss and hits on a batch in evaluation mode; they stay on the device.
-    pub fn evaluate(&self, batch: &Batch) -> Tally {
-        Loss::of(self.network.forward(batch.images.clone()), batch).tally
-    }
-
-    /// Reads images: 784 bytes each, 0 is paper and 255 is ink.
+    /// Classifies images of 784 bytes each; 0 is paper and 255 is ink.
     ///
     /// # Errors
     /// When the device has failed.
     pub async fn predict(&self, pixels: &[u8]) -> Result<Vec<Prediction>, ExecutionError> {
         debug_assert_eq!(pixels.len() % IMAGE_PIXELS, 0);
-        self.read(batch::images(batch::scaled(pixels), &self.device)).await
+        self.read(batch::images(batch::scale_pixels(pixels), &self.device)).await
     }
 
-    /// Reads images `[n, 1, 28, 28]`, 0 to 1, on the trainer's own device.
+    /// Classifies images `[n, 1, 28, 28]`, 0 to 1, on the trainer's own device.
     ///
     /// # Errors
     /// When the device has failed.
@@ -203,7 +197,7 @@ impl Trainer {
     }
 }
 
-/// Ten logits an image as predictions.
+/// Converts logits, ten per image, to predictions.
 fn predictions(logits: &[f32]) -> Vec<Prediction> {
     let prediction = |row: &[f32]| {
         let probabilities = softmax(row);

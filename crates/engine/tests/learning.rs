@@ -1,4 +1,5 @@
-//! The network learns: loss falls, accuracy has a floor, the same seed gives the same curve, weights come back.
+//! Training works: the loss falls, the accuracy rises, the same seed results in the same losses, and checkpoints
+//! restore weights.
 
 use burn::tensor::Device;
 use inkling_core::data::{Split, synthetic};
@@ -6,7 +7,7 @@ use inkling_core::spec::{Metrics, ModelId};
 use inkling_engine::batch::{self, Batch};
 use inkling_engine::network::{Array, DropoutKey, WeightsError};
 use inkling_engine::train::checkpoint::{self, CheckpointError};
-use inkling_engine::train::{Trainer, read_metrics};
+use inkling_engine::train::{Checkpoint, Trainer, read_metrics};
 use pollster::block_on;
 
 fn digits(first: usize, n: usize) -> Split {
@@ -19,74 +20,75 @@ fn batch_of(split: &Split, indices: &[usize]) -> Batch {
 
 /// Trains on the split and returns the loss of each step.
 fn train(trainer: &mut Trainer, split: &Split, epochs: usize, seed: u64) -> Vec<f64> {
-    let mut tallies = vec![];
+    let mut pending = vec![];
     for epoch in 1..=epochs {
-        for (step, indices) in batch::order(seed, epoch, split.len()).chunks(16).enumerate() {
+        for (step, indices) in batch::epoch_order(seed, epoch, split.len()).chunks(16).enumerate() {
             let key = DropoutKey::of(seed, epoch << 16 | step);
-            tallies.push(trainer.step(&batch_of(split, indices), 0.002, key));
+            pending.push(trainer.step(&batch_of(split, indices), 0.002, key));
         }
     }
-    block_on(read_metrics(tallies)).unwrap().into_iter().map(|(metrics, _)| metrics.loss).collect()
+    block_on(read_metrics(pending)).unwrap().into_iter().map(|(metrics, _)| metrics.loss).collect()
 }
 
-fn judge(trainer: &Trainer, split: &Split) -> Metrics {
+fn evaluate(trainer: &Trainer, split: &Split) -> Metrics {
     let all: Vec<_> = (0..split.len()).collect();
     block_on(read_metrics(vec![trainer.evaluate(&batch_of(split, &all))])).unwrap()[0].0
 }
 
 #[test]
-fn it_learns() {
+fn the_loss_falls_and_the_accuracy_rises() {
     let (training, test) = (digits(0, 1600), digits(20_000, 300));
     let mut trainer = Trainer::new(ModelId::Compact, 1, &Device::flex());
-    // 600 steps: with Keras's momentum the running statistics need a few hundred before an evaluation can trust them.
+    // 600 steps: with Keras's momentum the running statistics need a few hundred steps to be accurate.
     let losses = train(&mut trainer, &training, 6, 1);
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     assert!(mean(&losses[580..]) < 0.3 * mean(&losses[..5]), "{losses:?}");
-    let judged = judge(&trainer, &test);
-    assert!(judged.accuracy > 0.85 && judged.loss < 0.6, "{judged:?}");
+    let metrics = evaluate(&trainer, &test);
+    assert!(metrics.accuracy > 0.85 && metrics.loss < 0.6, "{metrics:?}");
 }
 
-/// With Keras's running statistics as they are, 3 of 4 parts initial values after 30 steps, it would guess.
+/// With Keras's running statistics unchanged, of which three quarters are still initial values after 30 steps, the
+/// network would guess.
 #[test]
-fn it_reads_after_thirty_steps() {
+fn the_network_classifies_after_thirty_steps() {
     let split = digits(0, 480);
     let mut trainer = Trainer::new(ModelId::Compact, 4, &Device::flex());
     train(&mut trainer, &split, 1, 4);
-    assert!(judge(&trainer, &split).accuracy > 0.5, "{:?}", judge(&trainer, &split));
+    assert!(evaluate(&trainer, &split).accuracy > 0.5, "{:?}", evaluate(&trainer, &split));
 }
 
 #[test]
-fn the_same_seed_gives_the_same_curve() {
-    let curve = |seed| train(&mut Trainer::new(ModelId::Compact, seed, &Device::flex()), &digits(0, 128), 1, seed);
-    assert_eq!(curve(5), curve(5));
-    assert_ne!(curve(5), curve(6));
+fn the_same_seed_results_in_the_same_losses() {
+    let losses = |seed| train(&mut Trainer::new(ModelId::Compact, seed, &Device::flex()), &digits(0, 128), 1, seed);
+    assert_eq!(losses(5), losses(5));
+    assert_ne!(losses(5), losses(6));
 }
 
 #[test]
-fn evaluation_changes_nothing_and_needs_no_batch_mates() {
+fn evaluation_changes_no_weights_and_does_not_depend_on_the_batch() {
     let split = digits(0, 40);
     let mut trainer = Trainer::new(ModelId::Compact, 2, &Device::flex());
     train(&mut trainer, &split, 1, 2);
-    let together = judge(&trainer, &split);
-    let alone: f64 = (0..40)
+    let one_batch = evaluate(&trainer, &split);
+    let loss_sum: f64 = (0..40)
         .map(|i| block_on(read_metrics(vec![trainer.evaluate(&batch_of(&split, &[i]))])).unwrap()[0].0.loss)
         .sum();
-    assert!((together.loss - alone / 40.0).abs() < 1e-4, "{} and {}", together.loss, alone / 40.0);
-    assert_eq!(judge(&trainer, &split), together);
+    assert!((one_batch.loss - loss_sum / 40.0).abs() < 1e-4, "{} and {}", one_batch.loss, loss_sum / 40.0);
+    assert_eq!(evaluate(&trainer, &split), one_batch);
 }
 
 #[test]
-fn weights_come_back_as_they_were() {
+fn a_checkpoint_restores_the_weights() {
     let split = digits(0, 64);
     let device = Device::flex();
     let mut trainer = Trainer::new(ModelId::Compact, 3, &device);
     train(&mut trainer, &split, 1, 3);
     let bytes = checkpoint::save(ModelId::Compact, &block_on(trainer.network().arrays()).unwrap());
-    let inkling_engine::train::Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).unwrap();
-    let again = Trainer::from_arrays(model, &arrays, &device).unwrap();
-    assert_eq!(judge(&again, &split), judge(&trainer, &split));
-    let (one, other) = (trainer.predict(split.image(0)), again.predict(split.image(0)));
-    assert_eq!(block_on(one).unwrap(), block_on(other).unwrap());
+    let Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).unwrap();
+    let restored = Trainer::from_arrays(model, &arrays, &device).unwrap();
+    assert_eq!(evaluate(&restored, &split), evaluate(&trainer, &split));
+    let (expected, prediction) = (trainer.predict(split.image(0)), restored.predict(split.image(0)));
+    assert_eq!(block_on(expected).unwrap(), block_on(prediction).unwrap());
 }
 
 #[test]

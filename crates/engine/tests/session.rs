@@ -1,9 +1,9 @@
-//! A script of commands against the session, and the transcript of what it says.
+//! Scripts of commands for the session, compared with the events that it emits.
 
-#[path = "session/dropped.rs"]
-mod dropped;
-#[path = "session/paper.rs"]
-mod paper;
+#[path = "session/test_host.rs"]
+mod test_host;
+#[path = "session/user_files.rs"]
+mod user_files;
 
 use inkling_core::data::synthetic;
 use inkling_core::evaluation;
@@ -11,61 +11,64 @@ use inkling_core::protocol::{Command, Event};
 use inkling_core::run::State;
 use inkling_core::spec::{DatasetId, ModelId, OptimizerId, Prediction, Recipe, SplitId, TrainSpec};
 use inkling_engine::session::Session;
-use paper::{BEGUN, Paper, Say, Work, losses, play, play_in, predict, run, spec, transcript};
 use pollster::block_on;
+use test_host::{
+    Advance, Handle, STARTED, TestHost, losses, predict, run, run_script, run_script_on, spec, transcript,
+};
 
 #[test]
-fn a_whole_run() {
-    let session = play(vec![Say(Command::Start(spec())), Work(20)]);
+fn a_run_emits_its_steps_epochs_evaluation_and_summary() {
+    let session = run_script(vec![Handle(Command::Start(spec())), Advance(20)]);
     let rest =
-        ["step 1", "step 2", "step 3", "epoch 1", "step 4", "step 5", "step 6", "epoch 2", "judged 20", "finished"];
-    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+        ["step 1", "step 2", "step 3", "epoch 1", "step 4", "step 5", "step 6", "epoch 2", "evaluated 20", "finished"];
+    assert_eq!(transcript(&session), [&STARTED[..], &rest[..]].concat());
     let run = run(&session);
     assert_eq!((run.state, run.epochs.len(), run.fraction_done()), (State::Finished, 2, 1.0));
     assert_eq!(run.summary.map(|summary| summary.test_images), Some(20));
 }
 
 #[test]
-fn pause_in_the_middle_of_an_epoch_holds_and_changes_nothing() {
+fn pausing_within_an_epoch_changes_no_loss() {
     let script = vec![
-        Say(Command::Start(spec())),
-        Work(2),
-        Say(Command::Pause),
-        Work(5),
+        Handle(Command::Start(spec())),
+        Advance(2),
+        Handle(Command::Pause),
+        Advance(5),
         predict(1),
-        Say(Command::Resume),
-        Work(20),
+        Handle(Command::Resume),
+        Advance(20),
     ];
-    let paused = play(script);
+    let paused = run_script(script);
     let rest = ["step 1", "step 2", "paused", "predicted 1", "resumed", "step 3", "epoch 1"];
-    assert_eq!(transcript(&paused)[..11], [&BEGUN[..], &rest[..]].concat());
-    let straight = play(vec![Say(Command::Start(spec())), Work(20)]);
-    assert_eq!(losses(&paused), losses(&straight));
+    assert_eq!(transcript(&paused)[..11], [&STARTED[..], &rest[..]].concat());
+    let uninterrupted = run_script(vec![Handle(Command::Start(spec())), Advance(20)]);
+    assert_eq!(losses(&paused), losses(&uninterrupted));
 }
 
 #[test]
-fn single_steps_hold_after_each_and_validate_at_the_end_of_an_epoch() {
-    let step = || [Say(Command::Step), Work(9)];
-    let mut script = vec![Say(Command::Start(spec())), Work(1), Say(Command::Pause)];
+fn single_steps_pause_after_each_and_validate_at_the_end_of_an_epoch() {
+    let step = || [Handle(Command::Step), Advance(9)];
+    let mut script = vec![Handle(Command::Start(spec())), Advance(1), Handle(Command::Pause)];
     script.extend(step().into_iter().chain(step()).chain(step()));
     let rest = [
         "step 1", "paused", "resumed", "step 2", "paused", "resumed", "step 3", "epoch 1", "paused", "resumed",
         "step 4", "paused",
     ];
-    assert_eq!(transcript(&play(script)), [&BEGUN[..], &rest[..]].concat());
+    assert_eq!(transcript(&run_script(script)), [&STARTED[..], &rest[..]].concat());
 }
 
 #[test]
-fn stop_in_the_middle_of_an_epoch_keeps_the_network() {
-    let session = play(vec![Say(Command::Start(spec())), Work(2), Say(Command::Stop), Work(5), predict(7)]);
+fn stopping_within_an_epoch_keeps_the_network() {
+    let session =
+        run_script(vec![Handle(Command::Start(spec())), Advance(2), Handle(Command::Stop), Advance(5), predict(7)]);
     let rest = ["step 1", "step 2", "stopped", "predicted 7"];
-    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+    assert_eq!(transcript(&session), [&STARTED[..], &rest[..]].concat());
     assert_eq!(run(&session).state, State::Finished);
     assert!(block_on(session.weights()).is_ok());
 }
 
-/// The last snapshot that was told of.
-fn snapshot(session: &Session<Paper>) -> Vec<u8> {
+/// The last snapshot that the session emitted.
+fn last_snapshot(session: &Session<TestHost>) -> Vec<u8> {
     let events = session.host().events.borrow();
     let mut snapshots = events.iter().filter_map(|event| match event {
         Event::Snapshot(bytes) => Some(bytes.clone()),
@@ -78,35 +81,35 @@ fn restore(snapshot: Vec<u8>, go_on: bool) -> Command {
     Command::Restore { snapshot, go_on, workers: 1 }
 }
 
-/// By each optimizer, with a network that normalises and drops: from the middle of an epoch, from its end, from the
-/// beginning of the next.
+/// With each optimizer, and a network that has BatchNorm and dropout: from the middle of an epoch, from its end, and
+/// from the beginning of the next.
 #[test]
-fn a_restored_run_goes_on_as_if_nothing_had_happened_to_the_bit() {
+fn a_restored_run_equals_an_uninterrupted_one_to_the_bit() {
     for &optimizer in OptimizerId::ALL {
-        let own = spec();
-        let spec = TrainSpec { recipe: Recipe { optimizer, dropout: 1.0, ..own.recipe }, ..own };
-        let straight = play(vec![Say(Command::Start(spec.clone())), Work(20)]);
+        let default = spec();
+        let spec = TrainSpec { recipe: Recipe { optimizer, dropout: 1.0, ..default.recipe }, ..default };
+        let uninterrupted = run_script(vec![Handle(Command::Start(spec.clone())), Advance(20)]);
         for pieces in [2, 3, 4, 5] {
-            let keeping = || Paper { snapshot_secs: Some(0.0), ..Paper::default() };
-            let lost = play_in(keeping(), vec![Say(Command::Start(spec.clone())), Work(pieces)]);
-            let restored = play(vec![Say(restore(snapshot(&lost), true)), Work(20)]);
-            let (straight_s, restored_s) = (losses(&straight), losses(&restored));
-            let known = straight_s.len() - restored_s.len();
-            assert_eq!(straight_s[known..], restored_s, "{optimizer} after {pieces}");
-            let weights = |session: &Session<Paper>| block_on(session.weights()).unwrap();
-            assert_eq!(weights(&straight), weights(&restored), "{optimizer} after {pieces}");
-            let summary = |session: &Session<Paper>| {
+            let host = TestHost { snapshot_secs: Some(0.0), ..TestHost::default() };
+            let lost = run_script_on(host, vec![Handle(Command::Start(spec.clone())), Advance(pieces)]);
+            let restored = run_script(vec![Handle(restore(last_snapshot(&lost), true)), Advance(20)]);
+            let (expected_losses, restored_losses) = (losses(&uninterrupted), losses(&restored));
+            let n_before = expected_losses.len() - restored_losses.len();
+            assert_eq!(expected_losses[n_before..], restored_losses, "{optimizer} after {pieces}");
+            let weights = |session: &Session<TestHost>| block_on(session.weights()).unwrap();
+            assert_eq!(weights(&uninterrupted), weights(&restored), "{optimizer} after {pieces}");
+            let summary = |session: &Session<TestHost>| {
                 run(session).summary.map(|summary| (summary.test, summary.best, summary.test_errors))
             };
-            assert_eq!(summary(&straight), summary(&restored), "{optimizer} after {pieces}");
+            assert_eq!(summary(&uninterrupted), summary(&restored), "{optimizer} after {pieces}");
         }
     }
 }
 
 #[test]
 fn a_snapshot_is_taken_after_the_first_step_when_due_after_each_epoch_and_at_the_end() {
-    let never = Paper { snapshot_secs: Some(1e9), ..Paper::default() };
-    let session = play_in(never, vec![Say(Command::Start(spec())), Work(20)]);
+    let never = TestHost { snapshot_secs: Some(1e9), ..TestHost::default() };
+    let session = run_script_on(never, vec![Handle(Command::Start(spec())), Advance(20)]);
     let rest = [
         "step 1",
         "snapshot",
@@ -118,234 +121,234 @@ fn a_snapshot_is_taken_after_the_first_step_when_due_after_each_epoch_and_at_the
         "step 5",
         "step 6",
         "epoch 2",
-        "judged 20",
+        "evaluated 20",
         "finished",
         "snapshot",
     ];
-    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
-    let often = Paper { snapshot_secs: Some(0.0), ..Paper::default() };
-    let session = play_in(often, vec![Say(Command::Start(spec())), Work(2), Say(Command::Stop), Work(9)]);
-    // Not after step 2: the first has just been taken.
+    assert_eq!(transcript(&session), [&STARTED[..], &rest[..]].concat());
+    let often = TestHost { snapshot_secs: Some(0.0), ..TestHost::default() };
+    let session =
+        run_script_on(often, vec![Handle(Command::Start(spec())), Advance(2), Handle(Command::Stop), Advance(9)]);
+    // None after step 2: the snapshot of step 1 has just been taken.
     let rest = ["step 1", "snapshot", "step 2", "snapshot", "stopped"];
-    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+    assert_eq!(transcript(&session), [&STARTED[..], &rest[..]].concat());
 }
 
 #[test]
-fn the_network_of_a_snapshot_reads_without_going_on() {
-    let keeping = Paper { snapshot_secs: Some(0.0), ..Paper::default() };
-    let lost = play_in(keeping, vec![Say(Command::Start(spec())), Work(2), Say(Command::Stop), predict(1)]);
-    let reader = play(vec![Say(restore(snapshot(&lost), false)), Work(9), predict(1)]);
-    assert_eq!(transcript(&reader), ["engine", "using compact", "restored 2 false", "predicted 1"]);
-    assert_eq!(run(&lost).prediction, run(&reader).prediction);
+fn the_network_of_a_snapshot_predicts_without_its_run() {
+    let host = TestHost { snapshot_secs: Some(0.0), ..TestHost::default() };
+    let lost = run_script_on(host, vec![Handle(Command::Start(spec())), Advance(2), Handle(Command::Stop), predict(1)]);
+    let restored = run_script(vec![Handle(restore(last_snapshot(&lost), false)), Advance(9), predict(1)]);
+    assert_eq!(transcript(&restored), ["engine", "using compact", "restored 2 false", "predicted 1"]);
+    assert_eq!(run(&lost).prediction, run(&restored).prediction);
 }
 
 #[test]
 fn a_damaged_snapshot_is_refused_with_a_remedy() {
     for damaged in [vec![], vec![7; 100]] {
-        let session = play(vec![Say(restore(damaged, true)), predict(1)]);
-        let told = transcript(&session);
-        assert!(told[2].starts_with("failed: The run cannot go on: its snapshot cannot be used"), "{told:?}");
-        assert_eq!(told[3], "predicted 1", "the network at hand stays");
+        let session = run_script(vec![Handle(restore(damaged, true)), predict(1)]);
+        let events = transcript(&session);
+        assert!(events[2].starts_with("failed: The run cannot go on: its snapshot cannot be used"), "{events:?}");
+        assert_eq!(events[3], "predicted 1", "the current network stays");
     }
 }
 
 #[test]
 fn a_new_start_ends_the_old_run() {
-    let session = play(vec![Say(Command::Start(spec())), Work(1), Say(Command::Start(spec())), Work(1)]);
+    let session =
+        run_script(vec![Handle(Command::Start(spec())), Advance(1), Handle(Command::Start(spec())), Advance(1)]);
     let rest = ["step 1", "stopped", "dataset 90", "started 3", "step 1"];
-    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+    assert_eq!(transcript(&session), [&STARTED[..], &rest[..]].concat());
 }
 
 #[test]
-fn commands_that_mean_nothing_now_are_quiet() {
+fn commands_without_effect_emit_nothing() {
     let idle = [Command::Pause, Command::Resume, Command::Step, Command::Stop];
-    let session = play(idle.into_iter().map(Say).collect());
+    let session = run_script(idle.into_iter().map(Handle).collect());
     assert_eq!(transcript(&session), ["engine", "using compact"]);
 }
 
 #[test]
-fn the_images_of_mistakes_come_with_the_judgement() {
-    let session = play(vec![Say(Command::Judge(spec()))]);
+fn misclassified_images_are_emitted_with_the_evaluation() {
+    let session = run_script(vec![Handle(Command::Evaluate(spec()))]);
     let (run, test) = (run(&session), synthetic::split(synthetic::SEED, 20_000, 20));
-    let named: Vec<_> = run.judgement.unwrap().mistakes.iter().map(|mistake| mistake.index).collect();
-    assert!(named.len() > 2, "an untrained network reads digits: {named:?}");
-    assert_eq!(run.pictures.iter().map(|picture| picture.index).collect::<Vec<_>>(), named);
-    assert!(run.pictures.iter().all(|picture| picture.pixels == test.image(picture.index)));
+    let indices: Vec<_> = run.evaluation.unwrap().misclassified.iter().map(|image| image.index).collect();
+    assert!(indices.len() > 2, "an untrained network misclassifies few digits: {indices:?}");
+    assert_eq!(run.misclassified_images.iter().map(|image| image.index).collect::<Vec<_>>(), indices);
+    assert!(run.misclassified_images.iter().all(|image| image.pixels == test.image(image.index)));
 }
 
-/// Of the clock of a measurement, so that it takes few steps.
-fn ticking(tick_secs: f64) -> Paper {
-    Paper { tick_secs: Some(tick_secs), ..Paper::default() }
+/// A host whose clock advances so fast that a measurement takes few steps.
+fn with_tick(tick_secs: f64) -> TestHost {
+    TestHost { tick_secs: Some(tick_secs), ..TestHost::default() }
 }
 
 #[test]
-fn the_engine_is_measured_in_pieces_and_the_network_at_hand_stays() {
-    let session = play_in(
-        ticking(0.7),
-        vec![predict(1), Say(Command::Measure { workers: 1 }), Work(2), predict(2), Work(50), predict(3)],
+fn the_engine_is_measured_in_pieces_and_the_current_network_stays() {
+    let session = run_script_on(
+        with_tick(0.7),
+        vec![predict(1), Handle(Command::Measure { workers: 1 }), Advance(2), predict(2), Advance(50), predict(3)],
     );
-    let said = ["predicted 1", "predicted 2", "measured 1", "measured 2", "measured 3, over", "predicted 3"];
-    assert_eq!(transcript(&session)[2..], said);
+    let expected = ["predicted 1", "predicted 2", "measured 1", "measured 2", "measured 3, over", "predicted 3"];
+    assert_eq!(transcript(&session)[2..], expected);
     assert!(!session.is_busy());
     let run = run(&session);
-    let paces = run.speed.unwrap().paces;
-    assert_eq!(paces.iter().map(|pace| pace.model.id()).collect::<Vec<_>>(), ["compact", "strided", "classic"]);
-    for pace in &paces {
-        // A tick for compiling, another for the step.
-        assert!((pace.first_step_secs - 1.4).abs() < 1e-9 && pace.n_steps == 5, "{pace:?}");
-        assert!((pace.images_per_second - 128.0 / 0.7).abs() < 1e-6, "{pace:?}");
+    let speeds = run.speed.unwrap().speeds;
+    assert_eq!(speeds.iter().map(|speed| speed.model.id()).collect::<Vec<_>>(), ["compact", "strided", "classic"]);
+    for speed in &speeds {
+        // One tick for compiling, one for the step.
+        assert!((speed.first_step_secs - 1.4).abs() < 1e-9 && speed.n_steps == 5, "{speed:?}");
+        assert!((speed.images_per_second - 128.0 / 0.7).abs() < 1e-6, "{speed:?}");
     }
     assert_eq!((run.state, run.progress), (State::Ready, None));
     let events = session.host().events.borrow();
-    let answers: Vec<_> = events.iter().filter_map(answer).collect();
-    assert!(answers.len() == 3 && answers.iter().all(|prediction| *prediction == answers[0]));
+    let predictions: Vec<_> = events.iter().filter_map(prediction).collect();
+    assert!(predictions.len() == 3 && predictions.iter().all(|prediction| *prediction == predictions[0]));
 }
 
 #[test]
-fn a_slow_engine_is_spared_the_larger_networks() {
-    let session = play_in(ticking(10.0), vec![Say(Command::Measure { workers: 1 }), Work(50)]);
+fn a_slow_engine_skips_the_larger_networks() {
+    let session = run_script_on(with_tick(10.0), vec![Handle(Command::Measure { workers: 1 }), Advance(50)]);
     assert_eq!(transcript(&session)[2..], ["measured 1, over"]);
-    assert_eq!(run(&session).speed.unwrap().paces[0].n_steps, 2);
+    assert_eq!(run(&session).speed.unwrap().speeds[0].n_steps, 2);
 }
 
-fn answer(event: &Event) -> Option<Prediction> {
+fn prediction(event: &Event) -> Option<Prediction> {
     if let Event::Predicted { prediction, .. } = event { Some(prediction.clone()) } else { None }
 }
 
 #[test]
 fn a_run_ends_for_a_measurement_and_a_measurement_for_a_run() {
-    let session = play(vec![
-        Say(Command::Start(spec())),
-        Work(1),
-        Say(Command::Measure { workers: 1 }),
-        Work(1),
-        Say(Command::Start(spec())),
-        Work(1),
+    let session = run_script(vec![
+        Handle(Command::Start(spec())),
+        Advance(1),
+        Handle(Command::Measure { workers: 1 }),
+        Advance(1),
+        Handle(Command::Start(spec())),
+        Advance(1),
     ]);
     let rest = ["step 1", "stopped", "measured 0, over", "dataset 90", "started 3", "step 1"];
-    assert_eq!(transcript(&session), [&BEGUN[..], &rest[..]].concat());
+    assert_eq!(transcript(&session), [&STARTED[..], &rest[..]].concat());
 }
 
 #[test]
 fn limits_shorten_the_epoch() {
     let recipe = Recipe { epochs: 1, ..spec().recipe };
     let limited = TrainSpec { train_limit: Some(40), test_limit: Some(5), recipe, ..spec() };
-    let session = play(vec![Say(Command::Start(limited)), Work(20)]);
-    let rest = ["dataset 40", "started 2", "step 1", "step 2", "epoch 1", "judged 5", "finished"];
+    let session = run_script(vec![Handle(Command::Start(limited)), Advance(20)]);
+    let rest = ["dataset 40", "started 2", "step 1", "step 2", "epoch 1", "evaluated 5", "finished"];
     assert_eq!(transcript(&session)[2..], rest);
     assert_eq!(run(&session).summary.map(|summary| summary.test_images), Some(5));
 }
 
 #[test]
-fn what_cannot_be_is_said_and_survived() {
-    let nowhere = TrainSpec { dataset: DatasetId::Mnist, ..spec() };
-    let senseless = TrainSpec { recipe: Recipe { batch: 0, ..spec().recipe }, ..spec() };
-    let session = play(vec![
-        Say(Command::Start(nowhere)),
-        Say(Command::Start(senseless)),
-        Say(Command::Predict { version: 1, pixels: vec![0; 3] }),
+fn invalid_commands_fail_and_the_session_survives() {
+    let missing_dataset = TrainSpec { dataset: DatasetId::Mnist, ..spec() };
+    let invalid_batch = TrainSpec { recipe: Recipe { batch: 0, ..spec().recipe }, ..spec() };
+    let session = run_script(vec![
+        Handle(Command::Start(missing_dataset)),
+        Handle(Command::Start(invalid_batch)),
+        Handle(Command::Predict { version: 1, pixels: vec![0; 3] }),
         predict(2),
     ]);
-    let said = transcript(&session);
-    assert_eq!(said[2], "failed: There is only paper here");
-    assert!(said[3].starts_with("failed: batch size must be between"), "{said:?}");
-    assert!(said[4].starts_with("failed: An image of 3 bytes"), "{said:?}");
-    assert_eq!(said[5], "predicted 2");
+    let events = transcript(&session);
+    assert_eq!(events[2], "failed: Only synthetic digits are available");
+    assert!(events[3].starts_with("failed: batch size must be between"), "{events:?}");
+    assert!(events[4].starts_with("failed: An image of 3 bytes"), "{events:?}");
+    assert_eq!(events[5], "predicted 2");
 }
 
 #[test]
-fn the_pretrained_network_reads_before_any_training() {
-    let session = play(vec![predict(1)]);
+fn the_pretrained_network_predicts_before_any_training() {
+    let session = run_script(vec![predict(1)]);
     assert_eq!(transcript(&session), ["engine", "using compact", "predicted 1"]);
     let run = run(&session);
     let pretrained = run.network.clone().and_then(|network| network.pretrained);
-    assert_eq!(pretrained.map(|worth| (worth.test_images, worth.epochs)), Some((8, 3)));
-    assert!(run.learned, "its answers are more than chance");
+    assert_eq!(pretrained.map(|pretrained| (pretrained.test_images, pretrained.epochs)), Some((8, 3)));
+    assert!(run.learned, "its predictions are better than chance");
 }
 
 #[test]
-fn a_model_without_weights_of_its_own_has_learned_nothing() {
-    let session = play(vec![Say(Command::Use(ModelId::Strided)), predict(1)]);
+fn a_model_without_pretrained_weights_has_learned_nothing() {
+    let session = run_script(vec![Handle(Command::LoadModel(ModelId::Strided)), predict(1)]);
     assert_eq!(transcript(&session)[2..], ["using strided", "predicted 1"]);
     assert!(!run(&session).learned);
 }
 
 #[test]
-fn the_network_at_hand_is_judged_when_asked() {
-    let session = play(vec![Say(Command::Judge(spec()))]);
+fn the_current_network_is_evaluated_on_command() {
+    let session = run_script(vec![Handle(Command::Evaluate(spec()))]);
     let run = run(&session);
-    assert_eq!(run.judgement.map(|judgement| judgement.n_images), Some(20));
+    assert_eq!(run.evaluation.map(|evaluation| evaluation.n_images), Some(20));
     assert_eq!(run.state, State::Ready);
 }
 
-/// 110 images are dealt as 59, 7 and 44: validated on the 7 after each epoch, tested on the 44 at the end.
+/// 110 images are split into 59, 7 and 44: the 7 validate after each epoch, the 44 test at the end.
 #[test]
-fn the_split_of_kaggle_keeps_the_test_images_for_the_end() {
-    let session = play(vec![Say(Command::Start(TrainSpec { split: SplitId::Kaggle, ..spec() })), Work(40)]);
-    let said = transcript(&session);
-    assert_eq!(said[2..4], ["dataset 59", "started 2"]);
-    assert_eq!(said[said.len() - 2..], ["judged 44", "finished"]);
+fn the_kaggle_split_reserves_the_test_images_for_the_end() {
+    let session = run_script(vec![Handle(Command::Start(TrainSpec { split: SplitId::Kaggle, ..spec() })), Advance(40)]);
+    let events = transcript(&session);
+    assert_eq!(events[2..4], ["dataset 59", "started 2"]);
+    assert_eq!(events[events.len() - 2..], ["evaluated 44", "finished"]);
     let run = run(&session);
     assert_eq!(run.dataset.and_then(|dataset| dataset.n_validation), Some(7));
     assert_eq!(run.summary.map(|summary| summary.test_images), Some(44));
 }
 
-/// Two models besides the usual one came with the program.
-fn several() -> Paper {
-    Paper { shipped: [("strided", 8), ("leaky", 9)].into(), ..Paper::default() }
+/// A host with pretrained weights of three models.
+fn with_three_models() -> TestHost {
+    TestHost { pretrained_seeds: [("strided", 8), ("leaky", 9)].into(), ..TestHost::default() }
 }
 
-fn predictions(session: &Session<Paper>) -> Vec<Prediction> {
-    let prediction = |event: &Event| match event {
-        Event::Predicted { prediction, .. } => Some(prediction.clone()),
-        _ => None,
-    };
+fn predictions(session: &Session<TestHost>) -> Vec<Prediction> {
     session.host().events.borrow().iter().filter_map(prediction).collect()
 }
 
 #[test]
-fn networks_read_together_as_the_mean_of_each() {
-    let take = |model| Say(Command::Use(model));
-    let alone =
-        [take(ModelId::Strided), predict(1), take(ModelId::Leaky), predict(2), take(ModelId::Compact), predict(3)];
-    let together = [Say(Command::Together(true)), predict(4), Say(Command::Together(false)), predict(5)];
-    let session = play_in(several(), alone.into_iter().chain(together).collect());
-    let told = ["together compact strided leaky", "predicted 4", "together compact", "predicted 5"];
-    assert_eq!(transcript(&session)[8..], told);
-    let read = predictions(&session);
-    assert_eq!(read[3], evaluation::ensemble(&[read[2].clone(), read[0].clone(), read[1].clone()]));
-    assert_ne!(read[3], read[2]);
-    assert_eq!(read[4], read[2]);
+fn an_ensemble_predicts_the_mean_of_its_networks() {
+    let load = |model| Handle(Command::LoadModel(model));
+    let single =
+        [load(ModelId::Strided), predict(1), load(ModelId::Leaky), predict(2), load(ModelId::Compact), predict(3)];
+    let ensemble = [Handle(Command::SetEnsemble(true)), predict(4), Handle(Command::SetEnsemble(false)), predict(5)];
+    let session = run_script_on(with_three_models(), single.into_iter().chain(ensemble).collect());
+    let expected = ["ensemble compact strided leaky", "predicted 4", "ensemble compact", "predicted 5"];
+    assert_eq!(transcript(&session)[8..], expected);
+    let predicted = predictions(&session);
+    let mean = evaluation::ensemble(&[predicted[2].clone(), predicted[0].clone(), predicted[1].clone()]);
+    assert_eq!(predicted[3], mean);
+    assert_ne!(predicted[3], predicted[2]);
+    assert_eq!(predicted[4], predicted[2]);
 }
 
 #[test]
-fn who_reads_together_follows_the_network_at_hand() {
-    let session = play_in(
-        several(),
+fn the_ensemble_follows_the_current_network() {
+    let session = run_script_on(
+        with_three_models(),
         vec![
-            Say(Command::Together(true)),
-            Say(Command::Use(ModelId::Strided)),
-            Say(Command::Start(spec())),
-            Work(1),
-            Say(Command::Together(false)),
-            Say(Command::Together(true)),
-            Work(1),
-            Say(Command::Pause),
+            Handle(Command::SetEnsemble(true)),
+            Handle(Command::LoadModel(ModelId::Strided)),
+            Handle(Command::Start(spec())),
+            Advance(1),
+            Handle(Command::SetEnsemble(false)),
+            Handle(Command::SetEnsemble(true)),
+            Advance(1),
+            Handle(Command::Pause),
         ],
     );
-    let said = transcript(&session);
-    let told = ["together compact strided leaky", "using strided", "together strided compact leaky"];
-    assert_eq!(said[2..5], told);
-    let trained = ["dataset 90", "started 3", "together compact strided leaky", "step 1", "together compact"];
-    assert_eq!(said[5..10], trained);
-    assert_eq!(said[10..], ["together compact strided leaky", "step 2", "paused"], "the run goes on");
-    // Once for each model when they first read together, and once for each that came to hand.
-    assert_eq!(session.host().n_brought.get(), ModelId::ALL.len() + 2);
-    assert_eq!(run(&session).readers, [ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
+    let events = transcript(&session);
+    let loaded = ["ensemble compact strided leaky", "using strided", "ensemble strided compact leaky"];
+    assert_eq!(events[2..5], loaded);
+    let trained = ["dataset 90", "started 3", "ensemble compact strided leaky", "step 1", "ensemble compact"];
+    assert_eq!(events[5..10], trained);
+    assert_eq!(events[10..], ["ensemble compact strided leaky", "step 2", "paused"], "the run goes on");
+    // Once for each model when the ensemble was first activated, and once for each of the two loaded as current
+    // network.
+    assert_eq!(session.host().n_loads.get(), ModelId::ALL.len() + 2);
+    assert_eq!(run(&session).ensemble, [ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
 }
 
 #[test]
-fn a_network_alone_is_named_alone() {
-    let session = play(vec![Say(Command::Together(true)), predict(1)]);
-    assert_eq!(transcript(&session)[2..], ["together compact", "predicted 1"]);
+fn an_ensemble_of_one_network_is_reported_as_one() {
+    let session = run_script(vec![Handle(Command::SetEnsemble(true)), predict(1)]);
+    assert_eq!(transcript(&session)[2..], ["ensemble compact", "predicted 1"]);
 }

@@ -1,6 +1,5 @@
-//! A network against Keras: logits, loss, every gradient, and what three steps of SGD and of Adam make of every
-//! array. Shared by
-//! the native test and by the program that runs in a browser.
+//! Compares a network with Keras: logits, loss, every gradient, and every array after three steps of SGD and of Adam.
+//! The native test and the page in a browser share it. It never runs Keras: the expected values are in `keras/*.json`.
 
 use std::fmt::{self, Display};
 
@@ -12,14 +11,17 @@ use inkling_engine::network::{Array, DropoutKey};
 use inkling_engine::train::{Trainer, read_metrics};
 use serde_json::Value;
 
-/// Relative to an array's own size, root mean square; the issue that asked for it says 1e-4.
+/// Tolerance of root mean square differences, relative to the root mean square of the expected array. The project
+/// requires 1e-4.
 pub const TOLERANCE: f64 = 1e-4;
-/// The rates in the files.
+/// Learning rate of the SGD steps in the files.
 const SGD_RATE: f64 = 1e-2;
+/// Learning rate of the Adam steps in the files.
 const ADAM_RATE: f64 = 1e-3;
 const N_IMAGES: usize = 8;
 
-/// A number from 0 to 1 that only depends on which array and which element it is for, as `make.py` has it.
+/// A pseudo-random number from 0 to 1 that depends only on the indices of the array and of the element; the same
+/// function as in `make.py`.
 fn unit(array: u32, element: u32) -> f64 {
     let mut h =
         element.wrapping_mul(0x9E37_79B1).wrapping_add(array.wrapping_mul(0x85EB_CA77)).wrapping_add(0x27D4_EB2F);
@@ -28,7 +30,8 @@ fn unit(array: u32, element: u32) -> f64 {
     f64::from((h ^ (h >> 15)) >> 8) / f64::from(1u32 << 24)
 }
 
-fn array(number: usize, name: &str, shape: &[usize]) -> Array {
+/// The initial values of the network's array with this index, as `make.py` sets them.
+fn array(index: usize, name: &str, shape: &[usize]) -> Array {
     let limit = |shape: &[usize]| {
         let area: usize = shape[2..].iter().product();
         (6.0 / ((shape[0] + shape[1]) * area) as f64).sqrt()
@@ -39,11 +42,11 @@ fn array(number: usize, name: &str, shape: &[usize]) -> Array {
         _ => (2.0 * u - 1.0) * 0.1,
     };
     let n: usize = shape.iter().product();
-    let values = (0..n as u32).map(|i| value(unit(number as u32, i)) as f32).collect();
+    let values = (0..n as u32).map(|i| value(unit(index as u32, i)) as f32).collect();
     Array { name: name.into(), shape: shape.to_vec(), values }
 }
 
-/// Sparse noise in the middle box, and the labels of `make.py`.
+/// The images and labels of `make.py`: sparse noise in the middle 20×20 pixels.
 fn split(model: ModelId) -> Split {
     let first = if matches!(model, ModelId::Strided | ModelId::Leaky) { 1020 } else { 1000 };
     let pixel = |i: u32| {
@@ -55,15 +58,19 @@ fn split(model: ModelId) -> Split {
     Split { images, labels: (0..N_IMAGES as u8).map(|n| (3 * n + 1) % 10).collect() }
 }
 
-/// The images of `make.py`.
+/// The batch of 8 images of `make.py` for a model.
 pub fn batch(model: ModelId, device: &Device) -> Batch {
     Batch::gather(&split(model), &(0..N_IMAGES).collect::<Vec<_>>(), device)
 }
 
-/// What Keras said.
+/// Keras's results for one model: the content of `keras/<model>.json`.
 pub struct Golden(pub Value);
 
 impl Golden {
+    /// The results for a model.
+    ///
+    /// # Panics
+    /// For `sprint`, which is not published and was not computed with Keras.
     pub fn of(model: ModelId) -> Self {
         let text = match model {
             ModelId::Compact => include_str!("../keras/compact.json"),
@@ -76,22 +83,26 @@ impl Golden {
         Self(serde_json::from_str(text).unwrap())
     }
 
+    /// Names and shapes of the network's arrays, in order. `kind`: `trained`, or `running` for running statistics.
+    ///
+    /// # Panics
+    /// When the file has no such list.
     pub fn slots(&self, kind: &str) -> Vec<(String, Vec<usize>)> {
         serde_json::from_value(self.0[kind].clone()).unwrap()
     }
 
     fn arrays(&self) -> Vec<Array> {
         let all = [self.slots("trained"), self.slots("running")].concat();
-        all.iter().enumerate().map(|(number, (name, shape))| array(number, name, shape)).collect()
+        all.iter().enumerate().map(|(index, (name, shape))| array(index, name, shape)).collect()
     }
 }
 
-/// All that a list holds, or lists in it.
+/// All numbers of a nested list, flattened.
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().map_or_else(|| vec![value.as_f64().unwrap()], |all| all.iter().flat_map(numbers).collect())
 }
 
-/// Up to 24 elements, evenly over the array.
+/// Up to 24 elements, evenly spaced over the array.
 fn samples(values: &[f32]) -> Vec<f64> {
     let n = values.len().min(24);
     (0..n).map(|k| f64::from(values[if n < 24 { k } else { k * values.len() / 24 }])).collect()
@@ -101,33 +112,39 @@ fn norm(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
-/// How far a few samples are from the golden ones, relative to the array's root mean square (or to `floor`).
+/// Root mean square difference of an array's samples from Keras's samples, relative to the root mean square of Keras's
+/// array or to `floor`, whichever is larger.
 fn distance(golden: &Value, values: &[f32], floor: f64) -> f64 {
-    let truth: Vec<f64> = serde_json::from_value(golden["samples"].clone()).unwrap();
+    let expected: Vec<f64> = serde_json::from_value(golden["samples"].clone()).unwrap();
     let ours = samples(values);
-    assert_eq!(ours.len(), truth.len());
+    assert_eq!(ours.len(), expected.len());
     let rms = (golden["norm"].as_f64().unwrap() / (values.len() as f64).sqrt()).max(floor);
-    norm(ours.iter().zip(&truth).map(|(a, b)| a - b)) / (truth.len() as f64).sqrt() / rms
+    norm(ours.iter().zip(&expected).map(|(a, b)| a - b)) / (expected.len() as f64).sqrt() / rms
 }
 
-pub fn relative(ours: &[f64], truth: &[f64]) -> f64 {
-    assert_eq!(ours.len(), truth.len());
-    norm(ours.iter().zip(truth).map(|(a, b)| a - b)) / norm(truth.iter().copied())
+/// The norm of the difference, relative to the norm of `expected`.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn relative(ours: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(ours.len(), expected.len());
+    norm(ours.iter().zip(expected).map(|(a, b)| a - b)) / norm(expected.iter().copied())
 }
 
-/// Which way computes.
+/// The device and the kernels that compute.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct ComputeConfig {
+    /// The device.
     pub device: Device,
-    /// burn's operations in the place of our kernels.
-    pub by_burn: bool,
+    /// Whether burn's own operations compute instead of our kernels. Not supported in a browser.
+    pub uses_burn_reference: bool,
 }
 
-/// Compares everything.
+/// Compares everything that the file of a model contains.
 ///
 /// # Errors
-/// The first thing that is not Keras's.
-pub async fn check(model: ModelId, way: &Way) -> Result<(), String> {
+/// When a result differs from Keras's by more than its tolerance; the message names the first such result.
+pub async fn check(model: ModelId, way: &ComputeConfig) -> Result<(), String> {
     let golden = Golden::of(model);
     let batch = batch(model, &way.device);
     let trainer = trainer(&golden, way, OptimizerId::Sgd)?;
@@ -137,15 +154,19 @@ pub async fn check(model: ModelId, way: &Way) -> Result<(), String> {
     check_adam(&golden, self::trainer(&golden, way, OptimizerId::Adam)?, &batch).await
 }
 
-fn trainer(golden: &Golden, way: &Way, optimizer: OptimizerId) -> Result<Trainer, String> {
+fn trainer(golden: &Golden, way: &ComputeConfig, optimizer: OptimizerId) -> Result<Trainer, String> {
     let model = golden.0["model"].as_str().unwrap().parse().map_err(text)?;
     let recipe =
         Recipe { optimizer, schedule: Schedule::Constant, weight_decay: 0.0, dropout: 0.0, ..Recipe::of(model) };
     let trainer = Trainer::from_arrays(model, &golden.arrays(), &way.device).map_err(text)?.by(&recipe);
     #[cfg(not(target_family = "wasm"))]
-    let trainer = if way.by_burn { trainer.by_burn() } else { trainer };
+    let trainer = if way.uses_burn_reference {
+        trainer.with_backend(crate::burn_reference::BurnReference::of(model))
+    } else {
+        trainer
+    };
     #[cfg(target_family = "wasm")]
-    assert!(!way.by_burn, "this program was built without burn's operations");
+    assert!(!way.uses_burn_reference, "this program was built without burn's operations");
     Ok(trainer)
 }
 
@@ -154,63 +175,67 @@ async fn check_forward(golden: &Golden, trainer: &Trainer, batch: &Batch) -> Res
     let trained = trainer.network().forward_train(batch.images.clone(), 0.0, DropoutKey::of(1, 1)).logits;
     for (logits, key) in [(evaluated, "evaluated"), (trained, "logits")] {
         let logits: Vec<f64> = logits.into_data_async().await.map_err(text)?.iter::<f64>().collect();
-        let apart = relative(&logits, &numbers(&golden.0[key]));
-        demand(apart < TOLERANCE, format_args!("{key}: {apart:e}"))?;
+        let error = relative(&logits, &numbers(&golden.0[key]));
+        require(error < TOLERANCE, format_args!("{key}: {error:e}"))?;
     }
     Ok(())
 }
 
 async fn check_gradients(golden: &Golden, trainer: &Trainer, batch: &Batch) -> Result<(), String> {
     let backward = trainer.backward(batch, DropoutKey::of(1, 1));
-    let loss = read_metrics(vec![backward.tally]).await.map_err(text)?[0].0.loss;
-    let truth = golden.0["loss"].as_f64().unwrap();
-    demand((loss - truth).abs() < TOLERANCE * truth, format_args!("loss: {loss} and {truth}"))?;
-    // Before a normalisation a bias has no gradient, only rounding noise: measured against what the others have.
+    let loss = read_metrics(vec![backward.batch_metrics]).await.map_err(text)?[0].0.loss;
+    let expected = golden.0["loss"].as_f64().unwrap();
+    require((loss - expected).abs() < TOLERANCE * expected, format_args!("loss: {loss} and {expected}"))?;
+    // The gradient of a bias before a normalisation is only rounding noise, so it is compared with a typical size
+    // instead of its own.
     let floor = 1e-2;
     let register = |t: Transaction, gradient: Tensor<1>| t.register(gradient);
     let gradients = backward.gradients.into_iter().fold(Transaction::default(), register);
     let gradients = gradients.execute_async().await.map_err(text)?;
     for ((name, _), gradient) in golden.slots("trained").iter().zip(gradients) {
         let gradient: Vec<f32> = gradient.iter().collect();
-        let apart = distance(&golden.0["gradients"][name], &gradient, floor);
-        demand(apart < TOLERANCE, format_args!("gradient of {name}: {apart:e}"))?;
+        let error = distance(&golden.0["gradients"][name], &gradient, floor);
+        require(error < TOLERANCE, format_args!("gradient of {name}: {error:e}"))?;
     }
     Ok(())
 }
 
-/// Steps of SGD are as long as the gradients are: all that they move stays Keras's.
+/// SGD's steps are proportional to the gradients, so all arrays must agree.
 async fn check_sgd(golden: &Golden, trainer: Trainer, batch: &Batch) -> Result<(), String> {
-    let truth = &golden.0["after_three_steps"]["sgd"];
-    for array in three_steps(truth, trainer, batch, SGD_RATE).await? {
-        let apart = distance(&truth["arrays"][&array.name], &array.values, 0.0);
-        demand(apart < TOLERANCE, format_args!("{} after three steps of SGD: {apart:e}", array.name))?;
+    let expected = &golden.0["after_three_steps"]["sgd"];
+    for array in three_steps(expected, trainer, batch, SGD_RATE).await? {
+        let error = distance(&expected["arrays"][&array.name], &array.values, 0.0);
+        require(error < TOLERANCE, format_args!("{} after three steps of SGD: {error:e}", array.name))?;
     }
     Ok(())
 }
 
+/// Adam's steps depend on the signs of gradients, so a tenth of an array's samples may differ, and all samples of
+/// arrays that only rounding moves.
 async fn check_adam(golden: &Golden, trainer: Trainer, batch: &Batch) -> Result<(), String> {
     let model = trainer.network().model();
-    let truth = &golden.0["after_three_steps"]["adam"];
-    for array in three_steps(truth, trainer, batch, ADAM_RATE).await? {
-        let (n_far, n) = far_off(&truth["arrays"][&array.name], &array.values)?;
-        let most = if is_noise(model, &array.name) { n } else { n / 10 };
-        demand(n_far <= most, format_args!("{} after three steps of Adam: {n_far} of {n} samples", array.name))?;
+    let expected = &golden.0["after_three_steps"]["adam"];
+    for array in three_steps(expected, trainer, batch, ADAM_RATE).await? {
+        let (n_different, n) = count_different(&expected["arrays"][&array.name], &array.values)?;
+        let n_allowed = if is_noise(model, &array.name) { n } else { n / 10 };
+        let holds = n_different <= n_allowed;
+        require(holds, format_args!("{} after three steps of Adam: {n_different} of {n} samples", array.name))?;
     }
     Ok(())
 }
 
-/// All arrays after three steps, whose losses are Keras's.
-async fn three_steps(truth: &Value, trainer: Trainer, batch: &Batch, rate: f64) -> Result<Vec<Array>, String> {
+/// Trains three steps on the same batch, compares their losses with Keras's, and returns all arrays.
+async fn three_steps(expected: &Value, trainer: Trainer, batch: &Batch, rate: f64) -> Result<Vec<Array>, String> {
     let mut trainer = trainer;
     let losses: Vec<_> = (0..3).map(|_| trainer.step(batch, rate, DropoutKey::of(1, 1))).collect();
     let losses = read_metrics(losses).await.map_err(text)?;
     let losses: Vec<f64> = losses.iter().map(|(metrics, _)| metrics.loss).collect();
-    let apart = relative(&losses, &numbers(&truth["losses"]));
-    demand(apart < 3.0 * TOLERANCE, format_args!("losses {losses:?}: {apart:e}"))?;
+    let error = relative(&losses, &numbers(&expected["losses"]));
+    require(error < 3.0 * TOLERANCE, format_args!("losses {losses:?}: {error:e}"))?;
     trainer.network().arrays().await.map_err(text)
 }
 
-fn demand(holds: bool, otherwise: fmt::Arguments) -> Result<(), String> {
+fn require(holds: bool, otherwise: fmt::Arguments) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise.to_string()) }
 }
 
@@ -218,19 +243,21 @@ fn text(error: impl Display) -> String {
     error.to_string()
 }
 
-/// Samples that three steps of Adam left elsewhere than Keras did by more than a fiftieth of one step, or by more than
-/// the rounding of large numbers. Adam's first steps are its rate times the gradient's sign: where a gradient is nothing
-/// but rounding, its sign and so the step is noise, in Keras's own single precision too.
-fn far_off(golden: &Value, values: &[f32]) -> Result<(usize, usize), String> {
-    let truth: Vec<f64> = serde_json::from_value(golden["samples"].clone()).unwrap();
+/// Counts the samples that differ from Keras's after three steps of Adam, by more than a fiftieth of one step and by
+/// more than the rounding of large numbers; returns that number and the number of all samples. Adam's first steps are
+/// its rate times the sign of the gradient. Where a gradient is only rounding, its sign, and therefore the step, is
+/// noise, in Keras's own single precision too.
+fn count_different(golden: &Value, values: &[f32]) -> Result<(usize, usize), String> {
+    let expected: Vec<f64> = serde_json::from_value(golden["samples"].clone()).unwrap();
     let ours = samples(values);
-    let furthest = ours.iter().zip(&truth).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    demand(furthest < 6.5 * ADAM_RATE, format_args!("no three steps lead that far: {furthest}"))?;
-    let far = |(a, b): &(&f64, &f64)| (*a - *b).abs() > (ADAM_RATE / 50.0).max(TOLERANCE * b.abs());
-    Ok((ours.iter().zip(&truth).filter(far).count(), ours.len()))
+    let largest = ours.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    require(largest < 6.5 * ADAM_RATE, format_args!("no three steps lead that far: {largest}"))?;
+    let differs = |(a, b): &(&f64, &f64)| (*a - *b).abs() > (ADAM_RATE / 50.0).max(TOLERANCE * b.abs());
+    Ok((ours.iter().zip(&expected).filter(differs).count(), ours.len()))
 }
 
-/// Arrays of `leaky` that only rounding moves: a bias before a normalisation, and the running mean that sees it.
+/// Whether only rounding changes this array: in `leaky`, a bias before a normalisation, and the running mean that
+/// depends on it.
 fn is_noise(model: ModelId, name: &str) -> bool {
     let bias = name.starts_with("conv2d") && name.ends_with(".bias");
     model == ModelId::Leaky && (bias || name.ends_with(".moving_mean"))

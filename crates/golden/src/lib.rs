@@ -1,19 +1,16 @@
-//! The networks held to Keras: logits, loss, every gradient and three steps, from files that Keras made (`keras/make.py`). The
-//! native test and a page in a browser compare the same.
+//! Compares the networks with Keras: logits, loss, every gradient and three steps, from files that Keras wrote
+//! (`keras/make.py`). A native test and a page in a browser run the same comparisons. Nothing here runs Keras or trains
+//! for a user.
 
+#[cfg(not(target_family = "wasm"))]
+pub mod burn_reference;
 pub mod compare;
 
 #[cfg(feature = "gpu")]
-pub mod bending;
-#[cfg(feature = "gpu")]
-pub mod dropping;
-#[cfg(feature = "gpu")]
-pub mod recording;
-#[cfg(feature = "gpu")]
-pub mod tiling;
+pub mod on_gpu;
 
 use inkling_core::spec::ModelId;
 
-/// All but `sprint`, which is ours: Keras knows nothing of it.
+/// The networks that others published, which Keras can build: all except our own `sprint`.
 pub const PUBLISHED: [ModelId; 5] =
     [ModelId::Compact, ModelId::Strided, ModelId::Leaky, ModelId::Classic, ModelId::Wide];

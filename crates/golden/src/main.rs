@@ -1,4 +1,4 @@
-//! The program of the page that the browser tests build.
+//! The program of the page that the browser tests build. It does nothing outside a browser.
 
 #[cfg(target_family = "wasm")]
 mod page;

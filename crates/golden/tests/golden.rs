@@ -1,73 +1,76 @@
-//! The five published networks against Keras, from the files that `tests/golden/make.py` made once with Keras itself. Our kernels
-//! and burn's operations both answer; in a browser `src/page.rs` asks the same of both engines.
+//! Compares the five published networks with Keras, by the files that `keras/make.py` wrote once with Keras itself.
+//! Both our kernels and burn's operations are compared, on the CPU; in a browser, `src/page.rs` compares both engines.
+
 use burn::tensor::Device;
 use inkling_core::models;
 use inkling_core::spec::ModelId;
 use inkling_engine::network::DropoutKey;
 use inkling_engine::train::{Trainer, read_metrics};
 use inkling_golden::PUBLISHED;
-use inkling_golden::compare::{self, Golden, TOLERANCE, Way, check, relative};
+use inkling_golden::burn_reference::BurnReference;
+use inkling_golden::compare::{self, ComputeConfig, Golden, TOLERANCE, check, relative};
 use pollster::block_on;
 
-fn is_keras_s(model: ModelId, by_burn: bool) {
-    let way = Way { device: Device::flex(), by_burn };
+fn assert_matches_keras(model: ModelId, uses_burn_reference: bool) {
+    let way = ComputeConfig { device: Device::flex(), uses_burn_reference };
     assert_eq!(block_on(check(model, &way)), Ok(()), "{model}, {way:?}");
 }
 
 #[test]
-fn compact_is_keras_s() {
-    is_keras_s(ModelId::Compact, false);
-    is_keras_s(ModelId::Compact, true);
+fn compact_matches_keras() {
+    assert_matches_keras(ModelId::Compact, false);
+    assert_matches_keras(ModelId::Compact, true);
 }
 
 #[test]
-fn strided_is_keras_s() {
-    is_keras_s(ModelId::Strided, false);
-    is_keras_s(ModelId::Strided, true);
+fn strided_matches_keras() {
+    assert_matches_keras(ModelId::Strided, false);
+    assert_matches_keras(ModelId::Strided, true);
 }
 
 #[test]
-fn leaky_is_keras_s() {
-    is_keras_s(ModelId::Leaky, false);
-    is_keras_s(ModelId::Leaky, true);
+fn leaky_matches_keras() {
+    assert_matches_keras(ModelId::Leaky, false);
+    assert_matches_keras(ModelId::Leaky, true);
 }
 
 #[test]
-fn classic_is_keras_s() {
-    is_keras_s(ModelId::Classic, false);
-    is_keras_s(ModelId::Classic, true);
+fn classic_matches_keras() {
+    assert_matches_keras(ModelId::Classic, false);
+    assert_matches_keras(ModelId::Classic, true);
 }
 
 #[test]
-fn wide_is_keras_s() {
-    is_keras_s(ModelId::Wide, false);
-    // burn's own way needs minutes in this profile; the other four hold it.
+fn wide_matches_keras() {
+    assert_matches_keras(ModelId::Wide, false);
+    // burn's operations would take minutes here in this profile; the other four networks compare them with Keras.
 }
 
-/// There the kernels and burn's operations hold one another.
+/// Keras has no files for `sprint`, so our kernels are compared with burn's operations.
 #[test]
-fn sprint_computes_alike_both_ways() {
+fn sprint_matches_burn() {
     let device = Device::flex();
     let batch = compare::batch(ModelId::Sprint, &device);
-    let [ours, burns] = [false, true].map(|by_burn| {
+    let [ours, reference] = [false, true].map(|uses_burn_reference| {
         let trainer = Trainer::new(ModelId::Sprint, 3, &device);
-        let trainer = if by_burn { trainer.by_burn() } else { trainer };
+        let trainer =
+            if uses_burn_reference { trainer.with_backend(BurnReference::of(ModelId::Sprint)) } else { trainer };
         let backward = trainer.backward(&batch, DropoutKey::of(1, 1));
-        let loss = block_on(read_metrics(vec![backward.tally])).unwrap()[0].0.loss;
+        let loss = block_on(read_metrics(vec![backward.batch_metrics])).unwrap()[0].0.loss;
         let arrays = backward.gradients.into_iter().chain(backward.statistics);
         let arrays: Vec<Vec<f64>> = arrays.map(|array| array.into_data().iter::<f64>().collect()).collect();
         (loss, arrays)
     });
-    assert!((ours.0 - burns.0).abs() < TOLERANCE * burns.0, "{} and {}", ours.0, burns.0);
-    assert_eq!(ours.1.len(), burns.1.len());
-    for (number, (ours, burns)) in ours.1.iter().zip(&burns.1).enumerate() {
-        let apart = relative(ours, burns);
-        assert!(apart < TOLERANCE, "array {number}: {apart:e}");
+    assert!((ours.0 - reference.0).abs() < TOLERANCE * reference.0, "{} and {}", ours.0, reference.0);
+    assert_eq!(ours.1.len(), reference.1.len());
+    for (index, (ours, reference)) in ours.1.iter().zip(&reference.1).enumerate() {
+        let error = relative(ours, reference);
+        assert!(error < TOLERANCE, "array {index}: {error:e}");
     }
 }
 
 #[test]
-fn layer_tables_are_keras_s() {
+fn layer_tables_match_keras() {
     for model in PUBLISHED {
         let (golden, summary) = (Golden::of(model), models::summary(model));
         let published: Vec<(String, Vec<usize>, usize)> =
@@ -82,7 +85,7 @@ fn layer_tables_are_keras_s() {
     }
 }
 
-/// A single pixel is shown by its channels alone.
+/// Our layer tables show the shape of a single pixel by its channels alone; Keras shows `[1, 1, channels]`.
 fn squeeze(shape: Vec<usize>) -> Vec<usize> {
     if let [1, 1, channels] = shape[..] { vec![channels] } else { shape }
 }

@@ -1,15 +1,18 @@
-//! Throughput of the kernels at batch 128, on every instruction set of this machine: convolutions of the five networks and
-//! dense layers in each direction, where an element is a floating-point operation, and what happens to every number,
-//! where it is a number. `cargo bench -p inkling-kernels -- AVX2/classic` measures a part.
+//! Throughput of the kernels at batch size 128, on every instruction set of this machine: convolutions of the five
+//! networks and dense layers in each direction, where an element is a floating-point operation, and element-wise
+//! kernels, where an element is a number. `cargo bench -p inkling-kernels -- AVX2/classic` measures a part of them.
+//! Checks no results.
 
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use inkling_kernels::{self as kernels, Dense, Grid, Isa, Norm, Rectified, Window};
+use inkling_kernels::{self as kernels, BatchNorm, BlockedLayout, Conv2d, Dense, FusedRectifier, Isa};
 
+/// Images in a batch.
 const BATCH: usize = 128;
 
-/// Network, channels, filters, side, kernel, stride, and whether zeros keep the side.
+/// Network, channels, filters, rows (and columns) of the input, rows (and columns) of the window, stride, and whether
+/// the input is padded with zeros ("same" padding).
 type Layer = (&'static str, usize, usize, usize, usize, usize, bool);
 
 const CONVOLUTIONS: [Layer; 12] = [
@@ -27,10 +30,10 @@ const CONVOLUTIONS: [Layer; 12] = [
     ("wide", 32, 32, 28, 5, 1, true),
 ];
 
-fn window(isa: Isa, (_, channels, filters, side, kernel, stride, same): Layer) -> Window {
+fn window(isa: Isa, (_, channels, filters, side, kernel, stride, same): Layer) -> Conv2d {
     let output = if same { side.div_ceil(stride) } else { (side - kernel) / stride + 1 };
-    let zeros = if same { (output - 1) * stride + kernel - side } else { 0 };
-    Window {
+    let padding = if same { (output - 1) * stride + kernel - side } else { 0 };
+    Conv2d {
         isa,
         n: BATCH,
         channels,
@@ -39,8 +42,8 @@ fn window(isa: Isa, (_, channels, filters, side, kernel, stride, same): Layer) -
         output: [output; 2],
         kernel,
         stride,
-        before: [zeros / 2; 2],
-        after: [zeros - zeros / 2; 2],
+        before: [padding / 2; 2],
+        after: [padding - padding / 2; 2],
     }
 }
 
@@ -49,24 +52,25 @@ fn convolutions(criterion: &mut Criterion) {
         let (network, channels, filters, side, kernel, stride, _) = layer;
         let window = window(isa, layer);
         let weights = vec![0.01; filters * channels * kernel * kernel];
-        let x = vec![0.5; window.padded_grid().len()];
-        let (mut y, mut dx) = (vec![0.0; window.output_grid().len()], vec![0.0; window.input_grid().len()]);
+        let x = vec![0.5; window.padded_layout().len()];
+        let (mut y, mut dx) = (vec![0.0; window.output_layout().len()], vec![0.0; window.input_layout().len()]);
         let mut dw = vec![0.0; weights.len()];
         let name = format!("{}/{network} {channels}→{filters} {side}² {kernel}×{kernel}|{stride}", isa.name());
         let mut group = criterion.benchmark_group(name);
-        let products = BATCH * weights.len() * window.output[0] * window.output[1];
-        group.throughput(Throughput::Elements(2 * products as u64));
+        let multiply_adds = BATCH * weights.len() * window.output[0] * window.output[1];
+        group.throughput(Throughput::Elements(2 * multiply_adds as u64));
         group.bench_function("forward", |b| b.iter(|| window.forward(&x, &weights, None, 0.0, &mut y)));
         group.bench_function("input gradient", |b| b.iter(|| window.input_gradient(&y, &weights, &mut dx)));
         group.bench_function("weights' gradient", |b| b.iter(|| window.weights_gradient(&x, &y, &mut dw)));
     }
 }
 
-/// The `gemm` crate finds its own instructions: one set is enough.
+/// On one instruction set only: the `gemm` crate detects its own.
 fn dense(criterion: &mut Criterion) {
     let isa = Isa::best();
     for (network, inputs, units) in [("strided", 1024, 256), ("classic", 9216, 128)] {
-        let dense = Dense { input: Grid::flat(isa, BATCH, inputs), output: Grid::flat(isa, BATCH, units) };
+        let dense =
+            Dense { input: BlockedLayout::flat(isa, BATCH, inputs), output: BlockedLayout::flat(isa, BATCH, units) };
         let (weights, mut dw) = (vec![0.01; inputs * units], vec![0.0; inputs * units]);
         let (x, mut dx) = (vec![0.5; dense.input.len()], vec![0.0; dense.input.len()]);
         let mut y = vec![0.0; dense.output.len()];
@@ -78,28 +82,32 @@ fn dense(criterion: &mut Criterion) {
     }
 }
 
-/// The first stage of `leaky`: 32 channels of 28×28.
-fn numbers(criterion: &mut Criterion) {
+/// On the shape of the first stage of `leaky`: 32 channels of 28×28.
+fn elementwise(criterion: &mut Criterion) {
     const CHANNELS: usize = 32;
     const SIDE: usize = 28;
     for isa in Isa::all() {
-        let grid = Grid::blocked(isa, BATCH, CHANNELS, SIDE * SIDE);
-        let norm = Norm { grid, epsilon: 1e-3, rectified: Rectified::After(0.3) };
-        let (x, mut y, mut dy) = (vec![0.5; grid.len()], vec![0.5; grid.len()], vec![0.5; grid.len()]);
-        let (of_channels, mut mean, mut variance) = (vec![0.5; CHANNELS], vec![0.5; CHANNELS], vec![0.5; CHANNELS]);
-        let (mut of_gamma, mut of_beta) = (vec![0.0; CHANNELS], vec![0.0; CHANNELS]);
-        let mut pooled = vec![0.5; grid.len() / 4];
+        let layout = BlockedLayout::blocked(isa, BATCH, CHANNELS, SIDE * SIDE);
+        let norm = BatchNorm { layout, epsilon: 1e-3, rectified: FusedRectifier::After(0.3) };
+        let (x, mut y, mut dy) = (vec![0.5; layout.len()], vec![0.5; layout.len()], vec![0.5; layout.len()]);
+        let (per_channel, mut mean, mut variance) = (vec![0.5; CHANNELS], vec![0.5; CHANNELS], vec![0.5; CHANNELS]);
+        let (mut gamma_gradient, mut beta_gradient) = (vec![0.0; CHANNELS], vec![0.0; CHANNELS]);
+        let mut pooled = vec![0.5; layout.len() / 4];
         let mut group = criterion.benchmark_group(format!("{}/numbers", isa.name()));
-        group.throughput(Throughput::Elements(grid.len() as u64));
+        group.throughput(Throughput::Elements(layout.len() as u64));
         group.bench_function("normalise", |b| {
-            b.iter(|| norm.forward(&x, [&of_channels; 2], &mut y, [&mut mean, &mut variance]))
+            b.iter(|| norm.forward(&x, [&per_channel; 2], &mut y, [&mut mean, &mut variance]))
         });
         group.bench_function("normalise, back", |b| {
-            let statistics = [&of_channels[..]; 2];
-            b.iter(|| norm.backward([&x, &y], &of_channels, statistics, &mut dy, [&mut of_gamma, &mut of_beta]))
+            let statistics = [&per_channel[..]; 2];
+            b.iter(|| {
+                norm.backward([&x, &y], &per_channel, statistics, &mut dy, [&mut gamma_gradient, &mut beta_gradient])
+            })
         });
-        group.bench_function("pool", |b| b.iter(|| kernels::pool(&grid, SIDE, &x, &mut pooled)));
-        group.bench_function("pool, back", |b| b.iter(|| kernels::pool_backward(&grid, SIDE, &x, &pooled, &mut dy)));
+        group.bench_function("pool", |b| b.iter(|| kernels::max_pool(&layout, SIDE, &x, &mut pooled)));
+        group.bench_function("pool, back", |b| {
+            b.iter(|| kernels::max_pool_backward(&layout, SIDE, &x, &pooled, &mut dy))
+        });
         let (mut mean, mut square) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         group.bench_function("adam", |b| {
             b.iter(|| kernels::adam(isa, &x, [&mut y, &mut mean, &mut square], [0.9, 0.999], 1e-7, 1e-3, 0.0, 0.0))
@@ -107,11 +115,11 @@ fn numbers(criterion: &mut Criterion) {
     }
 }
 
-/// A few minutes for all of them.
-fn soon() -> Criterion {
+/// Short measurements: a few minutes for all benchmarks.
+fn short_config() -> Criterion {
     let (warm_up, measurement) = (Duration::from_millis(200), Duration::from_secs(1));
     Criterion::default().warm_up_time(warm_up).measurement_time(measurement).sample_size(10)
 }
 
-criterion_group! { name = kernels_of_training; config = soon(); targets = convolutions, dense, numbers }
-criterion_main!(kernels_of_training);
+criterion_group! { name = training_kernels; config = short_config(); targets = convolutions, dense, elementwise }
+criterion_main!(training_kernels);

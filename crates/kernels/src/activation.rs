@@ -1,24 +1,30 @@
-//! What happens to every number by itself, and sums by channel.
+//! Element-wise operations (bias, rectifiers) and sums over channels.
 
-use crate::grid::Grid;
 use crate::isa::{Isa, Kernel, Simd};
+use crate::layout::BlockedLayout;
 use crate::threads::{self, Shared};
 
-/// Vectors in the piece of a task.
-const PIECE: usize = 4096;
+/// Vectors that one task handles.
+const CHUNK: usize = 4096;
 
-/// Calls `each` with the offset of every vector of `len` floats; a rest shorter than a vector is left out.
-fn each_piece<K: Kernel>(isa: Isa, len: usize, kernel: impl Fn(usize, usize) -> K + Sync + Send) {
-    let piece = PIECE * isa.lanes();
-    threads::each(len.div_ceil(piece), |task| isa.run(kernel(task * piece, len.min((task + 1) * piece))));
+/// Runs `kernel(from, to)` for consecutive ranges `from..to` of `0..len`, in parallel. Ranges begin at whole vectors;
+/// the last one may end with a partial vector.
+fn for_each_chunk<K: Kernel>(isa: Isa, len: usize, kernel: impl Fn(usize, usize) -> K + Sync + Send) {
+    let chunk = CHUNK * isa.lanes();
+    threads::each(len.div_ceil(chunk), |task| isa.run(kernel(task * chunk, len.min((task + 1) * chunk))));
 }
 
-/// Turns the gradient after a rectifier into the one before it. `values` came out of the rectifier.
+/// Backward pass of a leaky rectifier, in place: turns the gradient of its output into the gradient of its input.
+/// `values` is the rectifier's output; where it is not positive, the gradient is multiplied by `slope`. A partial
+/// vector at the end is left unchanged.
+///
+/// # Panics
+/// If the slices differ in length.
 pub fn rectify_backward(isa: Isa, values: &[f32], gradient: &mut [f32], slope: f32) {
     assert_eq!(values.len(), gradient.len());
     let len = values.len();
     let gradient = Shared::new(gradient);
-    each_piece(isa, len, |from, to| RectifyBackward { values, gradient, from, to, slope });
+    for_each_chunk(isa, len, |from, to| RectifyBackward { values, gradient, from, to, slope });
 }
 
 struct RectifyBackward<'a> {
@@ -32,7 +38,7 @@ struct RectifyBackward<'a> {
 impl Kernel for RectifyBackward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: this task's piece; whole vectors.
+        // SAFETY: this range is this task's only; loads and stores cover whole vectors of it.
         unsafe {
             let slope = S::splat(self.slope);
             let gradient = self.gradient.part(self.from, self.to - self.from).chunks_exact_mut(S::LANES);
@@ -44,15 +50,23 @@ impl Kernel for RectifyBackward<'_> {
     }
 }
 
-/// Adds each channel's bias, and rectifies with this slope (1 to leave the sums).
-pub fn add_bias(grid: &Grid, values: &mut [f32], bias: &[f32], slope: f32) {
-    assert_eq!((values.len(), bias.len()), (grid.len(), grid.channels));
+/// Adds each channel's bias to `values`, in place, and multiplies negative results by `slope` (0 for ReLU, 1 for no
+/// rectifier).
+///
+/// # Shapes
+/// - `values`: as `layout` describes
+/// - `bias`: `[channels]`
+///
+/// # Panics
+/// If a slice has the wrong length.
+pub fn add_bias(layout: &BlockedLayout, values: &mut [f32], bias: &[f32], slope: f32) {
+    assert_eq!((values.len(), bias.len()), (layout.len(), layout.channels));
     let values = Shared::new(values);
-    grid.each_channel(|channel| AddBias { grid, values, channel, bias: bias[channel], slope });
+    layout.each_channel(|channel| AddBias { layout, values, channel, bias: bias[channel], slope });
 }
 
 struct AddBias<'a> {
-    grid: &'a Grid,
+    layout: &'a BlockedLayout,
     values: Shared<'a>,
     channel: usize,
     bias: f32,
@@ -62,11 +76,11 @@ struct AddBias<'a> {
 impl Kernel for AddBias<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: this task's channel; the grid's offsets are within, since the lengths agree.
+        // SAFETY: this channel is this task's only; `add_bias` checked that the offsets of the layout are in bounds.
         unsafe {
             let (bias, slope) = (S::splat(self.bias), S::splat(self.slope));
-            let values = self.values.at(0, self.grid.len());
-            self.grid.visit::<S>(self.channel, |at, _| {
+            let values = self.values.at(0, self.layout.len());
+            self.layout.visit::<S>(self.channel, |at, _| {
                 let x = S::add(S::load(values.add(at)), bias);
                 S::store(values.add(at), S::if_positive(x, x, S::mul(x, slope)));
             });
@@ -74,15 +88,22 @@ impl Kernel for AddBias<'_> {
     }
 }
 
-/// The sum of each channel: the gradient of a bias. Spare lanes must be 0.
-pub fn sum_channels(grid: &Grid, values: &[f32], sums: &mut [f32]) {
-    assert_eq!((values.len(), sums.len()), (grid.len(), grid.channels));
+/// The sum of each channel over all images and pixels: the gradient of a bias. Spare lanes must be 0.
+///
+/// # Shapes
+/// - `values`: as `layout` describes
+/// - `sums`: `[channels]`
+///
+/// # Panics
+/// If a slice has the wrong length.
+pub fn sum_channels(layout: &BlockedLayout, values: &[f32], sums: &mut [f32]) {
+    assert_eq!((values.len(), sums.len()), (layout.len(), layout.channels));
     let sums = Shared::new(sums);
-    grid.each_channel(|channel| SumChannel { grid, values, channel, sums });
+    layout.each_channel(|channel| SumChannel { layout, values, channel, sums });
 }
 
 struct SumChannel<'a> {
-    grid: &'a Grid,
+    layout: &'a BlockedLayout,
     values: &'a [f32],
     channel: usize,
     sums: Shared<'a>,
@@ -91,10 +112,11 @@ struct SumChannel<'a> {
 impl Kernel for SumChannel<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the grid's offsets are within; the sum of this channel is this task's.
+        // SAFETY: `sum_channels` checked that the offsets of the layout are in bounds; this channel's sum is this
+        // task's only.
         unsafe {
             let mut sum = S::zero();
-            self.grid.visit::<S>(self.channel, |at, _| sum = S::add(sum, S::load(self.values.as_ptr().add(at))));
+            self.layout.visit::<S>(self.channel, |at, _| sum = S::add(sum, S::load(self.values.as_ptr().add(at))));
             *self.sums.at(self.channel, 1) = S::sum(sum);
         }
     }

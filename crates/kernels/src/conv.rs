@@ -1,66 +1,74 @@
-//! Convolution over blocks of images, forward and backward.
+//! Convolution over blocks of images, forward and backward. Picks no algorithm: there is one for each direction.
 //!
-//! All three directions are a sum over *taps*: a tap is a pixel's distance in the input and the weight that belongs to
-//! it. A tile of a few filters and a few pixels (or, for the weights' gradient, of a few filters and a few taps) stays
-//! in registers while the sum runs.
+//! All three directions are sums over *taps*. A tap is an offset into the input together with the weight for it. A tile
+//! of a few filters and a few pixels (for the weights' gradient, of a few filters and a few taps) stays in registers
+//! while the sum runs.
 //!
-//! - forward: taps are (channel, row, column) of the window; the sum gives a pixel of a filter.
-//! - the input's gradient: the same with the roles of filters and channels exchanged; with a stride, each of the
-//!   stride² residues of the input's rows and columns meets its own taps.
-//! - the weights' gradient: the sum runs over the pixels of all images.
+//! - Forward: the taps are (channel, row, column) of the window; each sum is a pixel of a filter's output.
+//! - Input's gradient: the same with filters and channels exchanged. With a stride, the rows and columns of the input
+//!   fall into stride² *stride phases*, and each phase has its own taps; see [`StridePhase`].
+//! - Weights' gradient: each sum runs over the pixels of all images.
 
-mod border;
+mod padding;
 mod products;
 mod sums;
 
-use crate::grid::Grid;
 use crate::isa::Isa;
+use crate::layout::BlockedLayout;
 use crate::threads::{self, Shared};
-use border::{Frame, Residue};
+use padding::{Frame, StridePhase};
 use products::{Products, product_filters};
 use sums::{Steps, Sums, pack};
 
-/// A convolution's sizes, the batch's arrangement included.
+/// A 2D convolution: its sizes and the layout of its batch. The window is square, and so is the stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct Conv2d {
+    /// The instruction set, which determines the number of images in a block.
     pub isa: Isa,
-    /// Images.
+    /// Number of images in the batch.
     pub n: usize,
+    /// Number of channels of the input.
     pub channels: usize,
+    /// Number of filters: channels of the output.
     pub filters: usize,
-    /// Rows and columns of the input.
+    /// Rows and columns of the input, without padding.
     pub input: [usize; 2],
-    /// Rows and columns of the output.
+    /// Rows and columns of the output. On each axis, `(output − 1) · stride + kernel` must not exceed
+    /// `before + input + after`.
     pub output: [usize; 2],
-    /// Side of the window.
+    /// Rows of the window, and columns.
     pub kernel: usize,
+    /// Rows, and columns, from one window to the next.
     pub stride: usize,
-    /// Zeros above and to the left.
+    /// Padding: zeros above and to the left.
     pub before: [usize; 2],
-    /// Zeros below and to the right.
+    /// Padding: zeros below and to the right.
     pub after: [usize; 2],
 }
 
-impl Window {
-    pub fn input_grid(&self) -> Grid {
-        Grid::blocked(self.isa, self.n, self.channels, self.input[0] * self.input[1])
+impl Conv2d {
+    /// Layout of the input without padding, `[block][channel][row][column][lane]`.
+    pub fn input_layout(&self) -> BlockedLayout {
+        BlockedLayout::blocked(self.isa, self.n, self.channels, self.input[0] * self.input[1])
     }
 
-    pub fn output_grid(&self) -> Grid {
-        Grid::blocked(self.isa, self.n, self.filters, self.output[0] * self.output[1])
+    /// Layout of the output, `[block][filter][row][column][lane]`.
+    pub fn output_layout(&self) -> BlockedLayout {
+        BlockedLayout::blocked(self.isa, self.n, self.filters, self.output[0] * self.output[1])
     }
 
-    /// The input with its zeros around it.
-    pub fn padded_grid(&self) -> Grid {
+    /// Layout of the input with padding, `[block][channel][row][column][lane]`.
+    pub fn padded_layout(&self) -> BlockedLayout {
         let [rows, columns] = self.padded();
-        Grid::blocked(self.isa, self.n, self.channels, rows * columns)
+        BlockedLayout::blocked(self.isa, self.n, self.channels, rows * columns)
     }
 
-    /// Whether there are zeros around the input.
+    /// Whether the input needs padding.
     pub fn is_padded(&self) -> bool {
         self.before != [0; 2] || self.after != [0; 2]
     }
 
+    /// Rows and columns of the padded input.
     fn padded(&self) -> [usize; 2] {
         [0, 1].map(|axis| self.before[axis] + self.input[axis] + self.after[axis])
     }
@@ -69,30 +77,38 @@ impl Window {
         self.channels * self.kernel * self.kernel
     }
 
-    /// Puts the zeros around the input. `padded` holds what a pass before left there, or anything at first.
+    /// Copies `input` into `padded` and surrounds it with zeros. `padded` may hold anything before the call.
+    ///
+    /// # Panics
+    /// If a slice has the wrong length.
     pub fn pad(&self, input: &[f32], padded: &mut [f32]) {
-        assert_eq!((input.len(), padded.len()), (self.input_grid().len(), self.padded_grid().len()));
+        assert_eq!((input.len(), padded.len()), (self.input_layout().len(), self.padded_layout().len()));
         let padded = Shared::new(padded);
         let frame = Frame { inner: self.input, before: self.before, outer: self.padded(), lanes: self.isa.lanes() };
-        let planes = self.input_grid().n_blocks();
-        threads::each(planes, |block| {
+        let n_blocks = self.input_layout().n_blocks();
+        threads::each(n_blocks, |block| {
             for plane in block * self.channels..(block + 1) * self.channels {
-                // SAFETY: the planes of this block are this task's.
+                // SAFETY: the planes of this block are this task's only.
                 let outer = unsafe { padded.part(plane * frame.outer_len(), frame.outer_len()) };
                 frame.fill(&input[plane * frame.inner_len()..][..frame.inner_len()], outer);
             }
         });
     }
 
-    /// Every filter at every place; `input` is padded.
+    /// The convolution of `input`, with bias and rectifier.
     ///
     /// # Shapes
+    /// - `input`: padded, as [`Conv2d::padded_layout`]
     /// - `weights`: `[filters, channels, kernel, kernel]`
     /// - `bias`: `[filters]`
-    /// - `slope`: what becomes of negative sums: this part of them (0 for ReLU, 1 to leave them)
+    /// - `slope`: factor for negative outputs (0 for ReLU, 1 for no rectifier)
+    /// - `output`: as [`Conv2d::output_layout`]
+    ///
+    /// # Panics
+    /// If a slice has the wrong length.
     pub fn forward(&self, input: &[f32], weights: &[f32], bias: Option<&[f32]>, slope: f32, output: &mut [f32]) {
         assert_eq!(weights.len(), self.filters * self.weights_per_filter());
-        assert_eq!((input.len(), output.len()), (self.padded_grid().len(), self.output_grid().len()));
+        assert_eq!((input.len(), output.len()), (self.padded_layout().len(), self.output_layout().len()));
         let [padded_rows, padded_columns] = self.padded();
         let area = self.kernel * self.kernel;
         let tap = |tap: usize| {
@@ -112,35 +128,43 @@ impl Window {
             from: Steps {
                 row: self.stride * padded_columns * self.isa.lanes(),
                 column: self.stride * self.isa.lanes(),
-                block: self.padded_grid().block_stride,
+                block: self.padded_layout().block_stride,
             },
             to: Steps {
                 row: self.output[1] * self.isa.lanes(),
                 column: self.isa.lanes(),
-                block: self.output_grid().block_stride,
+                block: self.output_layout().block_stride,
             },
-            to_filter: self.output_grid().channel_stride,
+            to_filter: self.output_layout().channel_stride,
         };
-        sums.run(input, 0, self.output_grid().n_blocks(), &Shared::new(output));
+        sums.run(input, 0, self.output_layout().n_blocks(), &Shared::new(output));
     }
 
-    /// The gradient of the input (without its padding) from the gradient of the output.
+    /// The gradient of the input, without its padding, from the gradient of the output.
+    ///
+    /// # Shapes
+    /// - `output_gradient`: as [`Conv2d::output_layout`]
+    /// - `weights`: `[filters, channels, kernel, kernel]`
+    /// - `gradient`: as [`Conv2d::input_layout`]
+    ///
+    /// # Panics
+    /// If a slice has the wrong length.
     pub fn input_gradient(&self, output_gradient: &[f32], weights: &[f32], gradient: &mut [f32]) {
-        assert_eq!((output_gradient.len(), gradient.len()), (self.output_grid().len(), self.input_grid().len()));
-        let residues = [0, 1].map(|axis| Residue::all(self, axis));
-        // The same border for all residues.
-        let before = [0, 1].map(|axis| residues[axis].iter().map(|r| r.before).max().unwrap_or(0));
-        let after = [0, 1].map(|axis| residues[axis].iter().map(|r| r.after).max().unwrap_or(0));
+        assert_eq!((output_gradient.len(), gradient.len()), (self.output_layout().len(), self.input_layout().len()));
+        let phases = [0, 1].map(|axis| StridePhase::all(self, axis));
+        // One border that is wide enough for all phases, so that the output's gradient is copied once.
+        let before = [0, 1].map(|axis| phases[axis].iter().map(|phase| phase.before).max().unwrap_or(0));
+        let after = [0, 1].map(|axis| phases[axis].iter().map(|phase| phase.after).max().unwrap_or(0));
         let lanes = self.isa.lanes();
         let outer = [0, 1].map(|axis| before[axis] + self.output[axis] + after[axis]);
         let frame = Frame { inner: self.output, before, outer, lanes };
-        let sums: Vec<_> = residues[0]
+        let sums: Vec<_> = phases[0]
             .iter()
-            .flat_map(|rows| residues[1].iter().map(move |columns| (rows, columns)))
-            .map(|(rows, columns)| self.residue_sums(weights, rows, columns, &frame))
+            .flat_map(|rows| phases[1].iter().map(move |columns| (rows, columns)))
+            .map(|(rows, columns)| self.phase_sums(weights, rows, columns, &frame))
             .collect();
         let gradient = Shared::new(gradient);
-        let (from, block_len) = (self.output_grid(), self.filters * frame.outer_len());
+        let (from, block_len) = (self.output_layout(), self.filters * frame.outer_len());
         threads::each(from.n_blocks(), |block| {
             let mut bordered = vec![0.0; block_len];
             let inner = &output_gradient[block * from.block_stride..][..from.block_stride];
@@ -152,26 +176,31 @@ impl Window {
         });
     }
 
-    /// The sums that give every input pixel of a residue, and where the first of them lies.
-    fn residue_sums(&self, weights: &[f32], rows: &Residue, columns: &Residue, frame: &Frame) -> (Sums<'_>, usize) {
+    /// The sums that compute the input's gradient at all pixels of one stride phase of rows and one of columns, and the
+    /// offset of the first of these pixels in a channel, in floats.
+    fn phase_sums(
+        &self,
+        weights: &[f32],
+        rows: &StridePhase,
+        columns: &StridePhase,
+        frame: &Frame,
+    ) -> (Sums<'_>, usize) {
         let (lanes, area, per_filter) = (self.isa.lanes(), self.kernel * self.kernel, self.weights_per_filter());
-        let mut places = vec![];
+        let mut taps = vec![];
         for filter in 0..self.filters {
             for row in rows.taps() {
                 for column in columns.taps() {
-                    let place = (filter * frame.outer[0] + frame.before[0] + rows.shift - row) * frame.outer[1];
-                    let tap = ((place + frame.before[1] + columns.shift - column) * lanes) as u32;
+                    let row_start = (filter * frame.outer[0] + frame.before[0] + rows.shift - row) * frame.outer[1];
+                    let tap = ((row_start + frame.before[1] + columns.shift - column) * lanes) as u32;
                     let weight = (rows.first + row * self.stride) * self.kernel + columns.first + column * self.stride;
-                    places.push((tap, filter * per_filter + weight));
+                    taps.push((tap, filter * per_filter + weight));
                 }
             }
         }
         let sums = Sums {
             isa: self.isa,
-            taps: places.iter().map(|(tap, _)| *tap).collect(),
-            weights: pack(self.isa, self.channels, places.len(), |channel, tap| {
-                weights[places[tap].1 + channel * area]
-            }),
+            taps: taps.iter().map(|(tap, _)| *tap).collect(),
+            weights: pack(self.isa, self.channels, taps.len(), |channel, tap| weights[taps[tap].1 + channel * area]),
             bias: None,
             slope: 1.0,
             filters: self.channels,
@@ -181,16 +210,24 @@ impl Window {
             to: Steps {
                 row: self.stride * self.input[1] * lanes,
                 column: self.stride * lanes,
-                block: self.input_grid().block_stride,
+                block: self.input_layout().block_stride,
             },
-            to_filter: self.input_grid().channel_stride,
+            to_filter: self.input_layout().channel_stride,
         };
         (sums, (rows.start * self.input[1] + columns.start) * lanes)
     }
 
-    /// The gradient of the weights; `input` is padded. Spare lanes of the output's gradient must be 0.
+    /// The gradient of the weights from the gradient of the output. Spare lanes of the output's gradient must be 0.
+    ///
+    /// # Shapes
+    /// - `input`: padded, as [`Conv2d::padded_layout`]
+    /// - `output_gradient`: as [`Conv2d::output_layout`]
+    /// - `gradient`: `[filters, channels, kernel, kernel]`
+    ///
+    /// # Panics
+    /// If a slice has the wrong length.
     pub fn weights_gradient(&self, input: &[f32], output_gradient: &[f32], gradient: &mut [f32]) {
-        assert_eq!((input.len(), output_gradient.len()), (self.padded_grid().len(), self.output_grid().len()));
+        assert_eq!((input.len(), output_gradient.len()), (self.padded_layout().len(), self.output_layout().len()));
         assert_eq!(gradient.len(), self.filters * self.weights_per_filter());
         let [padded_rows, padded_columns] = self.padded();
         let (lanes, area) = (self.isa.lanes(), self.kernel * self.kernel);

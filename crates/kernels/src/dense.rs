@@ -1,57 +1,73 @@
-//! Layers in which every output has a weight for every input: matrix products, by the `gemm` crate.
+//! Dense layers, forward and backward: matrix products by the `gemm` crate. Adds no bias; see [`crate::add_bias`].
 
 use gemm::Parallelism;
 
-use crate::grid::Grid;
+use crate::layout::BlockedLayout;
 
-/// A dense layer over flat grids.
+/// A dense layer between two flat layouts, which must be of the same number of images.
 #[derive(Clone, Copy, Debug)]
 pub struct Dense {
-    /// `[inputs][image]`
-    pub input: Grid,
-    /// `[units][image]`
-    pub output: Grid,
+    /// Layout of the input, `[inputs][image]`.
+    pub input: BlockedLayout,
+    /// Layout of the output, `[units][image]`.
+    pub output: BlockedLayout,
 }
 
-/// A matrix by its first element and the distances between columns and rows.
+/// A matrix: its elements, the distance between consecutive columns, and the distance between consecutive rows, in
+/// floats.
 type Matrix<'a> = (&'a [f32], usize, usize);
 
 impl Dense {
+    /// `y = weights · x`.
+    ///
     /// # Shapes
+    /// - `x`: `[inputs][image]`
     /// - `weights`: `[units, inputs]`
+    /// - `y`: `[units][image]`
+    ///
+    /// # Panics
+    /// If a slice has the wrong length.
     pub fn forward(&self, x: &[f32], weights: &[f32], y: &mut [f32]) {
         let (units, inputs, n) = self.sizes();
         assert_eq!((x.len(), weights.len(), y.len()), (inputs * n, units * inputs, units * n));
         product([units, n, inputs], y, (weights, 1, inputs), (x, 1, n));
     }
 
-    /// The gradient of the input.
+    /// The gradient of the input, `[inputs][image]`, from the gradient of the output, `[units][image]`.
+    ///
+    /// # Panics
+    /// If a slice has the wrong length.
     pub fn input_gradient(&self, y_gradient: &[f32], weights: &[f32], gradient: &mut [f32]) {
         let (units, inputs, n) = self.sizes();
         assert_eq!((y_gradient.len(), weights.len(), gradient.len()), (units * n, units * inputs, inputs * n));
         product([inputs, n, units], gradient, (weights, inputs, 1), (y_gradient, 1, n));
     }
 
-    /// The gradient of the weights. Spare lanes of the output's gradient must be 0.
+    /// The gradient of the weights, `[units, inputs]`. Spare lanes of the output's gradient must be 0.
+    ///
+    /// # Panics
+    /// If a slice has the wrong length.
     pub fn weights_gradient(&self, x: &[f32], y_gradient: &[f32], gradient: &mut [f32]) {
         let (units, inputs, n) = self.sizes();
         assert_eq!((x.len(), y_gradient.len(), gradient.len()), (inputs * n, units * n, units * inputs));
         product([units, inputs, n], gradient, (y_gradient, 1, n), (x, n, 1));
     }
 
+    /// Units, inputs, and images with the padding to whole vectors.
     fn sizes(&self) -> (usize, usize, usize) {
         (self.output.channels, self.input.channels, self.input.channel_stride)
     }
 }
 
-/// `to = left · right`, all of the sizes `[rows, columns, inner]`; `to` row by row.
+/// `to = left · right`, where `left` is `[rows, inner]`, `right` is `[inner, columns]`, and `to` is `[rows, columns]`,
+/// row by row.
 fn product(
     [rows, columns, inner]: [usize; 3],
     to: &mut [f32],
     (left, left_column, left_row): Matrix,
     (right, right_column, right_row): Matrix,
 ) {
-    // SAFETY: the callers checked the lengths of all three against the sizes.
+    // SAFETY: the callers checked the lengths of all three slices against these sizes.
     unsafe {
         gemm::gemm(
             rows,
@@ -77,6 +93,7 @@ fn product(
     }
 }
 
+/// All threads of rayon's pool with the feature `threads`; none besides the calling thread without it.
 fn parallelism() -> Parallelism {
     #[cfg(feature = "threads")]
     return Parallelism::Rayon(0);

@@ -1,73 +1,80 @@
-//! Dropout from a counter-based generator: which units drop follows from a key and from where each unit lies, so nothing
-//! is drawn ahead, kept or sent, and every engine, worker and thread computes the same mask by itself.
+//! Dropout from a counter-based random number generator. Whether a unit is dropped follows from a key and from the
+//! unit's position, so no masks are drawn in advance, stored or sent: every engine, worker and thread computes the same
+//! mask.
 //!
-//! The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2,
-//! 3", SC 2011), which needs nothing but 32-bit additions, rotations and exclusive ors.
+//! The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1,
+//! 2, 3", SC 2011). It needs only 32-bit additions, rotations and exclusive ors.
 
-use crate::grid::Grid;
 use crate::isa::{Kernel, Simd};
+use crate::layout::BlockedLayout;
 use crate::threads::{self, Shared};
 
-/// Units that one call of the generator decides: 16 random bits each.
+/// Units per call of the generator: each takes 16 of its 64 random bits.
 const UNITS: usize = 4;
-/// Calls computed side by side, whatever the vectors of the machine: as many as the widest have lanes.
+/// Calls of the generator that are computed side by side on every instruction set: the lanes of the widest vectors.
 const WIDE: usize = 16;
-/// How far each round rotates, eight rounds long (table 2 of the paper).
+/// Rotations of eight consecutive rounds, in bits, which then repeat (table 2 of the paper).
 const ROTATIONS: [u32; 8] = [13, 15, 26, 6, 17, 29, 16, 24];
-/// Skein's constant, which keeps a key of zeros from being a fixed point.
+/// Parity constant of the key schedule, from the Skein hash function: with it, a key of zeros is no fixed point.
 const PARITY: u32 = 0x1BD1_1BDA;
 
-/// Which units of a layer one step drops.
+/// The dropout of one layer in one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
-    /// The key of the step.
+    /// Key of the training step.
     pub key: [u32; 2],
-    /// Which layer, below 256. Layers of up to 2²⁶ units an image have masks of their own.
+    /// Number of the dropout layer, below 256. Masks of different layers are independent for layers of up to 2²⁶ units
+    /// per image.
     pub layer: u32,
-    /// Where the first image lies in the whole batch.
+    /// Index of the first image in the whole batch, for a shard of a batch.
     pub first_image: u32,
-    /// A unit drops when its 16 random bits are below this.
+    /// Drop rate in units of 2⁻¹⁶: a unit is dropped if its 16 random bits are below this.
     pub limit: u32,
-    /// What the other units are multiplied by, so that the mean stays.
+    /// Factor for the units that are not dropped, 1 / (1 − drop rate), which preserves the mean.
     pub scale: f32,
 }
 
 impl Dropout {
-    /// Multiplies every unit by 0 or by the scale. A unit's number counts channels, then pixels.
-    pub fn apply(&self, grid: &Grid, x: &mut [f32]) {
-        assert_eq!(x.len(), grid.len());
+    /// Multiplies every unit of `x` by 0 or by the scale, in place; in the backward pass, its gradient. Units of an
+    /// image are numbered `[channel][pixel]`.
+    ///
+    /// # Panics
+    /// If `x` has another length than the layout.
+    pub fn apply(&self, layout: &BlockedLayout, x: &mut [f32]) {
+        assert_eq!(x.len(), layout.len());
         let x = Shared::new(x);
-        threads::each(grid.n_blocks(), |block| grid.isa.run(Apply { dropout: *self, grid, x, block }));
+        threads::each(layout.n_blocks(), |block| layout.isa.run(Apply { dropout: *self, layout, x, block }));
     }
 
-    /// What each unit is multiplied by: `[image][unit]`.
+    /// The factor of each unit, 0 or the scale: `[image][unit]`.
     pub fn mask(&self, n_images: usize, units: usize) -> Vec<f32> {
         let factor = |image: usize, unit: usize| {
-            let words = threefry(self.key, [[self.first_image + image as u32], [self.block(unit / UNITS)]]);
+            let words = threefry(self.key, [[self.first_image + image as u32], [self.counter_word(unit / UNITS)]]);
             self.factor(bits(words.map(|[word]| word), unit % UNITS))
         };
         (0..n_images).flat_map(|image| (0..units).map(move |unit| factor(image, unit))).collect()
     }
 
-    /// The second word of the counter of four units.
+    /// Second word of the counter for a group of four units.
     #[inline(always)]
-    fn block(&self, four: usize) -> u32 {
-        self.layer << 24 | four as u32
+    fn counter_word(&self, group: usize) -> u32 {
+        self.layer << 24 | group as u32
     }
 
+    /// The factor of a unit with these 16 random bits.
     #[inline(always)]
     fn factor(&self, bits: u32) -> f32 {
         if bits < self.limit { 0.0 } else { self.scale }
     }
 }
 
-/// The 16 bits of one unit of four.
+/// The 16 bits of one of four units.
 #[inline(always)]
 fn bits(words: [u32; 2], unit: usize) -> u32 {
     words[unit / 2] >> (unit % 2 * 16) & 0xFFFF
 }
 
-/// Threefry-2x32-20 of `N` counters at once.
+/// Threefry-2x32-20 of `N` counters at once. Counters and results are `[word][counter]`.
 #[inline(always)]
 fn threefry<const N: usize>(key: [u32; 2], counter: [[u32; N]; 2]) -> [[u32; N]; 2] {
     let keys = [key[0], key[1], PARITY ^ key[0] ^ key[1]];
@@ -89,10 +96,10 @@ fn threefry<const N: usize>(key: [u32; 2], counter: [[u32; N]; 2]) -> [[u32; N];
     [a, b]
 }
 
-/// The vectors of one block of images.
+/// Applies dropout to one block of images.
 struct Apply<'a> {
     dropout: Dropout,
-    grid: &'a Grid,
+    layout: &'a BlockedLayout,
     x: Shared<'a>,
     block: usize,
 }
@@ -100,24 +107,24 @@ struct Apply<'a> {
 impl Kernel for Apply<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { dropout, grid, x, block } = self;
+        let Self { dropout, layout, x, block } = self;
         let first_image = dropout.first_image + (block * S::LANES) as u32;
-        let units = grid.features();
+        let units = layout.features();
         let side_by_side = WIDE / S::LANES;
         for first in (0..units.div_ceil(UNITS)).step_by(side_by_side) {
             let images = std::array::from_fn(|i| first_image + (i % S::LANES) as u32);
-            let blocks = std::array::from_fn(|i| dropout.block(first + i / S::LANES));
-            let words = threefry::<WIDE>(dropout.key, [images, blocks]);
+            let counter_words = std::array::from_fn(|i| dropout.counter_word(first + i / S::LANES));
+            let words = threefry::<WIDE>(dropout.key, [images, counter_words]);
             for unit in first * UNITS..units.min((first + side_by_side) * UNITS) {
                 let from = (unit / UNITS - first) * S::LANES;
                 let factors: [f32; WIDE] = std::array::from_fn(|i| {
                     let lane = from + i % S::LANES;
                     dropout.factor(bits([words[0][lane], words[1][lane]], unit % UNITS))
                 });
-                let at = block * grid.block_stride
-                    + unit / grid.pixels * grid.channel_stride
-                    + unit % grid.pixels * S::LANES;
-                // SAFETY: the vectors of this block are this task's; the array holds the widest register.
+                let at = block * layout.block_stride
+                    + unit / layout.pixels * layout.channel_stride
+                    + unit % layout.pixels * S::LANES;
+                // SAFETY: the vectors of this block are this task's only; the array is as long as the widest register.
                 unsafe {
                     let vector = x.at(at, S::LANES);
                     S::store(vector, S::mul(S::load(vector), S::load(factors.as_ptr())));
@@ -132,9 +139,9 @@ mod tests {
     use super::*;
     use crate::Isa;
 
-    /// The known answers that come with the authors' own implementation, Random123.
+    /// The known answers of Random123, the implementation by the authors of the paper.
     #[test]
-    fn threefry_gives_its_known_answers() {
+    fn threefry_matches_its_known_answers() {
         let answers = [
             ([0; 2], [0; 2], [0x6B20_0159, 0x99BA_4EFE]),
             ([u32::MAX; 2], [u32::MAX; 2], [0x1CB9_96FC, 0xBB00_2BE7]),
@@ -149,40 +156,41 @@ mod tests {
         Dropout { key: [7, 9], layer: 2, first_image: 3, limit: 26_214, scale: 65_536.0 / 39_322.0 }
     }
 
-    /// On every set of instructions, in both arrangements, with units that are no multiple of four and spare lanes.
+    /// On every instruction set, in both layouts, with spare lanes and a number of units that is no multiple of four.
     #[test]
-    fn every_arrangement_drops_the_same_units() {
+    fn every_layout_drops_the_same_units() {
         let (n, channels, pixels) = (21, 3, 7);
         let mask = dropout().mask(n, channels * pixels);
         for isa in Isa::all() {
-            let grids = [Grid::blocked(isa, n, channels, pixels), Grid::flat(isa, n, channels * pixels)];
-            for grid in grids {
-                let (mut x, mut rows) = (vec![1.0; grid.len()], vec![0.0; mask.len()]);
-                dropout().apply(&grid, &mut x);
-                grid.gather(&x, &mut rows);
+            let layouts =
+                [BlockedLayout::blocked(isa, n, channels, pixels), BlockedLayout::flat(isa, n, channels * pixels)];
+            for layout in layouts {
+                let (mut x, mut rows) = (vec![1.0; layout.len()], vec![0.0; mask.len()]);
+                dropout().apply(&layout, &mut x);
+                layout.gather(&x, &mut rows);
                 assert_eq!(rows, mask, "{}", isa.name());
             }
         }
     }
 
     #[test]
-    fn a_part_of_a_batch_drops_what_the_whole_drops() {
+    fn part_of_a_batch_drops_the_same_units_as_the_whole() {
         let (whole, part) = (dropout(), Dropout { first_image: 3 + 5, ..dropout() });
         assert_eq!(whole.mask(9, 10)[5 * 10..], part.mask(4, 10));
     }
 
     #[test]
-    fn as_many_drop_as_should_in_every_layer_and_step() {
+    fn drop_rate_is_right_in_every_layer_and_step() {
         let n = 100 * 1000;
-        for other in [dropout(), Dropout { layer: 3, ..dropout() }, Dropout { key: [7, 10], ..dropout() }] {
-            let mask = other.mask(100, 1000);
-            let dropped = mask.iter().filter(|factor| **factor == 0.0).count() as f64 / n as f64;
-            // Five standard deviations of a fair draw.
-            assert!((dropped - 0.4).abs() < 5.0 * (0.24 / n as f64).sqrt(), "{dropped}");
+        for case in [dropout(), Dropout { layer: 3, ..dropout() }, Dropout { key: [7, 10], ..dropout() }] {
+            let mask = case.mask(100, 1000);
+            let drop_rate = mask.iter().filter(|factor| **factor == 0.0).count() as f64 / n as f64;
+            // Within five standard deviations of the expected rate.
+            assert!((drop_rate - 0.4).abs() < 5.0 * (0.24 / n as f64).sqrt(), "{drop_rate}");
             let mean = mask.iter().sum::<f32>() / n as f32;
             assert!((mean - 1.0).abs() < 0.02, "{mean}");
             let same = mask.iter().zip(dropout().mask(100, 1000)).filter(|(a, b)| **a == *b).count() as f64 / n as f64;
-            assert!(other == dropout() || (same - 0.52).abs() < 0.01, "{same}");
+            assert!(case == dropout() || (same - 0.52).abs() < 0.01, "{same}");
         }
     }
 }

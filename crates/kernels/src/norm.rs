@@ -1,62 +1,81 @@
-//! Batch normalisation by channel, with a rectifier before or after it in the same pass.
+//! Batch normalisation by channel, forward and backward, with a rectifier before or after it in the same pass. Keeps no
+//! running statistics.
 
-use crate::grid::Grid;
 use crate::isa::{Kernel, Simd};
+use crate::layout::BlockedLayout;
 use crate::threads::Shared;
 
-/// A rectifier beside a normalisation.
+/// A rectifier next to a normalisation. A slope is the factor for negative values: 0 for ReLU.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rectified {
-    /// The input came out of a rectifier with this slope: its backward pass is done along.
+pub enum FusedRectifier {
+    /// A rectifier with this slope precedes the normalisation. Its backward pass is fused into that of the
+    /// normalisation.
     Before(f32),
-    /// The output goes through a rectifier with this slope.
+    /// A rectifier with this slope follows the normalisation. Both its passes are fused into those of the
+    /// normalisation.
     After(f32),
+    /// There is no rectifier.
     Neither,
 }
 
-impl Rectified {
-    /// What the rectifier after it leaves of negative outputs; 1 where there is none.
+impl FusedRectifier {
+    /// Slope of the rectifier after the normalisation, for negative outputs; 1 if there is none.
     pub fn slope_after(self) -> f32 {
         if let Self::After(slope) = self { slope } else { 1.0 }
     }
 
-    /// What the rectifier before it left of negative inputs; 1 where there is none.
+    /// Slope of the rectifier before the normalisation, for negative inputs; 1 if there is none.
     pub fn slope_before(self) -> f32 {
         if let Self::Before(slope) = self { slope } else { 1.0 }
     }
 }
 
-/// A normalisation of the channels of a grid.
+/// A batch normalisation of the channels of a layout.
 #[derive(Clone, Copy, Debug)]
-pub struct Norm {
-    pub grid: Grid,
-    /// Added to the variance.
+pub struct BatchNorm {
+    /// The layout of input, output and their gradients.
+    pub layout: BlockedLayout,
+    /// Added to the variance before the square root is taken.
     pub epsilon: f32,
-    pub rectified: Rectified,
+    /// The rectifier before or after the normalisation.
+    pub rectified: FusedRectifier,
 }
 
-impl Norm {
+impl BatchNorm {
+    /// Number of values in a channel, over all images.
     fn count(&self) -> f32 {
-        (self.grid.n * self.grid.pixels) as f32
+        (self.layout.n * self.layout.pixels) as f32
     }
 
-    /// Normalises with the batch's own statistics, and tells them (the variance is the biased one).
+    /// Training mode: normalises with the batch's own statistics and writes these to `mean` and `variance` (the biased
+    /// variance, divided by the number of values).
+    ///
+    /// # Shapes
+    /// - `x`, `y`: as the layout describes
+    /// - `gamma`, `beta`, `mean`, `variance`: `[channels]`
+    ///
+    /// # Panics
+    /// If a slice is too short, or `x` or `y` has another length than the layout.
     pub fn forward(&self, x: &[f32], [gamma, beta]: [&[f32]; 2], y: &mut [f32], [mean, variance]: [&mut [f32]; 2]) {
-        assert_eq!((x.len(), y.len()), (self.grid.len(), self.grid.len()));
+        assert_eq!((x.len(), y.len()), (self.layout.len(), self.layout.len()));
         let (y, mean, variance) = (Shared::new(y), Shared::new(mean), Shared::new(variance));
-        self.grid.each_channel(|channel| Forward { norm: self, x, gamma, beta, y, mean, variance, channel });
+        self.layout.each_channel(|channel| Forward { norm: self, x, gamma, beta, y, mean, variance, channel });
     }
 
-    /// Normalises with given statistics, in place.
+    /// Evaluation mode: normalises with the given statistics, in place. `x` is as the layout describes, all others are
+    /// `[channels]`.
+    ///
+    /// # Panics
+    /// If a slice is too short, or `x` has another length than the layout.
     pub fn evaluate(&self, x: &mut [f32], [gamma, beta]: [&[f32]; 2], [mean, variance]: [&[f32]; 2]) {
-        assert_eq!(x.len(), self.grid.len());
+        assert_eq!(x.len(), self.layout.len());
         let x = Shared::new(x);
-        self.grid.each_channel(|channel| {
+        self.layout.each_channel(|channel| {
             let factor = gamma[channel] / (variance[channel] + self.epsilon).sqrt();
             let offset = beta[channel] - mean[channel] * factor;
             Scale {
-                grid: &self.grid,
-                from: x.at(0, self.grid.len()),
+                layout: &self.layout,
+                from: x.at(0, self.layout.len()),
                 to: x,
                 channel,
                 factor,
@@ -66,36 +85,45 @@ impl Norm {
         });
     }
 
-    /// From the gradient of the output to those of gamma, beta and, in place, of the input.
+    /// Backward pass. Replaces `gradient`, the gradient of the output, by the gradient of the input, and writes the
+    /// gradients of gamma and beta. Spare lanes of the input's gradient are set to 0; those of the output's must be 0.
     ///
-    /// `x` is the input and `y` the output of the forward pass, `mean` and `variance` its statistics.
+    /// # Shapes
+    /// - `x`, `y`: input and output of [`BatchNorm::forward`], as the layout describes; `gradient` alike
+    /// - `gamma`: `[channels]`
+    /// - `mean`, `variance`: the statistics from [`BatchNorm::forward`], `[channels]`
+    /// - `gamma_gradient`, `beta_gradient`: `[channels]`
+    ///
+    /// # Panics
+    /// If a slice is too short, or `x`, `y` or `gradient` has another length than the layout.
     pub fn backward(
         &self,
         [x, y]: [&[f32]; 2],
         gamma: &[f32],
         [mean, variance]: [&[f32]; 2],
         gradient: &mut [f32],
-        [of_gamma, of_beta]: [&mut [f32]; 2],
+        [gamma_gradient, beta_gradient]: [&mut [f32]; 2],
     ) {
-        assert_eq!((x.len(), y.len(), gradient.len()), (self.grid.len(), self.grid.len(), self.grid.len()));
-        let (gradient, of_gamma, of_beta) = (Shared::new(gradient), Shared::new(of_gamma), Shared::new(of_beta));
-        self.grid.each_channel(|channel| Backward {
+        assert_eq!((x.len(), y.len(), gradient.len()), (self.layout.len(), self.layout.len(), self.layout.len()));
+        let (gradient, gamma_gradient, beta_gradient) =
+            (Shared::new(gradient), Shared::new(gamma_gradient), Shared::new(beta_gradient));
+        self.layout.each_channel(|channel| Backward {
             norm: self,
             x,
             y,
             gamma: gamma[channel],
             mean: mean[channel],
-            scale: 1.0 / (variance[channel] + self.epsilon).sqrt(),
+            inverse_std: 1.0 / (variance[channel] + self.epsilon).sqrt(),
             gradient,
-            of_gamma,
-            of_beta,
+            gamma_gradient,
+            beta_gradient,
             channel,
         });
     }
 }
 
 struct Forward<'a> {
-    norm: &'a Norm,
+    norm: &'a BatchNorm,
     x: &'a [f32],
     gamma: &'a [f32],
     beta: &'a [f32],
@@ -108,17 +136,18 @@ struct Forward<'a> {
 impl Kernel for Forward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let (grid, channel) = (&self.norm.grid, self.channel);
+        let (layout, channel) = (&self.norm.layout, self.channel);
         let x = self.x.as_ptr();
-        // SAFETY: the grid's offsets are within both slices; the channel is this task's.
+        // SAFETY: `BatchNorm::forward` checked that the offsets of the layout are in bounds; the channel is this task's
+        // only.
         unsafe {
             let [sum] =
-                grid.totals::<S, 1>(channel, |at, mask, [sum]| *sum = S::mul_add(S::load(x.add(at)), mask, *sum));
+                layout.totals::<S, 1>(channel, |at, mask, [sum]| *sum = S::mul_add(S::load(x.add(at)), mask, *sum));
             let mean = (sum / f64::from(self.norm.count())) as f32;
-            let centre = S::splat(mean);
-            let [squares] = grid.totals::<S, 1>(channel, |at, mask, [squares]| {
-                let distance = S::mul(S::sub(S::load(x.add(at)), centre), mask);
-                *squares = S::mul_add(distance, distance, *squares);
+            let mean_lanes = S::splat(mean);
+            let [squares] = layout.totals::<S, 1>(channel, |at, mask, [squares]| {
+                let deviation = S::mul(S::sub(S::load(x.add(at)), mean_lanes), mask);
+                *squares = S::mul_add(deviation, deviation, *squares);
             });
             let variance = (squares / f64::from(self.norm.count())) as f32;
             *self.mean.at(channel, 1) = mean;
@@ -126,14 +155,14 @@ impl Kernel for Forward<'_> {
             let factor = self.gamma[channel] / (variance + self.norm.epsilon).sqrt();
             let offset = self.beta[channel] - mean * factor;
             let slope = self.norm.rectified.slope_after();
-            Scale { grid, from: x, to: self.y, channel, factor, offset, slope }.run::<S>();
+            Scale { layout, from: x, to: self.y, channel, factor, offset, slope }.run::<S>();
         }
     }
 }
 
-/// `factor · x + offset`, rectified, for one channel.
+/// `factor · x + offset` for one channel, with negative results multiplied by `slope`.
 struct Scale<'a> {
-    grid: &'a Grid,
+    layout: &'a BlockedLayout,
     from: *const f32,
     to: Shared<'a>,
     channel: usize,
@@ -145,11 +174,11 @@ struct Scale<'a> {
 impl Kernel for Scale<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the grid's offsets are within; the channel is this task's.
+        // SAFETY: the callers checked that the offsets of the layout are in bounds; the channel is this task's only.
         unsafe {
             let (factor, offset, slope) = (S::splat(self.factor), S::splat(self.offset), S::splat(self.slope));
-            let to = self.to.at(0, self.grid.len());
-            self.grid.visit::<S>(self.channel, |at, _| {
+            let to = self.to.at(0, self.layout.len());
+            self.layout.visit::<S>(self.channel, |at, _| {
                 let y = S::mul_add(S::load(self.from.add(at)), factor, offset);
                 S::store(to.add(at), S::if_positive(y, y, S::mul(y, slope)));
             });
@@ -158,54 +187,56 @@ impl Kernel for Scale<'_> {
 }
 
 struct Backward<'a> {
-    norm: &'a Norm,
+    norm: &'a BatchNorm,
     x: &'a [f32],
     y: &'a [f32],
     gamma: f32,
     mean: f32,
-    /// One over the standard deviation.
-    scale: f32,
+    /// 1 / √(variance + epsilon).
+    inverse_std: f32,
     gradient: Shared<'a>,
-    of_gamma: Shared<'a>,
-    of_beta: Shared<'a>,
+    gamma_gradient: Shared<'a>,
+    beta_gradient: Shared<'a>,
     channel: usize,
 }
 
 impl Kernel for Backward<'_> {
-    /// `dx = gamma · scale · (dy − mean(dy) − x̂ · mean(dy · x̂))`, Ioffe and Szegedy 2015.
+    /// `dx = gamma · inverse_std · (dy − mean(dy) − x̂ · mean(dy · x̂))`, where x̂ is the normalised input; Ioffe and
+    /// Szegedy 2015.
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Norm { grid, rectified, .. } = self.norm;
+        let BatchNorm { layout, rectified, .. } = self.norm;
         let (x, y) = (self.x.as_ptr(), self.y.as_ptr());
-        // SAFETY: the grid's offsets are within all slices; the channel is this task's.
+        // SAFETY: `BatchNorm::backward` checked that the offsets of the layout are in bounds; the channel is this task's
+        // only.
         unsafe {
-            let gradient = self.gradient.at(0, grid.len());
-            let (mean, scale) = (S::splat(self.mean), S::splat(self.scale));
-            let (after, before) = (S::splat(rectified.slope_after()), S::splat(rectified.slope_before()));
-            let through = |at: usize| {
+            let gradient = self.gradient.at(0, layout.len());
+            let (mean, inverse_std) = (S::splat(self.mean), S::splat(self.inverse_std));
+            let (slope_after, slope_before) = (S::splat(rectified.slope_after()), S::splat(rectified.slope_before()));
+            let rectified_gradient = |at: usize| {
                 let dy = S::load(gradient.add(at));
                 match rectified {
-                    Rectified::After(_) => S::if_positive(S::load(y.add(at)), dy, S::mul(dy, after)),
+                    FusedRectifier::After(_) => S::if_positive(S::load(y.add(at)), dy, S::mul(dy, slope_after)),
                     _ => dy,
                 }
             };
-            let [sum, products] = grid.totals::<S, 2>(self.channel, |at, _, [sum, products]| {
-                let dy = through(at);
+            let [sum, products] = layout.totals::<S, 2>(self.channel, |at, _, [sum, products]| {
+                let dy = rectified_gradient(at);
                 *sum = S::add(*sum, dy);
-                *products = S::mul_add(dy, S::mul(S::sub(S::load(x.add(at)), mean), scale), *products);
+                *products = S::mul_add(dy, S::mul(S::sub(S::load(x.add(at)), mean), inverse_std), *products);
             });
             let (sum, products) = (sum as f32, products as f32);
-            *self.of_beta.at(self.channel, 1) = sum;
-            *self.of_gamma.at(self.channel, 1) = products;
+            *self.beta_gradient.at(self.channel, 1) = sum;
+            *self.gamma_gradient.at(self.channel, 1) = products;
             let (mean_dy, mean_product) = (S::splat(sum / self.norm.count()), S::splat(products / self.norm.count()));
-            let factor = S::splat(self.gamma * self.scale);
-            grid.visit::<S>(self.channel, |at, mask| {
+            let factor = S::splat(self.gamma * self.inverse_std);
+            layout.visit::<S>(self.channel, |at, mask| {
                 let value = S::load(x.add(at));
-                let normal = S::mul(S::sub(value, mean), scale);
-                let dx = S::sub(S::sub(through(at), mean_dy), S::mul(normal, mean_product));
+                let normalised = S::mul(S::sub(value, mean), inverse_std);
+                let dx = S::sub(S::sub(rectified_gradient(at), mean_dy), S::mul(normalised, mean_product));
                 let dx = S::mul(S::mul(dx, factor), mask);
                 let dx = match rectified {
-                    Rectified::Before(_) => S::if_positive(value, dx, S::mul(dx, before)),
+                    FusedRectifier::Before(_) => S::if_positive(value, dx, S::mul(dx, slope_before)),
                     _ => dx,
                 };
                 S::store(gradient.add(at), dx);

@@ -1,13 +1,15 @@
-//! Optimizer steps, in place: parameters and state are read and written once.
+//! Optimizer steps, in place: each parameter and its state are read and written once. Holds no state and knows no
+//! learning rate schedule.
 
 use crate::isa::{Isa, Kernel, Simd};
 use crate::threads::{self, Shared};
 
-/// Numbers in the piece of a task.
-const PIECE: usize = 1 << 16;
+/// Parameters that one task updates.
+const CHUNK: usize = 1 << 16;
 
-/// Runs `step` on aligned pieces of all slices, compiled for the machine's vectors.
-fn pieces<const N: usize>(
+/// Updates `state[..][i]` to `step(gradient[i], state[..][i])` for every `i`: in parallel, compiled for the vectors of
+/// `isa`.
+fn update_chunks<const N: usize>(
     isa: Isa,
     gradient: &[f32],
     state: [&mut [f32]; N],
@@ -15,26 +17,26 @@ fn pieces<const N: usize>(
 ) {
     assert!(state.iter().all(|slice| slice.len() == gradient.len()));
     let state = state.map(Shared::new);
-    threads::each(gradient.len().div_ceil(PIECE), |task| {
-        let from = task * PIECE;
-        let gradient = &gradient[from..gradient.len().min(from + PIECE)];
-        isa.run(Piece { gradient, state, from, step });
+    threads::each(gradient.len().div_ceil(CHUNK), |task| {
+        let from = task * CHUNK;
+        let gradient = &gradient[from..gradient.len().min(from + CHUNK)];
+        isa.run(Chunk { gradient, state, from, step });
     });
 }
 
-struct Piece<'a, const N: usize, F> {
+struct Chunk<'a, const N: usize, F> {
     gradient: &'a [f32],
     state: [Shared<'a>; N],
     from: usize,
     step: F,
 }
 
-impl<const N: usize, F: Fn(f32, [f32; N]) -> [f32; N]> Kernel for Piece<'_, N, F> {
-    // Plain arithmetic without branches: compilers turn the loop into vectors.
+impl<const N: usize, F: Fn(f32, [f32; N]) -> [f32; N]> Kernel for Chunk<'_, N, F> {
+    // Arithmetic without branches, so the compiler vectorises the loop.
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let len = self.gradient.len();
-        // SAFETY: this task's piece of each.
+        // SAFETY: this range of each slice is this task's only.
         let state = self.state.map(|slice| &mut unsafe { slice.part(self.from, len) }[..len]);
         for i in 0..len {
             let next = (self.step)(self.gradient[i], std::array::from_fn(|s| state[s][i]));
@@ -45,8 +47,18 @@ impl<const N: usize, F: Fn(f32, [f32; N]) -> [f32; N]> Kernel for Piece<'_, N, F
     }
 }
 
-/// Adam as Keras computes it. `rate` holds the bias corrections; `decay` is the part of a parameter that is taken away
-/// (AdamW), `penalty` what is added to the gradient for it (plain weight decay).
+/// One step of Adam or AdamW, as Keras computes it, without `amsgrad`. All slices have the same length.
+///
+/// - `gradient`: of the loss, for each parameter
+/// - `parameter`, `mean`, `square`: the parameters and the running means of gradient and squared gradient, all updated
+/// - `beta_1`, `beta_2`: decay rates of the two running means
+/// - `epsilon`: added to the square root of the mean squared gradient
+/// - `rate`: learning rate, multiplied by the bias corrections √(1 − beta_2ᵗ) / (1 − beta_1ᵗ)
+/// - `decay`: fraction that is subtracted from each parameter (AdamW)
+/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+///
+/// # Panics
+/// If the slices differ in length.
 #[allow(clippy::too_many_arguments)]
 pub fn adam(
     isa: Isa,
@@ -58,7 +70,7 @@ pub fn adam(
     decay: f32,
     penalty: f32,
 ) {
-    pieces(isa, gradient, [parameter, mean, square], move |g, [p, m, v]| {
+    update_chunks(isa, gradient, [parameter, mean, square], move |g, [p, m, v]| {
         let g = g + penalty * p;
         let m = m + (g - m) * (1.0 - beta_1);
         let v = v + (g * g - v) * (1.0 - beta_2);
@@ -66,23 +78,43 @@ pub fn adam(
     });
 }
 
-/// Stochastic gradient descent with Nesterov momentum, as Keras computes it.
+/// One step of stochastic gradient descent with Nesterov momentum, as Keras computes it. All slices have the same
+/// length.
+///
+/// - `gradient`: of the loss, for each parameter
+/// - `parameter`, `velocity`: the parameters and their velocities, both updated
+/// - `momentum`: fraction of the velocity that remains after a step
+/// - `rate`: learning rate
+/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+///
+/// # Panics
+/// If the slices differ in length.
 pub fn momentum(
     isa: Isa,
     gradient: &[f32],
     [parameter, velocity]: [&mut [f32]; 2],
-    kept: f32,
+    momentum: f32,
     rate: f32,
     penalty: f32,
 ) {
-    pieces(isa, gradient, [parameter, velocity], move |g, [p, v]| {
+    update_chunks(isa, gradient, [parameter, velocity], move |g, [p, v]| {
         let g = g + penalty * p;
-        let v = kept * v - rate * g;
-        [p + kept * v - rate * g, v]
+        let v = momentum * v - rate * g;
+        [p + momentum * v - rate * g, v]
     });
 }
 
-/// RMSprop as Keras computes it.
+/// One step of RMSprop, as Keras computes it, without momentum and not centered. All slices have the same length.
+///
+/// - `gradient`: of the loss, for each parameter
+/// - `parameter`, `square`: the parameters and the running means of the squared gradients, both updated
+/// - `rho`: decay rate of the running mean
+/// - `epsilon`: added to the running mean before the square root is taken
+/// - `rate`: learning rate
+/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+///
+/// # Panics
+/// If the slices differ in length.
 pub fn rms_prop(
     isa: Isa,
     gradient: &[f32],
@@ -92,14 +124,25 @@ pub fn rms_prop(
     rate: f32,
     penalty: f32,
 ) {
-    pieces(isa, gradient, [parameter, square], move |g, [p, v]| {
+    update_chunks(isa, gradient, [parameter, square], move |g, [p, v]| {
         let g = g + penalty * p;
         let v = rho * v + (1.0 - rho) * g * g;
         [p - rate * g / (v + epsilon).sqrt(), v]
     });
 }
 
-/// Adadelta as Keras computes it.
+/// One step of Adadelta, as Keras computes it. All slices have the same length.
+///
+/// - `gradient`: of the loss, for each parameter
+/// - `parameter`, `square`, `change`: the parameters and the running means of the squared gradients and of the squared
+///   changes, all updated
+/// - `rho`: decay rate of both running means
+/// - `epsilon`: added to both running means before the square roots are taken
+/// - `rate`: learning rate
+/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+///
+/// # Panics
+/// If the slices differ in length.
 pub fn adadelta(
     isa: Isa,
     gradient: &[f32],
@@ -109,7 +152,7 @@ pub fn adadelta(
     rate: f32,
     penalty: f32,
 ) {
-    pieces(isa, gradient, [parameter, square, change], move |g, [p, v, d]| {
+    update_chunks(isa, gradient, [parameter, square, change], move |g, [p, v, d]| {
         let g = g + penalty * p;
         let v = rho * v + (1.0 - rho) * g * g;
         let step = -((d + epsilon).sqrt() / (v + epsilon).sqrt()) * g;

@@ -1,22 +1,31 @@
-//! The greatest of each 2×2 pixels.
+//! Max pooling over windows of 2×2 pixels, forward and backward. Keeps no indices: the backward pass compares again.
 
-use crate::grid::Grid;
 use crate::isa::{Kernel, Simd};
+use crate::layout::BlockedLayout;
 use crate::threads::{self, Shared};
 
-/// Halves rows and columns; an odd last row or column is left out. `from` has `side` rows and columns.
-pub fn pool(grid: &Grid, side: usize, x: &[f32], y: &mut [f32]) {
-    assert_eq!((x.len(), grid.pixels), (grid.len(), side * side));
+/// Max pooling: halves rows and columns. An odd last row or column is dropped.
+///
+/// # Shapes
+/// - `layout`: the blocked layout of `x`, with `side` · `side` pixels
+/// - `x`: `[block][channel][side][side][lane]`
+/// - `y`: `[block][channel][side / 2][side / 2][lane]`
+///
+/// # Panics
+/// If `x` has another length than the layout, `y` is too short, or the layout has another number of pixels.
+pub fn max_pool(layout: &BlockedLayout, side: usize, x: &[f32], y: &mut [f32]) {
+    assert_eq!((x.len(), layout.pixels), (layout.len(), side * side));
     let y = Shared::new(y);
-    each_block(grid, |block| Pool { grid, side, x, y, block });
+    each_block(layout, |block| Pool { layout, side, x, y, block });
 }
 
-fn each_block<K: Kernel>(grid: &Grid, kernel: impl Fn(usize) -> K + Sync + Send) {
-    threads::each(grid.n_blocks(), |block| grid.isa.run(kernel(block)));
+/// Runs the kernel that `kernel` returns for each block, in parallel.
+fn each_block<K: Kernel>(layout: &BlockedLayout, kernel: impl Fn(usize) -> K + Sync + Send) {
+    threads::each(layout.n_blocks(), |block| layout.isa.run(kernel(block)));
 }
 
 struct Pool<'a> {
-    grid: &'a Grid,
+    layout: &'a BlockedLayout,
     side: usize,
     x: &'a [f32],
     y: Shared<'a>,
@@ -27,17 +36,17 @@ impl Kernel for Pool<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (side, half) = (self.side, self.side / 2);
-        let planes = self.block * self.grid.channels..(self.block + 1) * self.grid.channels;
+        let planes = self.block * self.layout.channels..(self.block + 1) * self.layout.channels;
         for plane in planes {
-            // SAFETY: the planes of this block are this task's; four pixels of each window lie within.
+            // SAFETY: the planes of this block are this task's only; all four pixels of each window are within a plane.
             unsafe {
                 let x = self.x[plane * side * side * S::LANES..].as_ptr();
                 let y = self.y.at(plane * half * half * S::LANES, half * half * S::LANES);
                 for row in 0..half {
                     for column in 0..half {
-                        let four = corners::<S>(x, side, row, column);
-                        let greatest = S::max(S::max(four[0], four[1]), S::max(four[2], four[3]));
-                        S::store(y.add((row * half + column) * S::LANES), greatest);
+                        let window = corners::<S>(x, side, row, column);
+                        let maximum = S::max(S::max(window[0], window[1]), S::max(window[2], window[3]));
+                        S::store(y.add((row * half + column) * S::LANES), maximum);
                     }
                 }
             }
@@ -45,22 +54,32 @@ impl Kernel for Pool<'_> {
     }
 }
 
+/// The four pixels of the window at this row and column of the output: upper left and right, lower left and right.
 #[inline(always)]
 unsafe fn corners<S: Simd>(x: *const f32, side: usize, row: usize, column: usize) -> [S::V; 4] {
     let at = |i: usize| ((2 * row + i / 2) * side + 2 * column + i % 2) * S::LANES;
-    // SAFETY: as the caller promises.
+    // SAFETY: the caller guarantees that the window is within the plane at `x`.
     std::array::from_fn(|i| unsafe { S::load(x.add(at(i))) })
 }
 
-/// The gradient of the input: that of a window goes to its greatest pixel, the first of equals.
-pub fn pool_backward(grid: &Grid, side: usize, x: &[f32], y_gradient: &[f32], gradient: &mut [f32]) {
-    assert_eq!((x.len(), gradient.len()), (grid.len(), grid.len()));
+/// The gradient of the input of max pooling. A window's gradient goes to its maximum, and to the first one of several
+/// equal maxima; all other pixels get 0.
+///
+/// # Shapes
+/// - `layout`: the blocked layout of `x`, with `side` · `side` pixels
+/// - `x`, `gradient`: `[block][channel][side][side][lane]`
+/// - `y_gradient`: `[block][channel][side / 2][side / 2][lane]`
+///
+/// # Panics
+/// If `x` or `gradient` has another length than the layout, or `y_gradient` is too short.
+pub fn max_pool_backward(layout: &BlockedLayout, side: usize, x: &[f32], y_gradient: &[f32], gradient: &mut [f32]) {
+    assert_eq!((x.len(), gradient.len()), (layout.len(), layout.len()));
     let gradient = Shared::new(gradient);
-    each_block(grid, |block| Unpool { grid, side, x, y_gradient, gradient, block });
+    each_block(layout, |block| Unpool { layout, side, x, y_gradient, gradient, block });
 }
 
 struct Unpool<'a> {
-    grid: &'a Grid,
+    layout: &'a BlockedLayout,
     side: usize,
     x: &'a [f32],
     y_gradient: &'a [f32],
@@ -72,11 +91,11 @@ impl Kernel for Unpool<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (side, half) = (self.side, self.side / 2);
-        let planes = self.block * self.grid.channels..(self.block + 1) * self.grid.channels;
+        let planes = self.block * self.layout.channels..(self.block + 1) * self.layout.channels;
         for plane in planes {
             let (len, half_len) = (side * side * S::LANES, half * half * S::LANES);
             let dy = &self.y_gradient[plane * half_len..][..half_len];
-            // SAFETY: the planes of this block are this task's; four pixels of each window lie within.
+            // SAFETY: the planes of this block are this task's only; all four pixels of each window are within a plane.
             unsafe {
                 let x = self.x[plane * len..][..len].as_ptr();
                 let gradient = self.gradient.part(plane * len, len);
@@ -86,10 +105,10 @@ impl Kernel for Unpool<'_> {
                 for row in 0..half {
                     for column in 0..half {
                         let dy = S::load(dy.as_ptr().add((row * half + column) * S::LANES));
-                        let shares = shares::<S>(corners::<S>(x, side, row, column), dy);
-                        for (i, share) in shares.into_iter().enumerate() {
+                        let window_gradients = window_gradients::<S>(corners::<S>(x, side, row, column), dy);
+                        for (i, pixel_gradient) in window_gradients.into_iter().enumerate() {
                             let at = ((2 * row + i / 2) * side + 2 * column + i % 2) * S::LANES;
-                            S::store(gradient.as_mut_ptr().add(at), share);
+                            S::store(gradient.as_mut_ptr().add(at), pixel_gradient);
                         }
                     }
                 }
@@ -98,14 +117,14 @@ impl Kernel for Unpool<'_> {
     }
 }
 
-/// The gradient for each of four pixels: all for the first greatest, lane by lane.
+/// The gradients of the four pixels of a window: `dy` for the first maximum and 0 for the others, lane by lane.
 #[inline(always)]
-unsafe fn shares<S: Simd>(x: [S::V; 4], dy: S::V) -> [S::V; 4] {
-    // SAFETY: plain arithmetic. `a > b` is `a − b > 0`, also for the differences of subnormals.
+unsafe fn window_gradients<S: Simd>(x: [S::V; 4], dy: S::V) -> [S::V; 4] {
+    // SAFETY: arithmetic only. `a > b` is computed as `a − b > 0`, which holds also for differences of subnormals.
     unsafe {
         let zero = S::zero();
         let greater = |a: S::V, b: S::V, yes: S::V, no: S::V| S::if_positive(S::sub(a, b), yes, no);
-        // Later pixels must be greater, not only as great.
+        // A later pixel wins only if it is greater, not if it is equal.
         let upper = S::max(x[0], x[1]);
         let lower = S::max(x[2], x[3]);
         let to_lower = greater(lower, upper, dy, zero);

@@ -1,6 +1,7 @@
-//! Tasks that do not touch each other, on every core where there are threads.
+//! Independent tasks on all cores with the feature `threads`, and on the calling thread without it. Starts no threads
+//! of its own: they are rayon's.
 
-/// Does `task` for each of `0..n`, in any order, and returns when all are done.
+/// Calls `task` with each of `0..n`, in any order and possibly in parallel. Returns when all calls have returned.
 pub fn each(n: usize, task: impl Fn(usize) + Sync + Send) {
     #[cfg(feature = "threads")]
     {
@@ -11,7 +12,7 @@ pub fn each(n: usize, task: impl Fn(usize) + Sync + Send) {
     (0..n).for_each(task);
 }
 
-/// How many tasks run at once.
+/// Number of tasks that run at once: rayon's number of threads with the feature `threads`, 1 without it.
 pub fn count() -> usize {
     #[cfg(feature = "threads")]
     return rayon::current_num_threads();
@@ -19,7 +20,7 @@ pub fn count() -> usize {
     1
 }
 
-/// A slice of which tasks write different parts.
+/// A mutable slice of which parallel tasks write disjoint parts.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
     start: *mut f32,
@@ -27,33 +28,37 @@ pub struct Shared<'a> {
     borrowed: std::marker::PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: the parts that tasks ask for do not overlap; `part` says so.
+// SAFETY: the parts that tasks take do not overlap, as `part` requires.
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
+    /// Shares `slice` among tasks for as long as it is borrowed.
     pub fn new(slice: &'a mut [f32]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), borrowed: std::marker::PhantomData }
     }
 
-    /// Where the element `at` lies.
+    /// Pointer to the element at index `at`, from which `len` elements are in bounds.
     ///
     /// # Panics
-    /// When `at..at + len` is not within the slice.
+    /// If `at..at + len` is not within the slice.
     pub fn at(self, at: usize, len: usize) -> *mut f32 {
         assert!(at + len <= self.len, "{at} + {len} is beyond {}", self.len);
-        // SAFETY: within the slice, as was just checked.
+        // SAFETY: the assertion above checked that this is within the slice.
         unsafe { self.start.add(at) }
     }
 
-    /// A part of the slice.
+    /// The elements `at..at + len`, mutable.
+    ///
+    /// # Panics
+    /// If `at..at + len` is not within the slice.
     ///
     /// # Safety
-    /// No other task uses any of it at the same time.
+    /// No other task uses any of these elements at the same time.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn part(&self, at: usize, len: usize) -> &'a mut [f32] {
-        // SAFETY: within the slice, and nobody else's, as the caller promises.
+        // SAFETY: `at` checks the bounds; the caller guarantees that no other task uses these elements.
         unsafe { std::slice::from_raw_parts_mut(self.at(at, len), len) }
     }
 }

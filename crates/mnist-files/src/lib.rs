@@ -1,5 +1,5 @@
-//! MNIST and other IDX files on disk: looked for, downloaded where there is a network, checked before use.
-//! Never decides what is trained on, and never leaves half a file under its final name.
+//! MNIST, IDX folders and Kaggle's CSV on disk: finds the files, downloads MNIST where it is missing, and checks it
+//! before use. It never chooses the data set, and never leaves an incomplete file under its final name.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -14,87 +14,154 @@ use inkling_core::data::mnist::{self, MnistError, MnistFile};
 use inkling_core::data::{Dataset, Split, synthetic};
 use inkling_core::spec::DatasetId;
 
-/// Names a folder that holds MNIST and is looked into first.
+/// The environment variable that names a folder with MNIST, which is searched first.
 pub const MNIST_DIR: &str = "MNIST_DIR";
 
-/// Where a host is given up: long enough for a satellite, short enough to sit through.
+/// Timeout for resolving and connecting to a host: long enough for a satellite link, short enough to wait for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
-/// Silence in the middle of a file after which a host is given up.
+/// Timeout for a response and for each read: a host that sends nothing for this long is given up.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is going on, for whoever waits.
+/// Progress of finding and downloading MNIST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A folder does not hold MNIST; the next place is tried.
-    PassedOver { folder: PathBuf, why: String },
-    /// All four files lie here, and were checked.
-    Found { folder: PathBuf },
-    /// Bytes of a file that have come. `total` is 0 when the host does not say.
-    Downloading { name: &'static str, done: u64, total: u64 },
-    /// A host did not deliver; the next one is tried.
-    HostFailed { url: String, why: String },
+    /// A folder does not hold valid MNIST files; the next source is tried.
+    PassedOver {
+        /// The folder.
+        folder: PathBuf,
+        /// The error, as a sentence.
+        why: String,
+    },
+    /// A folder holds all four files, and they passed the check.
+    Found {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Progress of a download.
+    Downloading {
+        /// Name of the unpacked file.
+        name: &'static str,
+        /// Bytes received so far.
+        done: u64,
+        /// Bytes in all; 0 when the host does not say.
+        total: u64,
+    },
+    /// A download failed or was not the original file; the next host is tried.
+    HostFailed {
+        /// The full URL.
+        url: String,
+        /// The error, as a sentence.
+        why: String,
+    },
 }
 
-/// Why there are no images.
+/// Why a data set could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
+    /// A folder lacks a file.
     #[error(
         "{folder} has no file called {name}, gzipped or not; put the four IDX files there",
         folder = folder.display()
     )]
-    Missing { folder: PathBuf, name: String },
-    #[error("{path} could not be read ({error}); check that it exists and is yours to read", path = path.display())]
-    Read { path: PathBuf, error: io::Error },
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// Name of the unpacked file.
+        name: String,
+    },
+    /// A file could not be opened or read.
     #[error(
-        "{path} could not be written ({error}); check the free space and the rights of the folder",
+        "{path} could not be read ({error}); check that it exists and that you are allowed to read it",
         path = path.display()
     )]
-    Write { path: PathBuf, error: io::Error },
-    #[error("{path}: {error}", path = path.display())]
-    Idx { path: PathBuf, error: IdxError },
-    #[error("{path}: {error}", path = path.display())]
-    Csv { path: PathBuf, error: CsvError },
-    #[error("{path}: {error}", path = path.display())]
-    Mnist { path: PathBuf, error: MnistError },
-    #[error("dropped files exist on the page only; name the folder that holds them, such as ./fashion")]
-    Dropped,
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        error: io::Error,
+    },
+    /// A file or folder could not be written.
     #[error(
-        "no host has {name}: {why}; connect to the internet, set {MNIST_DIR} to a folder that holds MNIST, or use the built-in data set with --dataset synthetic"
+        "{path} could not be written ({error}); check the free space and the permissions of the folder",
+        path = path.display()
     )]
-    Download { name: &'static str, why: String },
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The error of the operating system.
+        error: io::Error,
+    },
+    /// A defect of an IDX file.
+    #[error("{path}: {error}", path = path.display())]
+    Idx {
+        /// The image file of the pair.
+        path: PathBuf,
+        /// The defect.
+        error: IdxError,
+    },
+    /// A defect of Kaggle's `train.csv`.
+    #[error("{path}: {error}", path = path.display())]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// The defect.
+        error: CsvError,
+    },
+    /// A file is not the original MNIST file.
+    #[error("{path}: {error}", path = path.display())]
+    Mnist {
+        /// The file, or its folder.
+        path: PathBuf,
+        /// The difference.
+        error: MnistError,
+    },
+    /// [`DatasetId::UserFiles`] exists only in the page.
+    #[error("the data set \"dropped\" exists only on the page; name the folder of the files, such as ./fashion")]
+    UserFiles,
+    /// No host could deliver a file.
+    #[error(
+        "{name} could not be downloaded: {why}; connect to the internet, set {MNIST_DIR} to a folder that holds MNIST, or use the built-in data set with --dataset synthetic"
+    )]
+    Download {
+        /// Name of the unpacked file.
+        name: &'static str,
+        /// The errors of all hosts.
+        why: String,
+    },
 }
 
-/// A folder that holds all four files of MNIST, checked: `$MNIST_DIR`, else `cache`, else `cache` after a download.
+/// Finds a folder that holds all four files of MNIST and checks them: `$MNIST_DIR`, otherwise `cache`, otherwise
+/// `cache` after a download. `on` is called with the progress.
 ///
 /// # Errors
 /// When neither folder holds MNIST and it cannot be downloaded into `cache`.
 pub fn mnist_folder(cache: &Path, on: &mut dyn FnMut(Note)) -> Result<PathBuf, FilesError> {
-    Places::of_this_machine(cache).find(on).map(|(folder, _)| folder)
+    Sources::from_environment(cache).find(on).map(|(folder, _)| folder)
 }
 
-/// The images of a data set. MNIST is looked for as [`mnist_folder`] does.
+/// Loads a data set. MNIST is found as by [`mnist_folder`].
 ///
 /// # Errors
-/// When MNIST cannot be had, or a folder's files are not right.
+/// When MNIST is not available, a folder's files are missing or not valid, or the data set is [`DatasetId::UserFiles`].
 pub fn load(id: &DatasetId, cache: &Path, on: &mut dyn FnMut(Note)) -> Result<Dataset, FilesError> {
     match id {
         DatasetId::Synthetic => Ok(synthetic::dataset(synthetic::SEED)),
-        DatasetId::Dropped => Err(FilesError::Dropped),
+        DatasetId::UserFiles => Err(FilesError::UserFiles),
         DatasetId::Folder(folder) => load_folder(Path::new(folder)),
         DatasetId::Mnist => {
-            let (folder, files) = Places::of_this_machine(cache).find(on)?;
+            let (folder, files) = Sources::from_environment(cache).find(on)?;
             mnist::dataset(&files).map_err(|error| FilesError::Mnist { path: folder, error })
         }
     }
 }
 
-/// The images of a folder: Kaggle's `train.csv`, or four IDX files named as MNIST's are and gzipped or not.
+/// Loads the images of a folder: Kaggle's `train.csv`, or four IDX files with MNIST's names, gzipped or not.
 ///
-/// Of `train.csv`, which has no test images with labels, a tenth is kept for validation and test, dealt by a seed of
-/// its own so that every run sees the same.
+/// Kaggle's test images have no labels. A tenth of the images of `train.csv` is therefore used for validation and test,
+/// split with a fixed seed so that every run sees the same split.
 ///
 /// # Errors
-/// The first file that is missing or not right.
+/// The first file that is missing or not valid.
 pub fn load_folder(folder: &Path) -> Result<Dataset, FilesError> {
     let csv = folder.join("train.csv");
     if csv.exists() {
@@ -112,7 +179,7 @@ pub fn load_folder(folder: &Path) -> Result<Dataset, FilesError> {
 fn load_csv(folder: &Path, path: PathBuf) -> Result<Dataset, FilesError> {
     let file = fs::File::open(&path).map_err(|error| FilesError::Read { path: path.clone(), error })?;
     let labelled = Split::from_csv(io::BufReader::new(file)).map_err(|error| FilesError::Csv { path, error })?;
-    let (train, test) = labelled.parted();
+    let (train, test) = labelled.split_for_validation();
     Ok(Dataset { id: DatasetId::Folder(folder.display().to_string()), train, validation: None, test })
 }
 
@@ -122,28 +189,29 @@ fn load_split(folder: &Path, images: &MnistFile, labels: &MnistFile) -> Result<S
     Split::from_idx(&images, &labels).map_err(|error| FilesError::Idx { path, error })
 }
 
-/// The four unpacked files of MNIST, in the order of [`mnist::FILES`].
+/// The bytes of the four unpacked files of MNIST, in the order of [`mnist::FILES`].
 type Unpacked = [Vec<u8>; 4];
 
-/// Where MNIST may be.
-struct Places<'a> {
-    /// A folder that somebody named.
-    named: Option<PathBuf>,
+/// The places where MNIST is searched.
+struct Sources<'a> {
+    /// The folder that [`MNIST_DIR`] names.
+    configured: Option<PathBuf>,
+    /// The folder for downloads.
     cache: &'a Path,
     /// Base URLs, tried in this order.
     hosts: Vec<String>,
     files: [MnistFile; 4],
 }
 
-impl<'a> Places<'a> {
-    fn of_this_machine(cache: &'a Path) -> Self {
-        let named = std::env::var_os(MNIST_DIR).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        Self { named, cache, hosts: mnist::HOSTS.map(String::from).to_vec(), files: mnist::FILES }
+impl<'a> Sources<'a> {
+    fn from_environment(cache: &'a Path) -> Self {
+        let configured = std::env::var_os(MNIST_DIR).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        Self { configured, cache, hosts: mnist::HOSTS.map(String::from).to_vec(), files: mnist::FILES }
     }
 
-    /// The first folder with four right files.
+    /// The first folder with four valid files, after a download if necessary, and their unpacked bytes.
     fn find(&self, on: &mut dyn FnMut(Note)) -> Result<(PathBuf, Unpacked), FilesError> {
-        for folder in self.named.as_deref().into_iter().chain([self.cache]) {
+        for folder in self.configured.as_deref().into_iter().chain([self.cache]) {
             match self.unpack(folder) {
                 Ok(files) => {
                     on(Note::Found { folder: folder.into() });
@@ -164,7 +232,7 @@ impl<'a> Places<'a> {
         Ok(unpacked)
     }
 
-    /// Brings every file that the cache lacks.
+    /// Downloads every file that is missing or damaged in the cache.
     fn download(&self, on: &mut dyn FnMut(Note)) -> Result<(), FilesError> {
         fs::create_dir_all(self.cache).map_err(|error| FilesError::Write { path: self.cache.into(), error })?;
         let agent = agent();
@@ -175,7 +243,7 @@ impl<'a> Places<'a> {
         Ok(())
     }
 
-    /// The checked bytes of one file, from the first host that has them.
+    /// Downloads one file from the first host that delivers the original. Returns the bytes as received.
     fn fetch(&self, agent: &ureq::Agent, file: &MnistFile, on: &mut dyn FnMut(Note)) -> Result<Vec<u8>, FilesError> {
         let mut reasons = Vec::new();
         for host in &self.hosts {
@@ -205,11 +273,11 @@ fn agent() -> ureq::Agent {
     config.build().into()
 }
 
-/// The body behind a URL, or why there is none.
+/// Downloads a URL.
 fn get(agent: &ureq::Agent, url: &str, file: &MnistFile, on: &mut dyn FnMut(Note)) -> Result<Vec<u8>, String> {
     let mut response = agent.get(url).call().map_err(|error| error.to_string())?;
     let total = response.body().content_length().unwrap_or(0);
-    // Gzip grows what it cannot shrink by less than this.
+    // Gzip grows data that it cannot compress by less than this.
     let limit = file.n_bytes + file.n_bytes / 100 + 1024;
     let mut reader = response.body_mut().with_config().limit(limit as u64).reader();
     let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
@@ -222,19 +290,20 @@ fn get(agent: &ureq::Agent, url: &str, file: &MnistFile, on: &mut dyn FnMut(Note
     }
 }
 
-/// Writes a checked file, gzipped: under a temporary name first, so that nobody ever reads half of it.
+/// Writes a checked file, gzipped. It is written under a temporary name and then renamed, so that an incomplete file is
+/// never read.
 fn store(folder: &Path, file: &MnistFile, bytes: &[u8]) -> Result<(), FilesError> {
     let temporary = folder.join(format!("{}.{}.part", file.packed_name, std::process::id()));
     let path = folder.join(file.packed_name);
     let written = write(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
     written.map_err(|error| {
-        // The first error is the one to report; a file that cannot be removed is only litter.
+        // The first error is the one to report. If removing fails too, only a temporary file is left over.
         let _ = fs::remove_file(&temporary);
         FilesError::Write { path, error }
     })
 }
 
-/// A host, or something on the way, may have unpacked the file already.
+/// Writes bytes gzipped. A host or proxy may have unpacked the file; then it is compressed again.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if idx::is_packed(bytes) {
         return fs::write(path, bytes);
@@ -244,13 +313,14 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     encoder.finish().map(drop)
 }
 
-/// One file of MNIST, unpacked and checked.
+/// Reads, unpacks and checks one file of MNIST.
 fn unpack(folder: &Path, file: &MnistFile) -> Result<Vec<u8>, FilesError> {
     let (path, bytes) = read(folder, file)?;
     mnist::unpack(file, &bytes).map_err(|error| FilesError::Mnist { path, error })
 }
 
-/// The bytes of a file as they lie on disk, and where: gzipped, plain, or plain with a dot before `idx`.
+/// Reads a file as it is stored, and returns its path too. Tries the gzipped and the plain name, then both with a dot
+/// instead of the hyphen before `idx`.
 fn read(folder: &Path, file: &MnistFile) -> Result<(PathBuf, Vec<u8>), FilesError> {
     let dotted = file.name.replace("-idx", ".idx");
     for name in [file.packed_name, file.name, &dotted, &format!("{dotted}.gz")] {

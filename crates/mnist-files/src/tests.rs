@@ -1,4 +1,4 @@
-//! Finding and downloading, against a web server of a few lines on this machine and files of a few bytes.
+//! Finding and downloading, tested with a minimal local web server and files of a few bytes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::thread;
 
 use super::*;
 
-/// Three files of MNIST's names and other bytes would not pass its checksums: these are `a`, `b`, `c` and `d`.
+/// Four test files in place of MNIST's, with the contents `a`, `b`, `c` and `d`.
 const FILES: [MnistFile; 4] = [
     file("one", "one.gz", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
     file("two", "two.gz", "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"),
@@ -18,10 +18,11 @@ const fn file(name: &'static str, packed_name: &'static str, sha256: &'static st
     MnistFile { name, packed_name, n_bytes: 1, sha256 }
 }
 
-/// What a server says to a path.
+/// The status and body with which a server answers a path.
 type Answer = fn(&str) -> (u16, Vec<u8>);
 
-fn right(path: &str) -> (u16, Vec<u8>) {
+/// Answers with the gzipped test file of this path.
+fn valid(path: &str) -> (u16, Vec<u8>) {
     let index = FILES.iter().position(|file| path.ends_with(file.packed_name));
     index.map_or((404, Vec::new()), |index| (200, gzip(&[b'a' + index as u8])))
 }
@@ -32,7 +33,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Serves until the test ends; the base URL.
+/// Starts a server, which runs until the test ends. Returns its base URL.
 fn server(answer: Answer) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -46,20 +47,21 @@ fn serve(mut stream: TcpStream, answer: Answer) {
     lines.take_while(|line| !line.is_empty()).for_each(drop);
     let (status, body) = answer(request.split(' ').nth(1).unwrap());
     let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    // A client that hangs up early is a test of its own.
+    // One of the tests closes the connection early.
     let _ = stream.write_all(&[head.as_bytes(), &body].concat());
 }
 
-/// An address that refuses connections: its listener is gone.
-fn nobody() -> String {
+/// A URL that refuses connections, because its listener is closed.
+fn closed_port() -> String {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     format!("http://{address}/")
 }
 
-fn places<'a>(named: Option<&Path>, cache: &'a Path, hosts: Vec<String>) -> Places<'a> {
-    Places { named: named.map(Into::into), cache, hosts, files: FILES }
+fn sources<'a>(configured: Option<&Path>, cache: &'a Path, hosts: Vec<String>) -> Sources<'a> {
+    Sources { configured: configured.map(Into::into), cache, hosts, files: FILES }
 }
 
+/// The sorted names of the files in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();
@@ -72,7 +74,7 @@ fn files_are_downloaded_once_and_then_found() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("data/mnist");
     let mut notes = Vec::new();
-    let (found, files) = places(None, &cache, vec![server(right)]).find(&mut |note| notes.push(note)).unwrap();
+    let (found, files) = sources(None, &cache, vec![server(valid)]).find(&mut |note| notes.push(note)).unwrap();
     assert_eq!((found, files), (cache.clone(), [b"a", b"b", b"c", b"d"].map(|bytes| bytes.to_vec())));
     assert_eq!(names(&cache), ["four.gz", "one.gz", "three.gz", "two.gz"]);
     assert!(
@@ -81,7 +83,7 @@ fn files_are_downloaded_once_and_then_found() {
     );
 
     let mut notes = Vec::new();
-    places(None, &cache, vec![nobody()]).find(&mut |note| notes.push(note)).unwrap();
+    sources(None, &cache, vec![closed_port()]).find(&mut |note| notes.push(note)).unwrap();
     assert_eq!(notes, [Note::Found { folder: cache }]);
 }
 
@@ -96,17 +98,17 @@ fn the_next_host_is_tried() {
             failed.push((url, why))
         }
     };
-    places(None, cache.path(), vec![nobody(), missing, wrong, server(right)]).find(&mut on).unwrap();
+    sources(None, cache.path(), vec![closed_port(), missing, wrong, server(valid)]).find(&mut on).unwrap();
     assert_eq!(failed.len(), 12, "{failed:?}");
     assert!(failed[1].0.ends_with("/mnist/one.gz") && failed[1].1.contains("404"), "{failed:?}");
     assert!(failed[2].1.contains("expected 1"), "{failed:?}");
 }
 
 #[test]
-fn nothing_is_left_where_no_host_has_the_files() {
+fn a_failed_download_leaves_no_file() {
     let cache = tempfile::tempdir().unwrap();
     let wrong = server(|_| (200, b"z".to_vec()));
-    let error = places(None, cache.path(), vec![nobody(), wrong]).find(&mut drop).unwrap_err();
+    let error = sources(None, cache.path(), vec![closed_port(), wrong]).find(&mut drop).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FilesError::Download { name: "one", .. }), "{message}");
     assert!(message.contains(MNIST_DIR) && message.contains("--dataset synthetic"), "{message}");
@@ -114,10 +116,10 @@ fn nothing_is_left_where_no_host_has_the_files() {
 }
 
 #[test]
-fn a_file_unpacked_on_its_way_is_packed_again() {
+fn a_file_received_unpacked_is_stored_gzipped() {
     let cache = tempfile::tempdir().unwrap();
-    let plain = server(|path| (200, idx::unpack(&right(path).1).unwrap().into_owned()));
-    let (_, files) = places(None, cache.path(), vec![plain]).find(&mut drop).unwrap();
+    let plain = server(|path| (200, idx::unpack(&valid(path).1).unwrap().into_owned()));
+    let (_, files) = sources(None, cache.path(), vec![plain]).find(&mut drop).unwrap();
     assert_eq!(files[3], b"d");
     assert!(idx::is_packed(&fs::read(cache.path().join("four.gz")).unwrap()));
 }
@@ -126,42 +128,43 @@ fn a_file_unpacked_on_its_way_is_packed_again() {
 fn a_body_larger_than_the_file_is_refused() {
     let cache = tempfile::tempdir().unwrap();
     let endless = server(|_| (200, vec![0; 1 << 22]));
-    let mut furthest = 0;
+    let mut most_bytes = 0;
     let mut on = |note| {
         if let Note::Downloading { done, .. } = note {
-            furthest = furthest.max(done)
+            most_bytes = most_bytes.max(done)
         }
     };
-    assert!(places(None, cache.path(), vec![endless]).find(&mut on).is_err());
-    assert!(furthest < 1 << 20, "{furthest}");
+    assert!(sources(None, cache.path(), vec![endless]).find(&mut on).is_err());
+    assert!(most_bytes < 1 << 20, "{most_bytes}");
 }
 
 #[test]
-fn a_named_folder_comes_first_and_a_damaged_one_is_passed_over() {
-    let (named, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+fn the_configured_folder_comes_first_unless_it_is_damaged() {
+    let (configured, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for (file, byte) in FILES.iter().zip(b"abcd") {
-        fs::write(named.path().join(file.name), [*byte]).unwrap();
+        fs::write(configured.path().join(file.name), [*byte]).unwrap();
     }
-    let find = |on: &mut dyn FnMut(Note)| places(Some(named.path()), cache.path(), vec![server(right)]).find(on);
-    assert_eq!(find(&mut drop).unwrap().0, named.path());
+    let find = |on: &mut dyn FnMut(Note)| sources(Some(configured.path()), cache.path(), vec![server(valid)]).find(on);
+    assert_eq!(find(&mut drop).unwrap().0, configured.path());
 
-    fs::write(named.path().join("two"), b"x").unwrap();
+    fs::write(configured.path().join("two"), b"x").unwrap();
     let mut notes = Vec::new();
     assert_eq!(find(&mut |note| notes.push(note)).unwrap().0, cache.path());
-    assert!(matches!(&notes[0], Note::PassedOver { folder, why } if folder == named.path() && why.contains("SHA-256")));
+    let damaged = configured.path();
+    assert!(matches!(&notes[0], Note::PassedOver { folder, why } if folder == damaged && why.contains("SHA-256")));
 }
 
 #[test]
-fn a_damaged_cache_is_mended() {
+fn damaged_files_in_the_cache_are_downloaded_again() {
     let cache = tempfile::tempdir().unwrap();
     fs::write(cache.path().join("one.gz"), b"a").unwrap();
     fs::write(cache.path().join("two.gz"), gzip(b"x")).unwrap();
-    let (_, files) = places(None, cache.path(), vec![server(right)]).find(&mut drop).unwrap();
+    let (_, files) = sources(None, cache.path(), vec![server(valid)]).find(&mut drop).unwrap();
     assert_eq!(files[1], b"b");
 }
 
 #[test]
-fn a_folder_of_idx_files_is_read_under_each_spelling() {
+fn idx_files_are_found_under_each_spelling() {
     let folder = tempfile::tempdir().unwrap();
     let images = [&[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28][..], &[9; 784]].concat();
     let labels = [0, 0, 8, 1, 0, 0, 0, 1, 4];

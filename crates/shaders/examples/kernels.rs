@@ -1,22 +1,24 @@
-//! How fast the kernels are on the card at hand, with tiles and without: layer by layer, forward, the input's gradient and
-//! the weights' gradient. The two must agree, or it says so.
+//! Measures the kernels on this machine's card, with tiles and without: layer by layer, forward, the input's gradient
+//! and the weights' gradient. Prints WRONG where the results with and without tiles differ. Writes no files.
 //!
 //! `cargo run --release -p inkling-shaders --example kernels [IMAGES...]`
 
 use std::time::Instant;
 
-use inkling_shaders::{Array, Dense, Device, Gpu, Window};
+use inkling_shaders::{Array, Conv2d, Dense, Device, Gpu};
 
-/// A convolution of one of the networks.
+/// A convolution of one of the networks; input and window are square.
 struct Conv {
+    /// Network, and number of the convolution in it.
     name: &'static str,
     channels: usize,
     filters: usize,
-    /// Rows and columns.
+    /// Rows, and columns, of the input.
     side: usize,
+    /// Rows, and columns, of the window.
     kernel: usize,
     stride: usize,
-    /// Zeros before and after the rows and columns.
+    /// Rows and columns of zeros before and after the input.
     zeros: [usize; 2],
 }
 
@@ -35,6 +37,7 @@ const CONVS: [Conv; 12] = [
     Conv { name: "wide 2", channels: 32, filters: 32, side: 28, kernel: 5, stride: 1, zeros: [2, 2] },
     Conv { name: "wide 4", channels: 64, filters: 64, side: 14, kernel: 3, stride: 1, zeros: [1, 1] },
 ];
+/// Network and layer, inputs, and units of the dense layers.
 const DENSES: [(&str, usize, usize); 4] =
     [("classic", 9_216, 128), ("strided", 1_024, 256), ("wide 1", 3_136, 8_192), ("wide 2", 8_192, 2_048)];
 
@@ -48,26 +51,27 @@ fn main() {
     }
 }
 
+/// Measures the three directions of a convolution of `n` images.
 fn convolution(gpu: &Gpu, n: usize, conv: &Conv) {
     let &Conv { name, channels, filters, side, kernel, stride, zeros: [before, after] } = conv;
-    let to = (side + before + after - kernel) / stride + 1;
-    let window = Window {
+    let output_side = (side + before + after - kernel) / stride + 1;
+    let window = Conv2d {
         n,
         channels,
         filters,
         input: [side; 2],
-        output: [to; 2],
+        output: [output_side; 2],
         kernel,
         stride,
         before: [before; 2],
         after: [after; 2],
     };
-    let x = noise(gpu, channels * side * side * n);
+    let x = pseudo_random(gpu, channels * side * side * n);
     let padded = window.pad(gpu, &x);
-    let weights = noise(gpu, filters * channels * kernel * kernel);
-    let bias = noise(gpu, filters);
-    let g = noise(gpu, filters * to * to * n);
-    let flops = 2 * filters * channels * kernel * kernel * to * to * n;
+    let weights = pseudo_random(gpu, filters * channels * kernel * kernel);
+    let bias = pseudo_random(gpu, filters);
+    let g = pseudo_random(gpu, filters * output_side * output_side * n);
+    let flops = 2 * filters * channels * kernel * kernel * output_side * output_side * n;
     compare(gpu, &format!("conv {name} forward"), flops, |gpu| {
         window.forward(gpu, &padded, &weights, Some(&bias), 0.1)
     });
@@ -75,61 +79,68 @@ fn convolution(gpu: &Gpu, n: usize, conv: &Conv) {
     compare(gpu, &format!("conv {name} weights"), flops, |gpu| window.weights_gradient(gpu, &padded, &g));
 }
 
+/// Measures the three directions of a dense layer.
 fn dense(gpu: &Gpu, name: &str, layer: Dense) {
     let Dense { n, inputs, units } = layer;
-    let (x, weights, bias, g) =
-        (noise(gpu, inputs * n), noise(gpu, inputs * units), noise(gpu, units), noise(gpu, units * n));
+    let (x, weights, bias, g) = (
+        pseudo_random(gpu, inputs * n),
+        pseudo_random(gpu, inputs * units),
+        pseudo_random(gpu, units),
+        pseudo_random(gpu, units * n),
+    );
     let flops = 2 * inputs * units * n;
     compare(gpu, &format!("dense {name} forward"), flops, |gpu| layer.forward(gpu, &x, &weights, &bias, 0.1));
     compare(gpu, &format!("dense {name} input"), flops, |gpu| layer.input_gradient(gpu, &g, &weights));
     compare(gpu, &format!("dense {name} weights"), flops, |gpu| layer.weights_gradient(gpu, &x, &g));
 }
 
+/// Prints microseconds and TFLOP/s of `launch` without and with tiles, and the relative difference of their results.
 fn compare(gpu: &Gpu, what: &str, flops: usize, launch: impl Fn(&Gpu) -> Array) {
     let mut line = format!("{what:26}");
     let results = [false, true].map(|tiles| {
         let gpu = gpu.clone().with_tiles(tiles);
         let result = read(&gpu, &launch(&gpu));
-        let secs = seconds(&gpu, &launch);
+        let secs = secs_per_launch(&gpu, &launch);
         line += &format!(" {:9.1} {:6.2}", secs * 1e6, flops as f64 / secs / 1e12);
         result
     });
     let [plain, tiled] = &results;
-    let size = plain.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let apart = plain.iter().zip(tiled).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt() / size;
-    let verdict = if plain.len() == tiled.len() && apart < 1e-4 { "" } else { "  WRONG" };
-    println!("{line}  apart {apart:.0e}{verdict}");
+    let norm = plain.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let relative_error = plain.iter().zip(tiled).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt() / norm;
+    let verdict = if plain.len() == tiled.len() && relative_error < 1e-4 { "" } else { "  WRONG" };
+    println!("{line}  apart {relative_error:.0e}{verdict}");
 }
 
-/// Of one launch: recorded and played many times, the median of five.
-fn seconds(gpu: &Gpu, launch: &impl Fn(&Gpu) -> Array) -> f64 {
+/// Seconds that one launch takes: the launch is recorded and replayed many times; the median of five measurements.
+fn secs_per_launch(gpu: &Gpu, launch: &impl Fn(&Gpu) -> Array) -> f64 {
     let (_, recorded) = gpu.record(|| launch(gpu));
     let (recording, result) = recorded.expect("this card takes recordings");
     let time = |n_launches: usize| {
-        let began = Instant::now();
+        let start = Instant::now();
         for _ in 0..n_launches {
-            // SAFETY: what is launched has all its arrays.
-            assert!(unsafe { recording.play() });
+            // SAFETY: `launch` borrows all arrays that it uses, so they are alive.
+            assert!(unsafe { recording.replay() });
         }
-        // The queue is done when a number behind it is read.
+        // When a number that the last launch wrote can be read, the queue is done.
         read(gpu, &result.part(0, 4));
-        began.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64()
     };
     time(1);
-    let once = time(1);
-    let n_launches = (0.02 / once).clamp(1.0, 100.0) as usize;
+    let single_launch = time(1);
+    let n_launches = (0.02 / single_launch).clamp(1.0, 100.0) as usize;
     let mut times: Vec<f64> = (0..5).map(|_| time(n_launches + 1) - time(1)).collect();
     times.sort_by(f64::total_cmp);
     times[2].max(1e-7) / n_launches as f64
 }
 
+/// The content of an array.
 fn read(gpu: &Gpu, array: &Array) -> Vec<f32> {
     let bytes = gpu.client().read_one_unchecked(array.handle().clone());
-    bytes.chunks_exact(4).map(|four| f32::from_ne_bytes([four[0], four[1], four[2], four[3]])).collect()
+    bytes.chunks_exact(4).map(|word| f32::from_ne_bytes([word[0], word[1], word[2], word[3]])).collect()
 }
 
-/// Numbers from −1 to 1, always the same.
-fn noise(gpu: &Gpu, len: usize) -> Array {
+/// Pseudo-random numbers from −1 to 1, the same on every call (xorshift).
+fn pseudo_random(gpu: &Gpu, len: usize) -> Array {
     let mut state = 0x9E37_79B9_u32;
     let mut next = || {
         state ^= state << 13;

@@ -1,12 +1,12 @@
-//! Convolution: forward, the input's gradient and the weights' gradient.
+//! Convolution: forward, the input's gradient and the weights' gradient. Stores nothing between calls.
 //!
-//! Forward and the input's gradient are one kernel, [`sums::sums`]: an invocation keeps the sums of a few filters at a
-//! patch of pixels of one image in registers, while it walks over the channels. The weights' gradient is
-//! [`products::window_products`]: an invocation keeps whole windows of a few filters, and walks over pixels and images. Both
-//! read a source that has its zeros around it (and, for the gradient of strided windows, between its pixels), so nothing
-//! is asked in their loops.
+//! The forward pass and the input's gradient are the same kernel, [`sums::sums`]: an invocation keeps the sums of a few
+//! filters at a patch of pixels of one image in registers, while it loops over the channels. The weights' gradient is
+//! [`products::window_products`]: an invocation keeps the whole windows of a few filters in registers, while it loops
+//! over pixels and images. Both read a source that already has zeros around it (and between its pixels, for the input's
+//! gradient with a stride), so their loops need no branches for the border.
 
-mod frame;
+mod padding;
 mod products;
 mod sums;
 
@@ -14,54 +14,62 @@ use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
 use crate::tiles::{self, Patches, Products, reduce};
-use frame::Frame;
+use padding::Frame;
 use products::{fold_products, window_products};
 use sums::{Order, Sums};
 
-/// Numbers in one vector of weights.
+/// Numbers in a vector of weights.
 const LANES: usize = 4;
-/// Most neighbouring pixels of one invocation of a weights' gradient.
+/// Largest number of neighbouring pixels that an invocation of the weights' gradient handles at a time.
 const WINDOW_PIXELS: usize = 4;
-/// Invocations that share the images of a weights' gradient: enough to read side by side, few enough to add up fast.
-const SHARES: usize = 32;
-/// Invocations that a weights' gradient is split into at least, where there are rows enough.
-const INVOCATIONS: usize = 8_192;
+/// Invocations among which the images of a batch are divided for the weights' gradient: enough to read neighbouring
+/// numbers together, few enough that adding up their results is fast.
+const IMAGE_GROUPS: usize = 32;
+/// The weights' gradient is divided among at least this many invocations, if the output has enough rows.
+const MIN_INVOCATIONS: usize = 8_192;
 
-/// A tile is all but empty with fewer columns.
-const FEWEST_TAPS: usize = 16;
+/// With fewer taps (columns of the product), a tile would be almost empty.
+const MIN_TAPS: usize = 16;
 
-type Four = Vector<f32, Const<4>>;
+/// A vector of four floats.
+type Vec4 = Vector<f32, Const<4>>;
 
-/// A convolution's sizes.
+/// A 2D convolution of a batch: its sizes. The window is square, and so is the stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Images.
+pub struct Conv2d {
+    /// Number of images in the batch.
     pub n: usize,
+    /// Number of channels of the input.
     pub channels: usize,
+    /// Number of filters: channels of the output.
     pub filters: usize,
-    /// Rows and columns of the input.
+    /// Rows and columns of the input, without padding.
     pub input: [usize; 2],
     /// Rows and columns of the output.
     pub output: [usize; 2],
-    /// Side of the window.
+    /// Rows of the window, and columns.
     pub kernel: usize,
+    /// Rows, and columns, from one window to the next.
     pub stride: usize,
-    /// Zeros above and to the left.
+    /// Padding: zeros above and to the left. Each must be below `kernel`.
     pub before: [usize; 2],
-    /// Zeros below and to the right.
+    /// Padding: zeros below and to the right.
     pub after: [usize; 2],
 }
 
-impl Window {
+impl Conv2d {
+    /// Taps of a window in one channel.
     fn area(&self) -> usize {
         self.kernel * self.kernel
     }
 
+    /// Rows and columns of the padded input.
     fn padded(&self) -> [usize; 2] {
         [0, 1].map(|axis| self.before[axis] + self.input[axis] + self.after[axis])
     }
 
-    /// The input with its zeros around it; the input itself where there are none.
+    /// The input, `[channels, rows, columns, n]`, with its padding. Without padding, the input itself: the result
+    /// shares its memory.
     pub fn pad(&self, gpu: &Gpu, input: &Array) -> Array {
         if self.padded() == self.input {
             return input.clone();
@@ -77,13 +85,14 @@ impl Window {
         frame.fill(gpu, input)
     }
 
-    /// Every filter at every place; `input` is padded.
+    /// The convolution of the padded `input`, with bias and rectifier.
     ///
     /// # Shapes
-    /// - `input`: `[channels, rows, columns, n]`; the output is alike
+    /// - `input`: `[channels, padded rows, padded columns, n]`
+    /// - the output: `[filters, rows, columns, n]`
     /// - `weights`: `[filters, channels, kernel, kernel]`
     /// - `bias`: `[filters]`
-    /// - `slope`: what becomes of negative sums: this part of them (0 for ReLU, 1 to leave them)
+    /// - `slope`: factor for negative outputs (0 for ReLU, 1 for no rectifier)
     pub fn forward(&self, gpu: &Gpu, input: &Array, weights: &Array, bias: Option<&Array>, slope: f32) -> Array {
         let order = Order { filter: self.channels * self.area(), channel: self.area(), flipped: false };
         let sums = Sums {
@@ -98,7 +107,8 @@ impl Window {
         sums.run(gpu, input, weights, order, bias, slope)
     }
 
-    /// The gradient of the input (without its padding) from the gradient of the output.
+    /// The gradient of the input, `[channels, rows, columns, n]` without padding, from `gradient`, that of the output,
+    /// `[filters, rows, columns, n]`.
     pub fn input_gradient(&self, gpu: &Gpu, gradient: &Array, weights: &Array) -> Array {
         let outer = self.input.map(|side| side + self.kernel - 1);
         let before = self.before.map(|before| self.kernel - 1 - before);
@@ -116,28 +126,29 @@ impl Window {
         sums.run(gpu, &frame.fill(gpu, gradient), weights, order, None, 1.0)
     }
 
-    /// The gradient of the weights; `input` is padded.
+    /// The gradient of the weights, `[filters, channels, kernel, kernel]`, from the padded `input`,
+    /// `[channels, padded rows, padded columns, n]`, and `gradient`, that of the output, `[filters, rows, columns, n]`.
     pub fn weights_gradient(&self, gpu: &Gpu, input: &Array, gradient: &Array) -> Array {
         let taps = self.channels * self.area();
-        if tiles::fit(gpu, self.n) && taps >= FEWEST_TAPS && (self.filters * taps).is_multiple_of(LANES) {
+        if tiles::fit(gpu, self.n) && taps >= MIN_TAPS && (self.filters * taps).is_multiple_of(LANES) {
             let patches =
                 Patches { n: self.n, from: self.padded(), to: self.output, kernel: self.kernel, stride: self.stride };
             let products = Products { rows: self.filters, columns: taps, patches };
             return products.run(gpu, [gradient, input]);
         }
         let vectors = self.filters.div_ceil(LANES);
-        // Larger windows fill the registers with a single vector of filters.
+        // With a larger window, one vector of filters fills the registers.
         let tile = if self.kernel <= 3 && vectors.is_multiple_of(2) { 2 } else { 1 };
         let groups = vectors / tile;
-        let shares = self.n.min(SHARES);
-        let slices = INVOCATIONS.div_ceil(shares * groups * self.channels).clamp(1, self.output[0]);
-        let partial = gpu.empty(shares * slices * taps * vectors * LANES);
+        let image_groups = self.n.min(IMAGE_GROUPS);
+        let slices = MIN_INVOCATIONS.div_ceil(image_groups * groups * self.channels).clamp(1, self.output[0]);
+        let partial = gpu.empty(image_groups * slices * taps * vectors * LANES);
         let [_, width] = self.padded();
         let height = input.len() / (self.channels * width * self.n);
         launch!(
             window_products,
             gpu,
-            shares * slices * groups * self.channels,
+            image_groups * slices * groups * self.channels,
             input.arg(),
             gradient.arg(),
             partial.vectors(LANES),
@@ -148,15 +159,15 @@ impl Window {
             width,
             self.output[0],
             self.output[1],
-            shares,
+            image_groups,
             slices,
             self.kernel,
             self.stride,
             even_parts(self.output[1], WINDOW_PIXELS),
             tile
         );
-        if reduce::fits_parts(gpu, shares * slices) {
-            return reduce::filters(gpu, &partial, shares * slices, [self.filters, taps]);
+        if reduce::fits_parts(gpu, image_groups * slices) {
+            return reduce::filters(gpu, &partial, image_groups * slices, [self.filters, taps]);
         }
         let weights = gpu.empty(self.filters * taps);
         launch!(
@@ -168,20 +179,21 @@ impl Window {
             self.filters,
             taps,
             vectors * LANES,
-            shares * slices
+            image_groups * slices
         );
         weights
     }
 }
 
-/// The size of parts of a whole that are as even as can be, and not larger than `most`.
+/// Size of the parts of `whole`, if it is divided as evenly as possible into parts of at most `most`.
 fn even_parts(whole: usize, most: usize) -> usize {
     whole.div_ceil(whole.div_ceil(most))
 }
 
-/// So many neighbouring pixels of a row that starts at `start`; beyond its end, the last one again.
+/// `len` neighbouring pixels of one image, from `column` on, in the row of `width` pixels that begins at pixel `start`.
+/// Past the end of the row, its last pixel is repeated.
 #[cube]
-fn line(
+fn row_pixels(
     input: &[f32],
     start: usize,
     column: usize,

@@ -1,37 +1,45 @@
-//! Every output from every input: `[units, inputs] × [inputs, n]`, and its two ways back.
+//! Dense layers: the product `[units, inputs] × [inputs, n]`, and the gradients of both factors. Stores nothing between
+//! calls.
 //!
-//! An invocation keeps the sums of a few units (or inputs) for a few images, a stride apart, in registers.
+//! An invocation keeps the sums of a few units (or inputs) for a few images in registers. Its images are a fixed
+//! distance apart, so that neighbouring invocations read neighbouring numbers.
 
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
 use crate::tiles::{self, Columns, Factor, Products};
 
-/// Numbers in one vector of weights.
+/// Numbers in a vector of weights.
 const LANES: usize = 4;
-/// Units, or inputs, of one invocation.
+/// Units, or inputs, that one invocation handles.
 const TILE: usize = 8;
-/// Images of one invocation, where there are as many.
+/// Images that one invocation handles, if there are as many.
 const IMAGES: usize = 8;
-/// Inputs that one invocation adds up at least, before another shares the work.
+/// Inputs that one invocation adds up at least before the sum is divided among several.
 const SLICE: usize = 512;
 
-type Four = Vector<f32, Const<4>>;
+/// A vector of four floats.
+type Vec4 = Vector<f32, Const<4>>;
 
-/// A dense layer's sizes. The number of inputs is a multiple of 4.
+/// A dense layer and its batch: the sizes. The number of inputs must be a multiple of 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dense {
-    /// Images.
+    /// Number of images in the batch.
     pub n: usize,
+    /// Number of inputs, a multiple of 4.
     pub inputs: usize,
+    /// Number of outputs.
     pub units: usize,
 }
 
 impl Dense {
+    /// `weights · x + bias`, rectified.
+    ///
     /// # Shapes
     /// - `x`: `[inputs, n]`; the output is `[units, n]`
     /// - `weights`: `[units, inputs]`
-    /// - `slope`: what becomes of negative outputs
+    /// - `bias`: `[units]`
+    /// - `slope`: factor for negative outputs (0 for ReLU, 1 for no rectifier)
     pub fn forward(&self, gpu: &Gpu, x: &Array, weights: &Array, bias: &Array, slope: f32) -> Array {
         if self.is_tiled(gpu) {
             let product = Columns::plain(self.units, self.inputs, self.n);
@@ -63,13 +71,13 @@ impl Dense {
         y
     }
 
-    /// The gradient of the input from that of the output, `[units, n]`.
+    /// The gradient of the input, `[inputs, n]`, from `gradient`, that of the output, `[units, n]`.
     pub fn input_gradient(&self, gpu: &Gpu, gradient: &Array, weights: &Array) -> Array {
         if self.is_tiled(gpu) {
             let product = Columns::plain(self.inputs, self.units, self.n);
             return product.run(gpu, [weights, gradient], Factor::Columns(self.inputs), None, 1.0);
         }
-        let before = gpu.empty(self.inputs * self.n);
+        let x_gradient = gpu.empty(self.inputs * self.n);
         let (images, across) = self.images();
         let tile = self.tile();
         let n_invocations = across * (self.inputs / LANES / tile);
@@ -79,7 +87,7 @@ impl Dense {
             n_invocations,
             gradient.arg(),
             weights.vectors(LANES),
-            before.arg(),
+            x_gradient.arg(),
             self.n,
             self.inputs / LANES,
             self.units,
@@ -87,15 +95,16 @@ impl Dense {
             tile,
             images
         );
-        before
+        x_gradient
     }
 
-    /// The gradient of the weights.
+    /// The gradient of the weights, `[units, inputs]`, from the input `x`, `[inputs, n]`, and `gradient`, that of the
+    /// output, `[units, n]`.
     pub fn weights_gradient(&self, gpu: &Gpu, x: &Array, gradient: &Array) -> Array {
         if self.is_tiled(gpu) {
             return Products::plain(self.units, self.inputs, self.n).run(gpu, [gradient, x]);
         }
-        let of_weights = gpu.empty(self.units * self.inputs);
+        let w_gradient = gpu.empty(self.units * self.inputs);
         let tile = self.tile();
         let n_invocations = self.units.div_ceil(TILE) * (self.inputs / LANES / tile);
         launch!(
@@ -104,37 +113,39 @@ impl Dense {
             n_invocations,
             x.arg(),
             gradient.arg(),
-            of_weights.vectors(LANES),
+            w_gradient.vectors(LANES),
             self.n,
             self.inputs / LANES,
             self.units,
             TILE,
             tile
         );
-        of_weights
+        w_gradient
     }
 
-    /// Whether tiles compute it: those of the few units of a last layer would be all but empty.
+    /// Whether products are computed in tiles. With the few units of a last layer, tiles would be almost empty.
     fn is_tiled(&self, gpu: &Gpu) -> bool {
         tiles::fit(gpu, self.n) && self.units >= 32 && self.units.is_multiple_of(LANES)
     }
 
-    /// Vectors of inputs of one invocation.
+    /// Vectors of inputs that one invocation of a gradient handles.
     fn tile(&self) -> usize {
         if self.inputs.is_multiple_of(TILE) { TILE / LANES } else { 1 }
     }
 
-    /// Images of one invocation, and how many invocations share all images.
+    /// Number of images that one invocation handles, and number of invocations among which all images are divided.
     fn images(&self) -> (usize, usize) {
         let images = IMAGES.min(self.n);
         (images, self.n.div_ceil(images))
     }
 }
 
+/// Partial sums of the output, `[slices, units, n]`. An invocation computes `tile` units of `images` images, `across`
+/// apart, over one slice of the inputs. `vectors` is inputs / 4.
 #[cube(launch_unchecked)]
 fn forward(
     x: &[f32],
-    weights: &[Four],
+    weights: &[Vec4],
     partial: &mut [f32],
     n: usize,
     vectors: usize,
@@ -157,16 +168,16 @@ fn forward(
         totals.push(RuntimeCell::<f32>::new(0.0));
     }
     for vector in slice * per_slice..min((slice + 1) * per_slice, vectors) {
-        let mut values = Sequence::<Four>::new();
+        let mut values = Sequence::<Vec4>::new();
         #[unroll]
         for i in 0..images {
             let from = min(image + i * across, n - 1);
-            let mut four = Four::new(0.0);
+            let mut vec4 = Vec4::new(0.0);
             #[unroll]
             for lane in 0..4usize {
-                four.insert(lane, x[(vector * 4 + lane) * n + from]);
+                vec4.insert(lane, x[(vector * 4 + lane) * n + from]);
             }
-            values.push(four);
+            values.push(vec4);
         }
         #[unroll]
         for u in 0..tile {
@@ -190,6 +201,8 @@ fn forward(
     }
 }
 
+/// Adds up the slices of [`forward`], adds the bias, and multiplies negative results by `slope`. An invocation computes
+/// one output.
 #[cube(launch_unchecked)]
 fn finish(partial: &[f32], bias: &[f32], y: &mut [f32], len: usize, n: usize, slices: usize, slope: f32) {
     let at = ABSOLUTE_POS;
@@ -202,11 +215,13 @@ fn finish(partial: &[f32], bias: &[f32], y: &mut [f32], len: usize, n: usize, sl
     }
 }
 
+/// An invocation computes the gradients of `4 · tile` inputs of `images` images, `across` apart. `vectors` is inputs /
+/// 4.
 #[cube(launch_unchecked)]
 fn input_gradient(
     gradient: &[f32],
-    weights: &[Four],
-    before: &mut [f32],
+    weights: &[Vec4],
+    x_gradient: &mut [f32],
     n: usize,
     vectors: usize,
     units: usize,
@@ -219,16 +234,16 @@ fn input_gradient(
     if vector >= vectors {
         terminate!();
     }
-    let mut totals = Sequence::<RuntimeCell<Four>>::new();
+    let mut totals = Sequence::<RuntimeCell<Vec4>>::new();
     #[unroll]
     for _i in 0..comptime![tile * images] {
-        totals.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+        totals.push(RuntimeCell::<Vec4>::new(Vec4::new(0.0)));
     }
     for unit in 0..units {
-        let mut slopes = Sequence::<f32>::new();
+        let mut gradients = Sequence::<f32>::new();
         #[unroll]
         for i in 0..images {
-            slopes.push(gradient[unit * n + min(image + i * across, n - 1)]);
+            gradients.push(gradient[unit * n + min(image + i * across, n - 1)]);
         }
         #[unroll]
         for v in 0..tile {
@@ -236,7 +251,7 @@ fn input_gradient(
             #[unroll]
             for i in 0..images {
                 let total = &totals[comptime![v * images + i]];
-                total.store(total.read() + weight * Four::new(slopes[i]));
+                total.store(total.read() + weight * Vec4::new(gradients[i]));
             }
         }
     }
@@ -249,18 +264,20 @@ fn input_gradient(
                 #[unroll]
                 for lane in 0..4usize {
                     let value = totals[comptime![v * images + i]].read().extract(lane);
-                    before[((vector + v) * 4 + lane) * n + to] = value;
+                    x_gradient[((vector + v) * 4 + lane) * n + to] = value;
                 }
             }
         }
     }
 }
 
+/// An invocation computes the gradients of the weights between `4 · tile` inputs and `unit_tile` units. `vectors` is
+/// inputs / 4.
 #[cube(launch_unchecked)]
 fn weights_gradient(
     x: &[f32],
     gradient: &[f32],
-    of_weights: &mut [Four],
+    w_gradient: &mut [Vec4],
     n: usize,
     vectors: usize,
     units: usize,
@@ -273,29 +290,29 @@ fn weights_gradient(
     if unit >= units {
         terminate!();
     }
-    let mut totals = Sequence::<RuntimeCell<Four>>::new();
+    let mut totals = Sequence::<RuntimeCell<Vec4>>::new();
     #[unroll]
     for _i in 0..comptime![unit_tile * tile] {
-        totals.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+        totals.push(RuntimeCell::<Vec4>::new(Vec4::new(0.0)));
     }
     for image in 0..n {
-        let mut values = Sequence::<Four>::new();
+        let mut values = Sequence::<Vec4>::new();
         #[unroll]
         for v in 0..tile {
-            let mut four = Four::new(0.0);
+            let mut vec4 = Vec4::new(0.0);
             #[unroll]
             for lane in 0..4usize {
-                four.insert(lane, x[((vector + v) * 4 + lane) * n + image]);
+                vec4.insert(lane, x[((vector + v) * 4 + lane) * n + image]);
             }
-            values.push(four);
+            values.push(vec4);
         }
         #[unroll]
         for u in 0..unit_tile {
-            let slope = gradient[min(unit + u, units - 1) * n + image];
+            let gradient_value = gradient[min(unit + u, units - 1) * n + image];
             #[unroll]
             for v in 0..tile {
                 let total = &totals[comptime![u * tile + v]];
-                total.store(total.read() + values[v] * Four::new(slope));
+                total.store(total.read() + values[v] * Vec4::new(gradient_value));
             }
         }
     }
@@ -304,7 +321,7 @@ fn weights_gradient(
         if unit + u < units {
             #[unroll]
             for v in 0..tile {
-                of_weights[(unit + u) * vectors + vector + v] = totals[comptime![u * tile + v]].read();
+                w_gradient[(unit + u) * vectors + vector + v] = totals[comptime![u * tile + v]].read();
             }
         }
     }

@@ -1,15 +1,19 @@
-//! Dropout from a counter-based generator, the same as `inkling-kernels` computes on the CPU, to the bit: see there for
-//! what it is. Nothing is sent but the key, and nothing is kept for the way back, which computes it again.
+//! Dropout from a counter-based random number generator, with the same masks as `inkling-kernels` computes on the CPU,
+//! to the bit; the generator is described there. No mask is sent or stored: the card receives the key, and the backward
+//! pass computes the mask again.
 
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
 
-/// Units that one call of the generator decides: 16 random bits each.
+/// Units per call of the generator: each takes 16 of its 64 random bits.
 const UNITS: usize = 4;
 
-/// `[units, n]` with each unit multiplied by 0 or by `scale`. The numbers mean what they mean on the CPU; the two words of the
-/// key and the place of the first image in its batch are on the card, where they change from step to step.
+/// Dropout: `x`, `[units, n]`, with each unit multiplied by 0 or by `scale`; in the backward pass, `x` is the gradient.
+///
+/// - `key`: three words on the card, where they change from step to step: the two words of the step's key, and the
+///   index of the first image in the whole batch
+/// - `layer`, `limit`, `scale`: as in the `Dropout` of `inkling-kernels`
 pub fn dropout(gpu: &Gpu, x: &Array, n: usize, key: &Array, layer: u32, limit: u32, scale: f32) -> Array {
     let y = gpu.empty(x.len());
     let units = x.len() / n;
@@ -18,6 +22,7 @@ pub fn dropout(gpu: &Gpu, x: &Array, n: usize, key: &Array, layer: u32, limit: u
     y
 }
 
+/// An invocation computes four units of one image. `layer` is the layer's number, shifted left by 24 bits.
 #[cube(launch_unchecked)]
 fn drop_units(x: &[f32], keys: &[u32], y: &mut [f32], units: usize, n: usize, layer: u32, limit: u32, scale: f32) {
     let image = ABSOLUTE_POS % n;
@@ -52,23 +57,25 @@ fn drop_units(x: &[f32], keys: &[u32], y: &mut [f32], units: usize, n: usize, la
     }
 }
 
-/// How far each round rotates: those after an even and after an odd key.
+/// Rotations in bits of four rounds: those that follow an even key injection, and those that follow an odd one (counted
+/// from 0).
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 
-/// Threefry's rounds between two keys.
+/// The four rounds of Threefry between two key injections.
 #[cube]
-fn four_rounds(a: u32, b: u32, #[comptime] which: usize) -> (u32, u32) {
+fn four_rounds(a: u32, b: u32, #[comptime] parity: usize) -> (u32, u32) {
     let a = a + b;
-    let b = rotated(b, comptime![ROTATIONS[which][0]]) ^ a;
+    let b = rotated(b, comptime![ROTATIONS[parity][0]]) ^ a;
     let a = a + b;
-    let b = rotated(b, comptime![ROTATIONS[which][1]]) ^ a;
+    let b = rotated(b, comptime![ROTATIONS[parity][1]]) ^ a;
     let a = a + b;
-    let b = rotated(b, comptime![ROTATIONS[which][2]]) ^ a;
+    let b = rotated(b, comptime![ROTATIONS[parity][2]]) ^ a;
     let a = a + b;
-    let b = rotated(b, comptime![ROTATIONS[which][3]]) ^ a;
+    let b = rotated(b, comptime![ROTATIONS[parity][3]]) ^ a;
     (a, b)
 }
 
+/// `x`, rotated left by `left` bits.
 #[cube]
 fn rotated(x: u32, #[comptime] left: u32) -> u32 {
     x << left | x >> comptime![32 - left]

@@ -1,41 +1,42 @@
-//! What a graphics card computes of a network: convolution, normalisation, pooling and dense layers, forward and back,
-//! the loss, and the optimizers. Written once in CubeCL, which makes them WebGPU's shaders in a browser and Vulkan's,
-//! Metal's or DirectX's elsewhere. Knows neither burn nor networks, and reads nothing back.
+//! Training kernels for graphics cards: convolution, batch normalisation, max pooling, dense layers and dropout,
+//! forward and backward, augmentation, the loss, and the optimizers. They are written once in CubeCL, which compiles
+//! them to WebGPU's shaders in a browser and to those of Vulkan, Metal or DirectX elsewhere. Knows neither burn nor
+//! networks, and reads no results back, except for the one number that [`tiles_are_faster`] waits for.
 //!
-//! Arrays lie as `[channels, rows, columns, images]`: neighbouring invocations have neighbouring images, so they read
-//! neighbouring numbers and the same weights, whatever the size of the image.
+//! Arrays are laid out as `[channels, rows, columns, images]`: neighbouring invocations handle neighbouring images, so
+//! they read neighbouring numbers and the same weights, whatever the size of the images.
 
-// A kernel's arguments are what it reads and its sizes, one by one, and its language has few of Rust's own methods.
+// Kernels take their arrays and sizes as separate arguments, and CubeCL supports few of Rust's methods.
 #![allow(clippy::assign_op_pattern, clippy::manual_div_ceil, clippy::manual_is_multiple_of, clippy::too_many_arguments)]
 
-mod bend;
+mod augment;
 mod conv;
 mod dense;
 mod dropout;
-mod fold;
+mod elementwise;
 mod gpu;
 mod loss;
 mod norm;
 mod optimize;
-mod point;
+mod partial_sums;
 mod pool;
 mod tiles;
 
-pub use bend::Images;
-pub use conv::Window;
-/// Which card, as burn's tensors on it say.
+pub use augment::Images;
+pub use conv::Conv2d;
+/// A graphics card or software adapter; burn's tensors name the one that they are on.
 pub use cubecl::Device;
-/// While one lives, kernels are compiled and not run.
+/// A guard: while it exists, launched kernels are compiled but not run.
 pub use cubecl::dry_run::DryRun;
 pub use dense::Dense;
 pub use dropout::dropout;
-pub use fold::channels as sum_channels;
+pub use elementwise::{axpby, lerp_towards, rectify_backward, transpose};
 #[cfg(target_family = "wasm")]
 pub use gpu::construct;
-pub use gpu::{Array, Gpu, PART, Recording};
+pub use gpu::{Array, Gpu, PART_ALIGNMENT, Recording};
 pub use loss::cross_entropy;
-pub use norm::Norm;
+pub use norm::BatchNorm;
 pub use optimize::{Rates, adadelta, adam, momentum, rms_prop};
-pub use point::{mix, move_towards, rectify_backward, transpose};
-pub use pool::{pool, pool_backward};
-pub use tiles::tiles_win;
+pub use partial_sums::channels as sum_channels;
+pub use pool::{max_pool, max_pool_backward};
+pub use tiles::tiles_are_faster;

@@ -1,33 +1,37 @@
-//! Optimizer steps, in place: parameters and state are read and written once.
+//! Optimizer steps, in place: each parameter and its state are read and written once. Holds no state and knows no
+//! learning rate schedule.
 
 use cubecl::prelude::*;
 
-use crate::gpu::{Array, EACH, Gpu, launch, place};
+use crate::gpu::{Array, Gpu, PER_INVOCATION, element_index, launch};
 
-/// What changes from step to step, on the card: the learning rate with all corrections, the part of each number that is
-/// taken away (AdamW), and what is added to the gradient for each number (plain weight decay).
+/// The numbers of an optimizer step that change from step to step, and whether weight decay applies to an array.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates<'a> {
-    /// These three.
+    /// Three numbers on the card: the learning rate with all bias corrections, the fraction that is subtracted from
+    /// each parameter (AdamW), and the multiple of each parameter that is added to its gradient (L2 weight decay).
     pub numbers: &'a Array,
-    /// This array's numbers decay.
+    /// Whether the second and the third number apply to this array.
     pub decays: bool,
 }
 
 impl Rates<'_> {
-    fn share(self) -> f32 {
+    /// 1 if the array decays, 0 otherwise.
+    fn decay_mask(self) -> f32 {
         f32::from(u8::from(self.decays))
     }
 }
 
-/// Adam as Keras computes it; the arrays are parameter, mean and mean square.
+/// One step of Adam or AdamW, as Keras computes it, without `amsgrad`: updates `p`, the parameters, `m`, the running
+/// means of the gradients, and `v`, those of the squared gradients. `betas` are the decay rates of `m` and `v`. All
+/// arrays have the same length.
 pub fn adam(gpu: &Gpu, gradient: &Array, [p, m, v]: [&Array; 3], betas: [f32; 2], epsilon: f32, rates: Rates) {
     let len = gradient.len();
     let [beta_1, beta_2] = betas;
     launch!(
         adam_step,
         gpu,
-        len.div_ceil(EACH),
+        len.div_ceil(PER_INVOCATION),
         gradient.arg(),
         rates.numbers.arg(),
         p.arg(),
@@ -37,34 +41,37 @@ pub fn adam(gpu: &Gpu, gradient: &Array, [p, m, v]: [&Array; 3], betas: [f32; 2]
         beta_1,
         beta_2,
         epsilon,
-        rates.share()
+        rates.decay_mask()
     );
 }
 
-/// Stochastic gradient descent with Nesterov momentum, as Keras computes it; the arrays are parameter and velocity.
-pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], kept: f32, rates: Rates) {
+/// One step of stochastic gradient descent with Nesterov momentum, as Keras computes it: updates `p`, the parameters,
+/// and `v`, their velocities. `momentum` is the fraction of the velocity that remains after a step. All arrays have the
+/// same length.
+pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], momentum: f32, rates: Rates) {
     let (len, numbers) = (gradient.len(), rates.numbers.arg());
     launch!(
         momentum_step,
         gpu,
-        len.div_ceil(EACH),
+        len.div_ceil(PER_INVOCATION),
         gradient.arg(),
         numbers,
         p.arg(),
         v.arg(),
         len,
-        kept,
-        rates.share()
+        momentum,
+        rates.decay_mask()
     );
 }
 
-/// RMSprop as Keras computes it; the arrays are parameter and mean square.
+/// One step of RMSprop, as Keras computes it, without momentum and not centered: updates `p`, the parameters, and `v`,
+/// the running means of the squared gradients, whose decay rate is `rho`. All arrays have the same length.
 pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], rho: f32, epsilon: f32, rates: Rates) {
     let (len, numbers) = (gradient.len(), rates.numbers.arg());
     launch!(
         rms_prop_step,
         gpu,
-        len.div_ceil(EACH),
+        len.div_ceil(PER_INVOCATION),
         gradient.arg(),
         numbers,
         p.arg(),
@@ -72,17 +79,18 @@ pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], rho: f32, epsi
         len,
         rho,
         epsilon,
-        rates.share()
+        rates.decay_mask()
     );
 }
 
-/// Adadelta as Keras computes it; the arrays are parameter, mean square and mean square of the changes.
+/// One step of Adadelta, as Keras computes it: updates `p`, the parameters, and `v` and `d`, the running means of the
+/// squared gradients and of the squared changes, whose decay rate is `rho`. All arrays have the same length.
 pub fn adadelta(gpu: &Gpu, gradient: &Array, [p, v, d]: [&Array; 3], rho: f32, epsilon: f32, rates: Rates) {
     let len = gradient.len();
     launch!(
         adadelta_step,
         gpu,
-        len.div_ceil(EACH),
+        len.div_ceil(PER_INVOCATION),
         gradient.arg(),
         rates.numbers.arg(),
         p.arg(),
@@ -91,10 +99,11 @@ pub fn adadelta(gpu: &Gpu, gradient: &Array, [p, v, d]: [&Array; 3], rho: f32, e
         len,
         rho,
         epsilon,
-        rates.share()
+        rates.decay_mask()
     );
 }
 
+/// One step of Adam or AdamW. As in the kernels below, an invocation updates [`PER_INVOCATION`] parameters.
 #[cube(launch_unchecked)]
 fn adam_step(
     gradient: &[f32],
@@ -106,14 +115,14 @@ fn adam_step(
     beta_1: f32,
     beta_2: f32,
     epsilon: f32,
-    share: f32,
+    decay_mask: f32,
 ) {
     let rate = rates[0];
-    let decay = rates[1] * share;
-    let penalty = rates[2] * share;
+    let decay = rates[1] * decay_mask;
+    let penalty = rates[2] * decay_mask;
     #[unroll]
-    for i in 0..EACH {
-        let at = place(i);
+    for i in 0..PER_INVOCATION {
+        let at = element_index(i);
         if at < len {
             let old = p[at];
             let g = gradient[at] + penalty * old;
@@ -126,22 +135,32 @@ fn adam_step(
     }
 }
 
+/// One step of stochastic gradient descent with Nesterov momentum.
 #[cube(launch_unchecked)]
-fn momentum_step(gradient: &[f32], rates: &[f32], p: &mut [f32], v: &mut [f32], len: usize, kept: f32, share: f32) {
+fn momentum_step(
+    gradient: &[f32],
+    rates: &[f32],
+    p: &mut [f32],
+    v: &mut [f32],
+    len: usize,
+    momentum: f32,
+    decay_mask: f32,
+) {
     let rate = rates[0];
-    let penalty = rates[2] * share;
+    let penalty = rates[2] * decay_mask;
     #[unroll]
-    for i in 0..EACH {
-        let at = place(i);
+    for i in 0..PER_INVOCATION {
+        let at = element_index(i);
         if at < len {
             let g = gradient[at] + penalty * p[at];
-            let velocity = kept * v[at] - rate * g;
+            let velocity = momentum * v[at] - rate * g;
             v[at] = velocity;
-            p[at] = p[at] + kept * velocity - rate * g;
+            p[at] = p[at] + momentum * velocity - rate * g;
         }
     }
 }
 
+/// One step of RMSprop.
 #[cube(launch_unchecked)]
 fn rms_prop_step(
     gradient: &[f32],
@@ -151,13 +170,13 @@ fn rms_prop_step(
     len: usize,
     rho: f32,
     epsilon: f32,
-    share: f32,
+    decay_mask: f32,
 ) {
     let rate = rates[0];
-    let penalty = rates[2] * share;
+    let penalty = rates[2] * decay_mask;
     #[unroll]
-    for i in 0..EACH {
-        let at = place(i);
+    for i in 0..PER_INVOCATION {
+        let at = element_index(i);
         if at < len {
             let g = gradient[at] + penalty * p[at];
             let square = rho * v[at] + (1.0 - rho) * g * g;
@@ -167,6 +186,7 @@ fn rms_prop_step(
     }
 }
 
+/// One step of Adadelta.
 #[cube(launch_unchecked)]
 fn adadelta_step(
     gradient: &[f32],
@@ -177,13 +197,13 @@ fn adadelta_step(
     len: usize,
     rho: f32,
     epsilon: f32,
-    share: f32,
+    decay_mask: f32,
 ) {
     let rate = rates[0];
-    let penalty = rates[2] * share;
+    let penalty = rates[2] * decay_mask;
     #[unroll]
-    for i in 0..EACH {
-        let at = place(i);
+    for i in 0..PER_INVOCATION {
+        let at = element_index(i);
         if at < len {
             let g = gradient[at] + penalty * p[at];
             let square = rho * v[at] + (1.0 - rho) * g * g;

@@ -1,21 +1,26 @@
-//! The greatest of each 2×2 pixels.
+//! Max pooling over windows of 2×2 pixels, forward and backward. Keeps no indices: the backward pass compares again.
 
 use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, launch};
 
-/// Halves rows and columns of `[channels, side, side, n]`; an odd last row or column is left out.
-pub fn pool(gpu: &Gpu, x: &Array, channels: usize, side: usize, n: usize) -> Array {
+/// Max pooling: `x`, `[channels, side, side, n]`, to `[channels, side / 2, side / 2, n]`. An odd last row or column is
+/// dropped.
+pub fn max_pool(gpu: &Gpu, x: &Array, channels: usize, side: usize, n: usize) -> Array {
     let half = side / 2;
     let y = gpu.empty(channels * half * half * n);
     let lines = channels * half * n;
-    launch!(greatest, gpu, lines, x.arg(), y.arg(), lines, side, n);
+    launch!(max_pool_kernel, gpu, lines, x.arg(), y.arg(), lines, side, n);
     y
 }
 
-/// The gradient of the input: that of a window goes to its greatest pixel, the first of equals. Where `x` comes from a
-/// rectifier with this slope (1 where there is none), its way back is done along.
-pub fn pool_backward(
+/// The gradient of the input of max pooling, `[channels, side, side, n]`, from the gradient of the output,
+/// `[channels, side / 2, side / 2, n]`. A window's gradient goes to its maximum, and to the first one of several equal
+/// maxima; all other pixels get 0.
+///
+/// `slope` is the slope for negative inputs of a rectifier whose output is `x` (1 if there is none); its backward pass
+/// is fused here.
+pub fn max_pool_backward(
     gpu: &Gpu,
     [x, y_gradient]: [&Array; 2],
     channels: usize,
@@ -25,13 +30,13 @@ pub fn pool_backward(
 ) -> Array {
     let gradient = gpu.empty(channels * side * side * n);
     let lines = channels * side.div_ceil(2) * n;
-    launch!(to_greatest, gpu, lines, x.arg(), y_gradient.arg(), gradient.arg(), lines, side, n, slope);
+    launch!(max_pool_backward_kernel, gpu, lines, x.arg(), y_gradient.arg(), gradient.arg(), lines, side, n, slope);
     gradient
 }
 
-/// An invocation computes a row of an image.
+/// An invocation computes a row of one image. `lines` is channels · rows of the output · `n`.
 #[cube(launch_unchecked)]
-fn greatest(x: &[f32], y: &mut [f32], lines: usize, side: usize, n: usize) {
+fn max_pool_kernel(x: &[f32], y: &mut [f32], lines: usize, side: usize, n: usize) {
     if ABSOLUTE_POS < lines {
         let half = side / 2;
         let image = ABSOLUTE_POS % n;
@@ -45,16 +50,16 @@ fn greatest(x: &[f32], y: &mut [f32], lines: usize, side: usize, n: usize) {
     }
 }
 
-/// An invocation computes two rows of an image.
+/// An invocation computes two rows of one image. `lines` is channels · pairs of rows of the input · `n`.
 #[cube(launch_unchecked)]
-fn to_greatest(
+fn max_pool_backward_kernel(
     x: &[f32],
     y_gradient: &[f32],
     gradient: &mut [f32],
     lines: usize,
     side: usize,
     n: usize,
-    rectified: f32,
+    slope: f32,
 ) {
     if ABSOLUTE_POS < lines {
         let half = side / 2;
@@ -73,14 +78,14 @@ fn to_greatest(
                 let c = x[below];
                 let d = x[below + n];
                 let lower = max(c, d) > max(a, b);
-                let kept = select(max(max(a, b), max(c, d)) > 0.0, 1.0, rectified);
-                let slope = y_gradient[((plane * half + row) * half + column) * n + image] * kept;
-                gradient[first] = select(!lower && b <= a, slope, 0.0);
-                gradient[first + n] = select(!lower && b > a, slope, 0.0);
-                gradient[below] = select(lower && d <= c, slope, 0.0);
-                gradient[below + n] = select(lower && d > c, slope, 0.0);
+                let rectifier_slope = select(max(max(a, b), max(c, d)) > 0.0, 1.0, slope);
+                let window_gradient = y_gradient[((plane * half + row) * half + column) * n + image] * rectifier_slope;
+                gradient[first] = select(!lower && b <= a, window_gradient, 0.0);
+                gradient[first + n] = select(!lower && b > a, window_gradient, 0.0);
+                gradient[below] = select(lower && d <= c, window_gradient, 0.0);
+                gradient[below + n] = select(lower && d > c, window_gradient, 0.0);
             } else {
-                // An odd last row or column.
+                // An odd last row or column belongs to no window.
                 gradient[first] = 0.0;
                 if row < half {
                     gradient[first + side * n] = 0.0;

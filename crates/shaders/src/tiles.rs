@@ -1,10 +1,10 @@
-//! Products of large matrices, a tile of the result to a workgroup: what it reads lies in the workgroup's own memory, where
-//! each number is read by many. Dense layers and convolutions over many images are such products. A software adapter has
-//! no such memory, and gains nothing.
+//! Products of large matrices in tiles: each workgroup computes a tile of the result. It copies what it needs of the
+//! factors to its own (shared) memory, where many invocations read each number. Dense layers and convolutions of many
+//! images are such products. A software adapter has no such memory, so it gains nothing.
 //!
-//! [`Columns`] multiplies with a matrix whose columns lie side by side: images, or pixels of images, the layer forward and
-//! its input's gradient. [`Products`] multiplies the rows of two matrices with one another: the gradient of weights. Numbers
-//! are read four at a time.
+//! [`Columns`] multiplies by a matrix whose columns are images, or pixels of images: a layer's forward pass and its
+//! input's gradient. [`Products`] multiplies the rows of two matrices by one another: the weights' gradient. Both read
+//! four numbers at a time.
 
 mod choice;
 mod columns;
@@ -13,57 +13,62 @@ pub mod reduce;
 
 use cubecl::prelude::*;
 
-pub use choice::tiles_win;
+pub use choice::tiles_are_faster;
 pub use columns::{Columns, Factor};
 pub use products::Products;
 
 use crate::gpu::{Array, Gpu};
 
-/// Numbers in one vector.
+/// Numbers in a vector.
 pub const LANES: usize = 4;
-/// What a workgroup reads at once of each row.
+/// Length along the summed dimension that a workgroup copies at a time.
 const DEPTH: usize = 16;
 /// Rows of the result that one invocation computes.
 const ROWS: usize = 8;
-/// Invocations side by side.
+/// Invocations of a workgroup along the columns of its tile.
 const ACROSS: usize = 16;
-/// Vectors from one row to the next in the workgroup's memory where rows are read across: one more than there are, so that
-/// neighbouring invocations read from different banks.
+/// Vectors from one row to the next in the workgroup's memory, for factors that are stored row by row: one more than a
+/// row has, so that neighbouring invocations read from different memory banks.
 const PITCH: usize = DEPTH / LANES + 1;
 
-type Four = Vector<f32, Const<4>>;
+/// A vector of four floats.
+type Vec4 = Vector<f32, Const<4>>;
 
-/// What a convolution reads: padded planes `[channels, rows, columns, n]`, and where its windows lie in them.
+/// The source of a convolution, padded planes `[channels, rows, columns, n]`, and the positions of the windows in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Patches {
-    /// Images; a multiple of 4.
+    /// Number of images; a multiple of 4.
     pub n: usize,
+    /// Rows and columns of the source, with padding.
     pub from: [usize; 2],
+    /// Rows and columns of the result: number of windows along each axis.
     pub to: [usize; 2],
+    /// Rows of the window, and columns.
     pub kernel: usize,
+    /// Rows, and columns, from one window to the next.
     pub stride: usize,
 }
 
 impl Patches {
-    /// Pixels of all images.
+    /// Number of windows, over all images.
     fn columns(&self) -> usize {
         self.to[0] * self.to[1] * self.n
     }
 
-    /// Of a matrix `[rows, n]`: no window at all.
+    /// A matrix `[rows, n]` as a source: each row is a channel of a single pixel.
     fn none(n: usize) -> Self {
         Self { n, from: [1, 1], to: [1, 1], kernel: 1, stride: 1 }
     }
 }
 
-/// Whether products over so many images can be computed in tiles.
+/// Whether products and sums over `n` images are computed in tiles by this queue.
 pub fn fit(gpu: &Gpu, n: usize) -> bool {
-    /// A tile is all but empty with fewer: one image, on its way to the pad.
-    const FEWEST: usize = 8;
-    gpu.has_tiles() && n >= FEWEST && n.is_multiple_of(LANES)
+    /// With fewer images a tile is almost empty, for example when one drawn image is classified.
+    const MIN_IMAGES: usize = 8;
+    gpu.has_tiles() && n >= MIN_IMAGES && n.is_multiple_of(LANES)
 }
 
-/// Groups of 8 rows of the result that a workgroup computes: fewer where there are fewer.
+/// Number of groups of 8 rows in a workgroup's tile: fewer for a result of fewer rows.
 fn row_groups(rows: usize) -> usize {
     match rows {
         0..=16 => 2,
@@ -72,30 +77,32 @@ fn row_groups(rows: usize) -> usize {
     }
 }
 
-/// Into how many parts the sums are cut, so that at least so many workgroups compute, and how long each is.
+/// Divides sums of length `depth` into slices, so that at least `workgroups` workgroups compute `n_tiles` tiles.
+/// Returns the number of slices and the length of each; slices are not made shorter than `MIN_LENGTH`.
 fn slices(workgroups: usize, n_tiles: usize, depth: usize) -> (usize, usize) {
-    /// Shorter ones cost more to add up than they gain.
-    const SHORTEST: usize = 8 * DEPTH;
-    let wanted = workgroups.div_ceil(n_tiles).min(depth.div_ceil(SHORTEST)).max(1);
-    let length = depth.div_ceil(wanted).next_multiple_of(DEPTH);
+    /// Shorter slices cost more to add up than they gain.
+    const MIN_LENGTH: usize = 8 * DEPTH;
+    let n_slices = workgroups.div_ceil(n_tiles).min(depth.div_ceil(MIN_LENGTH)).max(1);
+    let length = depth.div_ceil(n_slices).next_multiple_of(DEPTH);
     (depth.div_ceil(length), length)
 }
 
-/// So many workgroups of so many invocations.
-fn grid(gpu: &Gpu, workgroups: usize, invocations: usize) -> (CubeCount, CubeDim) {
+/// Number and size of workgroups: at least `workgroups` of `invocations` each.
+fn launch_grid(gpu: &Gpu, workgroups: usize, invocations: usize) -> (CubeCount, CubeDim) {
     let dim = CubeDim::new_1d(invocations as u32);
     (cubecl::calculate_cube_count_elemwise(gpu.client(), workgroups * invocations, dim), dim)
 }
 
-/// The sum of parts of the same length, with a bias to each row, rectified.
-fn add_up(gpu: &Gpu, parts: &Array, n_parts: usize, rows: usize, bias: Option<&Array>, slope: f32) -> Array {
+/// The sum of `n_parts` parts, `[parts, rows, len]` to `[rows, len]`. `bias`, `[rows]`, is added, and negative results
+/// are multiplied by `slope`.
+fn add_parts(gpu: &Gpu, parts: &Array, n_parts: usize, rows: usize, bias: Option<&Array>, slope: f32) -> Array {
     if reduce::fits_parts(gpu, n_parts) {
         return reduce::parts(gpu, parts, n_parts, rows, bias, slope);
     }
     let sums = gpu.empty(parts.len() / n_parts);
     let len = sums.len() / LANES;
     crate::gpu::launch!(
-        add,
+        add_parts_kernel,
         gpu,
         len,
         parts.vectors(LANES),
@@ -110,11 +117,12 @@ fn add_up(gpu: &Gpu, parts: &Array, n_parts: usize, rows: usize, bias: Option<&A
     sums
 }
 
+/// [`add_parts`] with one invocation per vector of the result. `len` and `per_row` are in vectors.
 #[cube(launch_unchecked)]
-fn add(
-    parts: &[Four],
+fn add_parts_kernel(
+    parts: &[Vec4],
     bias: &[f32],
-    sums: &mut [Four],
+    sums: &mut [Vec4],
     len: usize,
     per_row: usize,
     n_parts: usize,
@@ -123,24 +131,24 @@ fn add(
 ) {
     let at = ABSOLUTE_POS;
     if at < len {
-        let mut sum = Four::new(0.0);
+        let mut sum = Vec4::new(0.0);
         for part in 0..n_parts {
             sum += parts[part * len + at];
         }
         if comptime![with_bias] {
-            sum += Four::new(bias[at / per_row]);
+            sum += Vec4::new(bias[at / per_row]);
         }
         sums[at] = rectified(sum, slope);
     }
 }
 
-/// Negative numbers times this slope.
+/// A leaky rectifier: each number multiplied by `slope` if it is negative.
 #[cube]
-fn rectified(four: Four, slope: f32) -> Four {
-    let mut result = Four::new(0.0);
+fn rectified(vec4: Vec4, slope: f32) -> Vec4 {
+    let mut result = Vec4::new(0.0);
     #[unroll]
     for lane in 0..4usize {
-        let value = four.extract(lane);
+        let value = vec4.extract(lane);
         result.insert(lane, select(value > 0.0, value, value * slope));
     }
     result

@@ -1,10 +1,14 @@
-//! The web worker: a session on one side, `postMessage` on the other, and nothing else. Its three programs are the same, built
-//! with other features: for the CPU, for the CPU with relaxed SIMD, and for graphics cards.
+//! The web worker: connects a session of the engine to `postMessage`. It never touches the page or computes anything
+//! itself.
+//!
+//! Its three programs have the same source and differ in features: for the CPU, for the CPU with relaxed SIMD, and for
+//! graphics cards.
 
 #[cfg(target_family = "wasm")]
 mod serve;
 
-/// Runs in a dedicated worker: listens, says so, and serves until the page ends the worker. Nothing where there is no browser.
+/// Runs a dedicated worker: reports that it is ready, then handles commands until the page terminates it. Does nothing
+/// outside a browser.
 pub fn start() {
     #[cfg(target_family = "wasm")]
     serve::start();

@@ -1,7 +1,7 @@
-//! Session to postMessage: commands in, events out. Runs in a dedicated worker, never on the page.
+//! Connects a session to `postMessage`: commands in, events out. Runs in a dedicated worker, never on the page.
 
 mod fetch;
-mod mates;
+mod peers;
 
 use std::panic::{self, PanicHookInfo};
 
@@ -10,47 +10,49 @@ use futures_util::StreamExt;
 use inkling_core::data::Dataset;
 use inkling_core::protocol::{self, Command, EngineKind, Event, Fault};
 use inkling_core::spec::{DatasetId, ModelId};
-use inkling_engine::session::{Host, Mate, Session};
+use inkling_engine::session::{Host, PeerWorker, Session};
 use js_sys::{Array, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
-/// The sources that this program was built from.
+/// Names the sources that this program was built from.
 const BUILD: &str = env!("INKLING_BUILD");
 
-/// How many seconds of training a lost graphics card may cost.
+/// Seconds between snapshots on a graphics card: at most this much training is lost with the card.
 const SNAPSHOT_SECS: f64 = 10.0;
 
-/// Listens, says so, and serves until the page ends the worker; or another worker, when this is its mate.
+/// Reports that the worker is ready, then handles commands until the page terminates it. A peer worker serves the
+/// session's worker instead.
 pub fn start() {
-    if mates::is_mate() {
-        return mates::serve();
+    if peers::is_peer() {
+        return peers::serve();
     }
-    panic::set_hook(Box::new(say_crashed));
+    panic::set_hook(Box::new(report_panic));
     let commands = listen();
     post(&Event::Ready { build: BUILD.into() });
     spawn_local(serve(Session::new(Worker), commands));
 }
 
-/// Commands first, then one piece of work, then a breath in which new commands arrive.
+/// The main loop: handles all commands, advances the session by one piece of work, then yields to the event loop so
+/// that new commands can arrive.
 async fn serve(mut session: Session<Worker>, mut commands: UnboundedReceiver<Command>) {
-    let breath = Breath::new();
+    let yield_now = YieldNow::new();
     loop {
         while let Ok(command) = commands.try_recv() {
             session.handle(command).await;
         }
         if session.is_busy() {
             session.advance().await;
-            breath.take().await;
+            yield_now.take().await;
         } else if let Some(command) = commands.next().await {
             session.handle(command).await;
         }
     }
 }
 
-/// The session's world inside a worker.
+/// The session's host in a web worker: events go to the page, images and weights come from beside it.
 struct Worker;
 
 impl Host for Worker {
@@ -59,7 +61,7 @@ impl Host for Worker {
     }
 
     fn now_secs(&self) -> f64 {
-        // Monotonic: `Date` jumps when somebody sets the clock.
+        // `performance.now()` is monotonic; `Date` jumps when the clock is set.
         scope().performance().map_or(0.0, |clock| clock.now() / 1000.0)
     }
 
@@ -71,8 +73,8 @@ impl Host for Worker {
         fetch::pretrained(model).await
     }
 
-    fn mates(&self, at_most: usize) -> Vec<Box<dyn Mate>> {
-        mates::call(at_most)
+    fn peers(&self, at_most: usize) -> Vec<Box<dyn PeerWorker>> {
+        peers::start_peers(at_most)
     }
 
     async fn dataset(&self, id: &DatasetId) -> Result<(Dataset, Option<String>), Fault> {
@@ -80,26 +82,28 @@ impl Host for Worker {
     }
 }
 
+/// The global scope of this worker.
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-/// The page's commands, in the order in which they were sent.
+/// Starts to listen for messages; returns the page's commands in the order in which they were sent.
 fn listen() -> UnboundedReceiver<Command> {
     let (sender, receiver) = mpsc::unbounded();
-    let hear = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
         match command(&message.data()) {
             // The receiver lives as long as the worker.
             Ok(command) => sender.unbounded_send(command).unwrap_or_default(),
             Err(error) => post(&Event::Failed(Fault::new(error.to_string(), "Reload the page."))),
         }
     });
-    scope().set_onmessage(Some(hear.as_ref().unchecked_ref()));
-    hear.forget();
+    scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
     receiver
 }
 
-/// A message of bytes is a command; one of three values restores a snapshot, which the page keeps as the browser's own bytes.
+/// Decodes a message. A byte array is an encoded command. An array of three values restores a snapshot: the snapshot's
+/// bytes, which the page stores as an array of the browser's, whether to go on training, and the number of workers.
 fn command(message: &JsValue) -> Result<Command, protocol::DecodeError> {
     let Some(restore) = message.dyn_ref::<Array>() else {
         return protocol::decode(&Uint8Array::new(message).to_vec());
@@ -108,8 +112,9 @@ fn command(message: &JsValue) -> Result<Command, protocol::DecodeError> {
     Ok(Command::Restore { snapshot, go_on: restore.get(1).is_truthy(), workers: workers as usize })
 }
 
-/// Bytes are moved and not copied. Those of a snapshot go as they are, in an array of one, past the page's own memory: that
-/// never shrinks, and they may be half a gigabyte.
+/// Sends an event to the page. The bytes are transferred, not copied. A snapshot is sent unencoded in an array of one
+/// element, so that the page can store it outside its WebAssembly memory: that memory never shrinks, and a snapshot may
+/// have half a gigabyte.
 fn post(event: &Event) {
     let (bytes, is_snapshot) = match event {
         Event::Snapshot(snapshot) => (Uint8Array::from(snapshot.as_slice()), true),
@@ -120,20 +125,21 @@ fn post(event: &Event) {
     let _ = scope().post_message_with_transfer(&message, &Array::of1(&bytes.buffer()));
 }
 
-/// A panic is news on the page, not only a line in the console.
-fn say_crashed(info: &PanicHookInfo) {
+/// Reports a panic to the page, which otherwise would appear in the console only.
+fn report_panic(info: &PanicHookInfo) {
     post(&Event::Crashed(Fault::new(
         format!("The worker that trains broke down: {info}"),
         "Start again: that takes a fresh worker. If it happens again, choose the engine \"cpu\" or a smaller batch.",
     )));
 }
 
-/// Lets the event loop deliver what has arrived. A timer would wait 4 ms each time; a message to oneself does not.
-struct Breath {
+/// Yields to the event loop, so that it delivers pending messages. A timer would wait 4 ms each time; a message to this
+/// worker itself does not.
+struct YieldNow {
     channel: MessageChannel,
 }
 
-impl Breath {
+impl YieldNow {
     fn new() -> Self {
         Self { channel: MessageChannel::new().expect("every worker can make a message channel") }
     }

@@ -1,5 +1,5 @@
-//! Which worker trains, and who reads the pad while none does: a graphics card takes seconds to open and can be lost, and
-//! the pad waits for neither.
+//! Which worker trains, and which worker predicts while none can train. A graphics card takes seconds to open and can
+//! be lost; the pad never waits for either.
 
 use inkling_core::protocol::{
     Command, EngineKind, EngineReport, EngineRequest, Event, Fault, Kernels, Phase, Progress,
@@ -10,36 +10,36 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::Page;
-use super::loss::Loss;
 use super::reader::Reader;
-use crate::link::client::{Client, Heard, Kind};
+use super::recovery::Recovery;
+use crate::link::client::{Client, Kind, WorkerMessage};
 use crate::link::{BUILD, browser};
 
-/// Where a browser keeps which kernels are faster on its card.
+/// Local storage key for the kernels that were measured to be faster on this browser's graphics card.
 const KERNELS: &str = "inkling-kernels";
 
 /// The engines of the page.
 #[derive(Default)]
 pub(super) struct Engines {
-    /// A small worker that reads on the CPU while the one that trains has no engine.
+    /// Predicts on the CPU while the training worker has no engine.
     pub(super) reader: Option<Reader>,
-    /// What to do should the card be lost, or since it was.
-    pub(super) loss: Loss,
-    /// The browser is being asked for a card.
-    looking: bool,
-    /// Why the CPU computes although a card was wanted.
+    /// How to continue after the graphics card was lost.
+    pub(super) recovery: Recovery,
+    /// The browser was asked for an adapter and has not answered yet.
+    is_searching: bool,
+    /// Why the CPU is used although a graphics card was wanted.
     passed_over: Option<String>,
-    /// A graphics card is used whatever its self-test says.
+    /// Use the graphics card even if it fails its self-test.
     pub(super) untested: bool,
-    /// WebGPU's classes stay as they are.
+    /// Do not patch WebGPU's classes.
     pub(super) unpatched: bool,
-    /// Of the last worker.
+    /// Serial number of the newest worker.
     serial: u32,
 }
 
 impl Engines {
-    pub(super) fn is_looking(&self) -> bool {
-        self.looking
+    pub(super) fn is_searching(&self) -> bool {
+        self.is_searching
     }
 
     fn next_serial(&mut self) -> u32 {
@@ -49,25 +49,33 @@ impl Engines {
 }
 
 impl Page {
-    /// Opens the engine that is chosen, with fresh workers. What was shown stays.
-    pub(super) fn spawn(self) {
-        self.show_waiting();
-        self.line.update_value(|line| {
-            let engines = &mut line.engines;
-            (engines.reader, engines.loss) = (None, Loss::default());
-            (engines.looking, engines.passed_over) = (false, None);
-            // Whoever was there is not heard any more.
-            line.client = None;
-        });
-        self.run.update(Run::renew);
-        self.open_workers();
+    /// Replaces all workers and opens the chosen engine. The last run's results stay visible.
+    pub(super) fn restart_workers(self) {
+        self.worker_link.update_value(|link| link.engines.recovery = Recovery::default());
+        self.recovering.set(false);
+        self.change_engine();
     }
 
-    fn open_workers(self) {
+    /// The same, but a run that waits for its recovery from a lost graphics card resumes on the chosen engine.
+    pub(super) fn change_engine(self) {
+        self.apply_pending();
+        self.worker_link.update_value(|link| {
+            let engines = &mut link.engines;
+            engines.reader = None;
+            engines.recovery.restart();
+            (engines.is_searching, engines.passed_over) = (false, None);
+            // Dropping the client also drops messages that are still on their way.
+            link.client = None;
+        });
+        self.run.update(if self.recovering.get_untracked() { Run::reopen } else { Run::renew });
+        self.spawn_workers();
+    }
+
+    fn spawn_workers(self) {
         match self.spec.with_untracked(|spec| spec.engine) {
             EngineChoice::Auto => {
                 self.spawn_reader(Kind::for_cpu());
-                self.look_for_card();
+                self.find_adapter();
             }
             EngineChoice::WebGpu => {
                 self.spawn_reader(Kind::for_cpu());
@@ -77,113 +85,115 @@ impl Page {
         }
     }
 
-    /// Asks the browser for a card: the large worker is worth loading only for a real one.
-    fn look_for_card(self) {
+    /// Asks the browser for an adapter. The large worker is worth loading only for a hardware adapter.
+    fn find_adapter(self) {
         self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Engine, done: 0, total: 0 })));
-        self.line.update_value(|line| (line.doomed, line.engines.looking) = (false, true));
+        self.worker_link.update_value(|link| (link.needs_new_worker, link.engines.is_searching) = (false, true));
         spawn_local(async move {
-            let found = inkling_adapter::find(false).await;
-            // Another engine may have been chosen meanwhile.
+            let found = inkling_gpu_adapter::find(false).await;
+            // The user may have chosen another engine meanwhile.
             match found {
-                _ if !self.line.with_value(|line| line.engines.looking) => {}
+                _ if !self.worker_link.with_value(|link| link.engines.is_searching) => {}
                 Ok(_) => self.spawn_client(Kind::Graphics),
-                Err(why) => self.take_cpu(why),
+                Err(why) => self.use_cpu(why),
             }
         });
     }
 
-    /// Has a worker open an engine and train.
+    /// Starts a training worker of this kind.
     pub(super) fn spawn_client(self, kind: Kind) {
-        self.show_waiting();
-        match self.call(kind) {
-            Ok(client) => self.seat(Some(client)),
+        self.apply_pending();
+        match self.spawn_worker(kind) {
+            Ok(client) => self.set_client(Some(client)),
             Err(fault) => {
-                self.seat(None);
-                self.die(fault);
+                self.set_client(None);
+                self.fail(fault);
             }
         }
     }
 
-    /// Whoever trained before knows nothing of what this one is asked.
-    fn seat(self, client: Option<Client>) {
-        self.line.update_value(|line| {
-            line.client = client;
-            line.question.lost();
-            line.own.lost();
-            (line.doomed, line.silence, line.engines.looking) = (false, 0, false);
+    /// Replaces the training worker. The new one knows neither the pending prediction nor the user data set.
+    fn set_client(self, client: Option<Client>) {
+        self.worker_link.update_value(|link| {
+            link.client = client;
+            link.latest_prediction.on_worker_replaced();
+            link.user_data.on_worker_replaced();
+            (link.needs_new_worker, link.n_silent_checks, link.engines.is_searching) = (false, 0, false);
         });
     }
 
-    /// Starts a worker of this kind.
-    pub(super) fn call(self, kind: Kind) -> Result<Client, Fault> {
-        let serial = self.line.try_update_value(|line| line.engines.next_serial()).unwrap_or_default();
-        Client::spawn(kind, serial, move |heard| self.hear_from(serial, heard))
+    /// Starts a worker of this kind, with a serial number of its own.
+    pub(super) fn spawn_worker(self, kind: Kind) -> Result<Client, Fault> {
+        let serial = self.worker_link.try_update_value(|link| link.engines.next_serial()).unwrap_or_default();
+        Client::spawn(kind, serial, move |message| self.on_message_from(serial, message))
     }
 
-    /// Whoever was sent away is not listened to.
-    fn hear_from(self, serial: u32, heard: Heard) {
-        let is = |client: Option<&Client>| client.is_some_and(|client| client.serial == serial);
-        let (trains, reads) = self.line.with_value(|line| {
-            (is(line.client.as_ref()), is(line.engines.reader.as_ref().map(|reader| &reader.client)))
+    /// Passes a message to the handler of its worker. Messages of replaced workers are ignored.
+    fn on_message_from(self, serial: u32, message: WorkerMessage) {
+        let is_sender = |client: Option<&Client>| client.is_some_and(|client| client.serial == serial);
+        let (from_trainer, from_reader) = self.worker_link.with_value(|link| {
+            let reader = link.engines.reader.as_ref().map(|reader| &reader.client);
+            (is_sender(link.client.as_ref()), is_sender(reader))
         });
-        match heard {
-            heard if trains => self.hear(heard),
-            Heard::Dead(_) if reads => self.lose_reader(),
-            Heard::Event(event) if reads => self.hear_reader(event),
+        match message {
+            message if from_trainer => self.on_message(message),
+            WorkerMessage::Dead(_) | WorkerMessage::Unreadable(_) if from_reader => self.replace_reader(),
+            WorkerMessage::Event(event) if from_reader => self.on_reader_event(event),
             _ => {}
         }
     }
 
-    /// Whether the worker that trains is of this kind.
-    pub(super) fn is_on(self, kind: Kind) -> bool {
-        self.line.with_value(|line| line.client.as_ref().is_some_and(|client| client.kind == kind))
+    /// Whether the training worker is of this kind.
+    pub(super) fn trains_on(self, kind: Kind) -> bool {
+        self.worker_link.with_value(|link| link.client.as_ref().is_some_and(|client| client.kind == kind))
     }
 
-    /// The worker that trains listens: has it open its engine.
+    /// Has the training worker open its engine. Called once it receives messages.
     pub(super) fn open_engine(self) {
         let (choice, model) = self.spec.with_untracked(|spec| (spec.engine, spec.model));
-        let choice = if self.is_on(Kind::Graphics) { choice } else { EngineChoice::Cpu };
-        let (untested, patches) = self.line.with_value(|line| (line.engines.untested, !line.engines.unpatched));
-        let starts = self.line.with_value(|line| line.start_when_open);
+        let choice = if self.trains_on(Kind::Graphics) { choice } else { EngineChoice::Cpu };
+        let (untested, patches, starts) =
+            self.worker_link.with_value(|link| (link.engines.untested, !link.engines.unpatched, link.start_when_open));
         let needs_mnist = starts && self.spec.with_untracked(|spec| spec.dataset == DatasetId::Mnist);
-        let kernels = browser::kept(KERNELS).and_then(|kept| Kernels::kept(&kept, BUILD));
+        let kernels = browser::load(KERNELS).and_then(|text| Kernels::from_stored(&text, BUILD));
         self.send(Command::Open(EngineRequest { choice, model, untested, patches, kernels, needs_mnist }));
     }
 
-    /// Keeps what was measured of a card, for the next visit.
-    pub(super) fn keep_kernels(self, report: &EngineReport) {
+    /// Stores the kernels that were measured on the graphics card, for the next visit.
+    pub(super) fn store_kernels(self, report: &EngineReport) {
         if let Some(kernels) = report.kernels {
-            browser::keep(KERNELS, &kernels.to_keep(BUILD));
+            browser::store(KERNELS, &kernels.to_stored(BUILD));
         }
     }
 
-    /// There is no card to be had: the reader trains from now on.
-    pub(super) fn take_cpu(self, why: String) {
-        let reader = self.line.try_update_value(|line| {
-            line.engines.passed_over = Some(why);
-            line.engines.reader.take()
+    /// No graphics card can be used, for the reason `why`: the reader becomes the training worker.
+    pub(super) fn use_cpu(self, why: String) {
+        let reader = self.worker_link.try_update_value(|link| {
+            link.engines.passed_over = Some(why);
+            link.engines.reader.take()
         });
         let Some(Reader { client, engine, network, .. }) = reader.flatten() else {
             self.run.update(Run::reopen);
             return self.spawn_client(Kind::for_cpu());
         };
-        self.seat(Some(client));
-        // What it said before anybody else was to hear it.
-        let told = engine.map(Event::Engine).into_iter().chain(network.map(Event::Using));
-        told.for_each(|event| self.hear(Heard::Event(event)));
+        self.set_client(Some(client));
+        // Replays what the reader reported before it became the training worker.
+        let reports = engine.map(Event::Engine).into_iter().chain(network.map(Event::ModelLoaded));
+        reports.for_each(|event| self.on_message(WorkerMessage::Event(event)));
     }
 
-    /// Why the CPU computes, if a card was wanted, belongs to its report.
-    pub(super) fn explained(self, event: Event) -> Event {
+    /// Adds the reason why no graphics card is used to the report of a CPU engine. Other events stay as they are.
+    pub(super) fn with_fallback_reason(self, event: Event) -> Event {
         match event {
             Event::Engine(report) if report.kind == EngineKind::Cpu => {
-                let passed_over = self.line.with_value(|line| line.engines.passed_over.clone());
+                let passed_over = self.worker_link.with_value(|link| link.engines.passed_over.clone());
                 Event::Engine(EngineReport { passed_over: report.passed_over.or(passed_over), ..report })
             }
             event => event,
         }
     }
 
+    /// Whether the user left the choice of the engine to the page.
     pub(super) fn is_auto(self) -> bool {
         self.spec.with_untracked(|spec| spec.engine == EngineChoice::Auto)
     }

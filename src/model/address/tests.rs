@@ -1,4 +1,4 @@
-//! Addresses and the settings they stand for.
+//! Tests of addresses and the settings that they describe.
 
 use inkling_core::spec::{Augment, OptimizerId, Recipe, Schedule, SplitId};
 
@@ -38,54 +38,54 @@ fn settings_survive_a_round_trip() {
 }
 
 #[test]
-fn the_contract_is_read() {
+fn documented_parameters_are_parsed() {
     assert!(read("patches=0").unpatched && !read("start=1").unpatched);
     let address = read("engine=cpu&dataset=mnist&model=compact&limit=12800&epochs=4&batch=128&start=1");
-    assert!(address.start && address.mistakes.is_empty());
+    assert!(address.start && address.messages.is_empty());
     assert_eq!((address.spec.train_limit, address.spec.recipe.epochs), (Some(12_800), 4));
 }
 
 #[test]
-fn a_mistake_names_the_parameter_and_the_rest_works() {
+fn an_invalid_parameter_is_named_and_the_others_apply() {
     let address = read("epochs=zwölf&batch=64&engine=gpu&dataset=./x&lr=7&limit=0&start=yes&utm_source=x");
     let mut expected = TrainSpec::default();
     expected.recipe.batch = 64;
     assert_eq!(address.spec, expected);
-    let named: Vec<_> = address.mistakes.iter().filter_map(|message| message.split('=').next()).collect();
+    let named: Vec<_> = address.messages.iter().filter_map(|message| message.split('=').next()).collect();
     assert_eq!(named, ["engine", "dataset", "epochs", "lr", "limit", "start"]);
-    assert!(address.mistakes[2].contains("whole number") && address.mistakes[2].contains("Using 20"));
+    assert!(address.messages[2].contains("whole number") && address.messages[2].contains("Using 20"));
 }
 
 #[test]
-fn a_link_to_own_images_asks_for_them_and_waits() {
+fn a_link_to_a_user_data_set_asks_for_its_files_and_waits() {
     let address = read("dataset=dropped&epochs=2&start=1");
-    assert_eq!((address.spec.dataset, address.spec.recipe.epochs), (DatasetId::Dropped, 2));
+    assert_eq!((address.spec.dataset, address.spec.recipe.epochs), (DatasetId::UserFiles, 2));
     assert!(!address.start);
-    assert!(address.mistakes[0].contains("Drop their IDX files on the page"), "{:?}", address.mistakes);
-    assert_eq!(address.mistakes.len(), 1);
+    assert!(address.messages[0].contains("Drop their IDX files on the page"), "{:?}", address.messages);
+    assert_eq!(address.messages.len(), 1);
 }
 
 #[test]
-fn another_model_brings_its_recipe_wherever_it_stands() {
+fn another_model_sets_its_recipe_regardless_of_order() {
     let mut expected = TrainSpec::of(ModelId::Classic);
     expected.recipe.epochs = 3;
     assert_eq!(read("epochs=3&model=classic").spec, expected);
-    let small = Parameter::Model.with(&expected, "classic").unwrap();
-    assert_eq!(small.recipe.epochs, 3, "the same model changes nothing");
+    let unchanged = Parameter::Model.with(&expected, "classic").unwrap();
+    assert_eq!(unchanged.recipe.epochs, 3, "the same model changes nothing");
     assert_eq!(by_own_recipe(&expected), TrainSpec::of(ModelId::Classic));
 }
 
 #[test]
-fn a_sprint_becomes_ordinary_settings() {
+fn a_sprint_sets_ordinary_settings() {
     let address = read("seed=4&sprint=1&start=1&engine=cpu");
     let sprint = TrainSpec { seed: 4, engine: EngineChoice::Cpu, ..TrainSpec::sprint() };
-    assert_eq!(address, Address { spec: sprint.clone(), start: true, unpatched: false, mistakes: vec![] });
+    assert_eq!(address, Address { spec: sprint.clone(), start: true, unpatched: false, messages: vec![] });
     assert_eq!(read(&query(&sprint)[1..]).spec, sprint);
-    assert!(read("sprint=fast").mistakes[0].contains("sprint=1"));
+    assert!(read("sprint=fast").messages[0].contains("sprint=1"));
 }
 
 #[test]
-fn nothing_asks_for_the_defaults() {
+fn an_empty_address_means_the_defaults() {
     assert_eq!(read(""), Address::default());
     assert_eq!(
         query(&TrainSpec::default()),
@@ -96,7 +96,7 @@ fn nothing_asks_for_the_defaults() {
 }
 
 #[test]
-fn each_core_gets_a_worker_unless_the_address_says_otherwise() {
+fn there_is_one_worker_per_core_unless_the_address_sets_it() {
     let workers = |given: Option<&str>, n_cores| {
         let given = given.map(|workers| ("workers".to_owned(), workers.to_owned()));
         Address::read(given.into_iter().chain([("model".into(), "leaky".into())]), n_cores).spec.workers

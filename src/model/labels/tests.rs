@@ -1,4 +1,4 @@
-//! What is said, word for word.
+//! Tests of the page's text, word for word.
 
 use inkling_core::models;
 use inkling_core::protocol::{BestEpoch, Event, Restored, RunPlan, RunSummary, StepReport};
@@ -20,57 +20,60 @@ fn stepped(epoch: usize, step: usize) -> Event {
 }
 
 #[test]
-fn a_run_is_told_from_start_to_end() {
+fn the_status_follows_a_run_from_start_to_end() {
     let test = Metrics { loss: 0.03, accuracy: 0.9912 };
     let best = BestEpoch { epoch: 9, validation: test };
     let summary = RunSummary { test_images: 10_000, test_errors: 88, test, best, elapsed_secs: 1.0 };
-    let told = |events: &[Event]| status(&Run::of(events));
-    assert_eq!(told(&[]), "Loading the engine…");
-    assert_eq!(told(&[progressed(Phase::Data, 0, 0)]), "Getting the images ready…");
-    assert_eq!(told(&[started(), progressed(Phase::FirstStep, 0, 0)]), "Taking the first step…");
-    assert_eq!(told(&[progressed(Phase::Compile, 0, 36)]), "Compiling shaders…");
-    assert_eq!(told(&[started(), stepped(3, 1000)]), "Training epoch 3 of 20");
-    assert_eq!(told(&[started(), stepped(3, 1000), Event::Paused]), "Paused in epoch 3 of 20");
-    assert_eq!(told(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 20");
-    let finished = told(&[started(), stepped(12, 5628), Event::Finished(summary)]);
-    assert_eq!(finished, "Finished: 99.12 % of 10,000 test images read rightly");
+    let status_after = |events: &[Event]| status(&Run::of(events));
+    assert_eq!(status_after(&[]), "Loading the engine…");
+    assert_eq!(status_after(&[progressed(Phase::Data, 0, 0)]), "Preparing the images…");
+    assert_eq!(status_after(&[started(), progressed(Phase::FirstStep, 0, 0)]), "Taking the first step…");
+    assert_eq!(status_after(&[progressed(Phase::Compile, 0, 36)]), "Compiling shaders…");
+    assert_eq!(status_after(&[started(), stepped(3, 1000)]), "Training epoch 3 of 20");
+    assert_eq!(status_after(&[started(), stepped(3, 1000), Event::Paused]), "Paused in epoch 3 of 20");
+    assert_eq!(status_after(&[started(), stepped(3, 1000), Event::Stopped]), "Stopped in epoch 3 of 20");
+    let finished = status_after(&[started(), stepped(12, 5628), Event::Finished(summary)]);
+    assert_eq!(finished, "Finished: 99.12 % of 10,000 test images read correctly");
 }
 
 #[test]
-fn a_run_whose_card_was_lost_says_so_in_its_verdict() {
+fn the_final_status_mentions_a_lost_graphics_card() {
     let test = Metrics { loss: 0.03, accuracy: 0.9912 };
     let best = BestEpoch { epoch: 9, validation: test };
     let summary = RunSummary { test_images: 10_000, test_errors: 88, test, best, elapsed_secs: 1.0 };
     let Event::Started(plan) = started() else { unreachable!() };
     let restored = |n_steps| Event::Restored(Restored { plan: plan.clone(), epoch: 3, n_steps, goes_on: true });
     let mut run = Run::of(&[started(), stepped(3, 1000), restored(960)]);
-    assert_eq!(went_on(&run).unwrap(), "The graphics card was lost. The run went on from step 960 on a fresh device.");
-    let again = Run::of(&[started(), stepped(3, 1000), restored(960), restored(990), Event::Finished(summary)]);
+    assert_eq!(
+        resumed_message(&run).unwrap(),
+        "The graphics card was lost. The run resumed from step 960 on a new device."
+    );
+    let twice = Run::of(&[started(), stepped(3, 1000), restored(960), restored(990), Event::Finished(summary)]);
     assert!(
-        status(&again)
-            .ends_with(", after the graphics card was lost and the run went on 2 times, at last from step 990"),
+        status(&twice)
+            .ends_with(", after the graphics card was lost and the run resumed 2 times, most recently from step 990"),
         "{}",
-        status(&again)
+        status(&twice)
     );
     run.resumptions[0].engine = Some(EngineKind::Cpu);
     run.apply(&Event::Finished(summary));
-    assert!(status(&run).ends_with("and the run went on from step 960 on the CPU"), "{}", status(&run));
+    assert!(status(&run).ends_with("and the run resumed from step 960 on the CPU"), "{}", status(&run));
 }
 
 #[test]
 fn progress_is_counted_in_its_own_unit() {
-    let told = |events: &[Event]| progress(&Run::of(events));
-    assert_eq!(told(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
-    assert_eq!(told(&[progressed(Phase::Compile, 0, 36)]), "Shader 1 of 36");
-    assert_eq!(told(&[progressed(Phase::Compile, 35, 36)]), "Shader 36 of 36");
-    assert_eq!(told(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
-    assert_eq!(told(&[started(), stepped(1, 340)]), "Step 340 of 9,380");
-    assert_eq!(told(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");
-    assert_eq!(told(&[started(), progressed(Phase::Test, 400, 28_000)]), "400 of 28,000 images");
+    let progress_after = |events: &[Event]| progress(&Run::of(events));
+    assert_eq!(progress_after(&[progressed(Phase::Unpack, 12_400_000, 54_900_080)]), "Unpacking MNIST: 12 of 54 MB");
+    assert_eq!(progress_after(&[progressed(Phase::Compile, 0, 36)]), "Shader 1 of 36");
+    assert_eq!(progress_after(&[progressed(Phase::Compile, 35, 36)]), "Shader 36 of 36");
+    assert_eq!(progress_after(&[progressed(Phase::Data, 500, 20_000)]), "500 of 20,000 images");
+    assert_eq!(progress_after(&[started(), stepped(1, 340)]), "Step 340 of 9,380");
+    assert_eq!(progress_after(&[started(), progressed(Phase::Validate, 4000, 10_000)]), "4,000 of 10,000 images");
+    assert_eq!(progress_after(&[started(), progressed(Phase::Test, 400, 28_000)]), "400 of 28,000 images");
 }
 
 #[test]
-fn judging_is_told_in_whatever_state() {
+fn an_evaluation_is_reported_in_every_state() {
     let test = progressed(Phase::Test, 2000, 10_000);
     let ready = Event::Engine(EngineReport {
         kind: EngineKind::Cpu,
@@ -83,23 +86,27 @@ fn judging_is_told_in_whatever_state() {
     let stopped = [started(), stepped(3, 1000), Event::Stopped];
     for before in [vec![ready], stopped.to_vec(), vec![progressed(Phase::Data, 0, 0)]] {
         let run = Run::of(&[before, vec![test.clone()]].concat());
-        let told = (status(&run), progress(&run), fraction(&run));
-        let expected = ("Judging the network on the test images…".into(), "2,000 of 10,000 images".into(), Some(0.2));
-        assert_eq!(told, expected);
+        let described = (status(&run), progress(&run), fraction(&run));
+        let expected =
+            ("Evaluating the network on the test images…".into(), "2,000 of 10,000 images".into(), Some(0.2));
+        assert_eq!(described, expected);
     }
-    assert_eq!(status(&Run::of(&[started(), test])), "Reading the test images…");
+    assert_eq!(status(&Run::of(&[started(), test])), "Evaluating on the test images…");
 }
 
 #[test]
-fn memory_is_told_and_wide_is_called_large() {
+fn memory_is_reported_and_wide_gets_a_warning() {
     let of = |model, batch| models::memory(&models::layers(model), batch, OptimizerId::Adam);
     let (compact, wide) = (of(ModelId::Compact, 128), of(ModelId::Wide, 32));
-    let told = needs(&compact, Some(600.0));
-    assert!(told.starts_with("A run takes about ") && told.ends_with(" of memory and 10 min."), "{told}");
+    let needed = needs(&compact, Some(600.0));
+    assert!(needed.starts_with("A run needs about ") && needed.ends_with(" of memory and 10 min."), "{needed}");
     assert!(needs(&compact, None).ends_with(" of memory."));
     assert_eq!(much_memory(&compact), None);
-    let told = much_memory(&wide).unwrap();
-    assert!(told.contains("large") && told.contains("680 MB") && told.contains("smaller network"), "{told}");
+    let warning = much_memory(&wide).unwrap();
+    assert!(
+        warning.contains("a lot") && warning.contains("680 MB") && warning.contains("smaller network"),
+        "{warning}"
+    );
     assert!(much_memory(&of(ModelId::Compact, 4096)).unwrap().contains("smaller batch"));
     assert_eq!(
         [0, 4_300_000, 114_900_000, 996_000_000, 1_260_000_000].map(bytes),
@@ -108,36 +115,36 @@ fn memory_is_told_and_wide_is_called_large() {
 }
 
 #[test]
-fn images_are_told_by_what_they_are_for() {
+fn images_are_counted_by_purpose() {
     let mut report =
         DatasetReport { id: DatasetId::Mnist, n_train: 60_000, n_validation: None, n_test: 10_000, fallback: None };
-    assert_eq!(images(&report), "MNIST: 60,000 images to learn from, 10,000 to be tested on");
+    assert_eq!(images(&report), "MNIST: 60,000 training images, 10,000 test images");
     (report.n_train, report.n_validation, report.n_test) = (37_800, Some(4200), 28_000);
-    assert_eq!(images(&report), "MNIST: 37,800 images to learn from, 4,200 to validate on, 28,000 to be tested on");
+    assert_eq!(images(&report), "MNIST: 37,800 training images, 4,200 validation images, 28,000 test images");
 }
 
 #[test]
-fn lost_workers_are_told() {
-    let told = |lost| lost_workers(&CrewReport { workers: 1, lost });
-    assert_eq!(told(0), None);
-    assert!(told(1).unwrap().starts_with("A worker was lost: the run goes on"));
-    assert!(told(2).unwrap().starts_with("2 workers were lost"));
+fn lost_workers_are_reported() {
+    let message = |lost| lost_workers(&PoolReport { workers: 1, lost });
+    assert_eq!(message(0), None);
+    assert!(message(1).unwrap().starts_with("A worker was lost: the run continues"));
+    assert!(message(2).unwrap().starts_with("2 workers were lost"));
 }
 
 #[test]
-fn figures_read_well() {
+fn figures_are_formatted() {
     assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
     assert_eq!(
         [time_left(0.2), time_left(42.4), time_left(600.0), time_left(7200.0)],
         ["almost done", "42 s left", "10 min left", "2.0 h left"]
     );
     assert_eq!(time_left(f64::INFINITY), "");
-    assert_eq!([sure(0.5), sure(0.9992), sure(0.999_999)], ["50.0 %", "99.92 %", "99.99 %"]);
+    assert_eq!([confidence(0.5), confidence(0.9992), confidence(0.999_999)], ["50.0 %", "99.92 %", "99.99 %"]);
     assert_eq!([pace(6.84), pace(1234.5)], ["6.8 images/s", "1,235 images/s"]);
 }
 
 #[test]
-fn a_software_adapter_is_called_slow() {
+fn a_software_adapter_gets_a_remark() {
     let report = EngineReport {
         kind: EngineKind::WebGpu,
         adapter: "SwiftShader".into(),
@@ -153,5 +160,5 @@ fn a_software_adapter_is_called_slow() {
     assert_eq!([1, 2].map(|n| engine(&cpu, n)), ["CPU · SwiftShader, 1 worker", "CPU · SwiftShader, 2 workers"]);
     let passed_over = Some("there is no adapter".into());
     let note = engine_note(&EngineReport { passed_over, ..cpu });
-    assert_eq!(note.as_deref(), Some("WebGPU was not taken: there is no adapter."));
+    assert_eq!(note.as_deref(), Some("WebGPU is not used: there is no adapter."));
 }

@@ -1,5 +1,6 @@
-//! This machine's graphics card: the tab beside the command line, and the command line beside PyTorch and burn's own
-//! operations, on the same networks, in turns. Ratios of one sitting; a card that is a program says so in the table.
+//! This machine's graphics card: compares the tab with the command line, and the command line with PyTorch and burn's
+//! own operations, on the same networks. The programs run in turns, so ratios are of the same session. It never changes
+//! the card's settings. The table names the card, also if it is a software adapter.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,13 +15,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::accuracy;
-use super::figure::{Case, Figure, ratio, repeat};
+use super::figure::{Case, Measurement, ratio, repeat};
 use super::native::{Release, Work};
 use super::tab::Run;
-use super::visit::{PATIENTLY, Site, Visit};
+use super::visit::{LONG_TIMEOUT, Site, Visit};
 use crate::{data, root};
 
-/// Every published network at the batch of most recipes, and two small ones at a batch that fills a large card.
+/// Networks and batch sizes: every published network at the batch size of most recipes, and two small networks at a
+/// batch size that fills a large card.
 const LOADS: [(ModelId, usize); 7] = [
     (ModelId::Compact, 128),
     (ModelId::Classic, 128),
@@ -31,14 +33,14 @@ const LOADS: [(ModelId, usize); 7] = [
     (ModelId::Classic, 1_024),
 ];
 
-/// Other libraries in the tab: what of them trains which network.
+/// Other libraries in the tab, and the networks that each of them can train.
 const PEERS: [(&str, ModelId); 3] =
     [("jaxjs", ModelId::Classic), ("tfjs", ModelId::Classic), ("tfjs", ModelId::Compact)];
 
-/// Steps of PyTorch, of burn and of the other libraries that are timed; the ones before them are not.
+/// Timed steps of PyTorch and burn, after steps that are not timed.
 const N_STEPS: &str = "200";
 
-/// What else is measured, where it is at hand.
+/// Other programs to compare with, if available.
 pub struct Beside<'a> {
     /// A Python that has PyTorch.
     pub torch: Option<&'a Path>,
@@ -48,7 +50,7 @@ pub struct Beside<'a> {
     pub peers: Option<&'a Path>,
 }
 
-/// One network at one batch, by everybody.
+/// One network at one batch size, to be measured with every program.
 struct Load<'a> {
     model: ModelId,
     batch: usize,
@@ -57,92 +59,100 @@ struct Load<'a> {
     release: &'a Release,
 }
 
-/// The whole table. The first row names the card.
+/// Measures everything; the first row names the card. `program` is the built command line, which is built if it is
+/// `None`; `n_images` is the number of training images of each run.
 ///
 /// # Errors
-/// When the command line cannot be built, or the page does not open on a card.
+/// When the command line cannot be built, the page does not open on a card, or the pages of other libraries cannot be
+/// prepared.
 pub fn measure(
     site: &Site,
     program: Option<&Path>,
     beside: &Beside<'_>,
     n_images: usize,
     n_rounds: usize,
-) -> Result<Vec<Figure>> {
+) -> Result<Vec<Measurement>> {
     let release = program.map_or_else(Release::build_for_cards, Release::copied)?;
     let card = Visit::ready(site, "engine=webgpu&model=compact")?.page.text("engine")?;
-    let mut figures = vec![Figure::new("the card, as the page names it", "", "").beside(card)];
+    let mut measurements = vec![Measurement::new("the card, as the page names it", "", "").beside(card)];
     for (model, batch) in LOADS {
-        figures.extend(Load { model, batch, n_images, site, release: &release }.measure(beside, n_rounds));
+        measurements.extend(Load { model, batch, n_images, site, release: &release }.measure(beside, n_rounds));
     }
     let first = Case {
-        figures: vec![Figure::new("compact: from the address to the first step", "WebGPU, new profile", "s")],
+        measurements: vec![Measurement::new("compact: from the address to the first step", "WebGPU, new profile", "s")],
         measure: Box::new(|| Ok(vec![first_step(site)?])),
     };
-    figures.extend(repeat(n_rounds, vec![first]));
-    figures.extend(accuracy::measure(site, "engine=webgpu&sprint=1", n_rounds)?);
+    measurements.extend(repeat(n_rounds, vec![first]));
+    measurements.extend(accuracy::measure(site, "engine=webgpu&sprint=1", n_rounds)?);
     match beside.peers {
-        Some(folder) => figures.extend(Peers::of(folder)?.measure(&figures)),
-        None => figures.push(Figure::not_run("other libraries in the tab", "give --peers DIR")),
+        Some(folder) => measurements.extend(Peers::of(folder)?.measure(&measurements)),
+        None => measurements.push(Measurement::not_run("other libraries in the tab", "give --peers DIR")),
     }
-    Ok(figures)
+    Ok(measurements)
 }
 
-/// Seconds from the address to the first step that the page shows.
+/// Seconds from opening the address to the first training step that the page shows.
 fn first_step(site: &Site) -> Result<f64> {
     let mut visit = Visit::open(site, "engine=webgpu&dataset=mnist&model=compact&start=1")?;
     Ok(visit.noted("$.first.loss")? / 1000.0)
 }
 
 impl Load<'_> {
-    fn measure(&self, beside: &Beside<'_>, n_rounds: usize) -> Vec<Figure> {
+    fn measure(&self, beside: &Beside<'_>, n_rounds: usize) -> Vec<Measurement> {
         let Self { model, batch, n_images, .. } = *self;
         let run = Run { engine: "webgpu", model, batch, n_images };
-        let figure = |who: &str, how: String| vec![Figure::new(format!("{model}, {who}"), how, "images/s")];
+        let measurement = |who: &str, how: String| vec![Measurement::new(format!("{model}, {who}"), how, "images/s")];
         let how = || format!("batch {batch}, {n_images} images");
         let work = Work { engine: "gpu", model, batch, n_images };
         let mut cases = vec![
-            Case { figures: figure("tab", how()), measure: Box::new(move || Ok(vec![run.measure(self.site)?[0]])) },
             Case {
-                figures: figure("command line", how()),
+                measurements: measurement("tab", how()),
+                measure: Box::new(move || Ok(vec![run.measure(self.site)?[0]])),
+            },
+            Case {
+                measurements: measurement("command line", how()),
                 measure: Box::new(move || Ok(vec![self.release.images_per_second(work, &[])?])),
             },
         ];
         let steps = || format!("batch {batch}, {N_STEPS} steps, images as they are");
         if let Some(python) = beside.torch {
-            let figures = ["PyTorch", "PyTorch, CUDA graph"].map(|who| figure(who, steps())).concat();
+            let measurements = ["PyTorch", "PyTorch, CUDA graph"].map(|who| measurement(who, steps())).concat();
             let script = root().join("benches/torch_pace.py");
             let measure = move || numbers(Command::new(python).arg(&script), model, batch);
-            cases.push(Case { figures, measure: Box::new(measure) });
+            cases.push(Case { measurements, measure: Box::new(measure) });
         }
         if let Some(program) = beside.burn {
             let measure = move || numbers(&mut Command::new(program), model, batch);
-            cases.push(Case { figures: figure("burn's own operations", steps()), measure: Box::new(measure) });
+            cases
+                .push(Case { measurements: measurement("burn's own operations", steps()), measure: Box::new(measure) });
         }
-        let mut figures = repeat(n_rounds, cases);
-        let others: Vec<_> = figures[2..].iter().map(|other| ratio(&figures[1], other)).collect();
-        figures.push(ratio(&figures[0], &figures[1]));
-        figures.extend(others);
-        figures
+        let mut measurements = repeat(n_rounds, cases);
+        let others: Vec<_> = measurements[2..].iter().map(|other| ratio(&measurements[1], other)).collect();
+        measurements.push(ratio(&measurements[0], &measurements[1]));
+        measurements.extend(others);
+        measurements
     }
 }
 
-/// The numbers that a program prints, one a line, when it is given a network, a batch and so many steps.
+/// Runs a program with a network, a batch size and [`N_STEPS`] as arguments; returns the numbers that it prints, one
+/// per line.
 fn numbers(program: &mut Command, model: ModelId, batch: usize) -> Result<Vec<f64>> {
     let output = program.args([model.id(), &batch.to_string(), N_STEPS]).output().context("it cannot be run")?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        bail!("it failed: {}", said.lines().last().unwrap_or_default());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!("it failed: {}", errors.lines().last().unwrap_or_default());
     }
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.lines().map(|line| line.parse().with_context(|| format!("it tells no number: {line}"))).collect()
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().map(|line| line.parse().with_context(|| format!("it tells no number: {line}"))).collect()
 }
 
-/// Pages of other libraries, each with a function `bench`, beside unpacked images.
+/// A copy of the pages of other libraries, each with a function `bench`, together with MNIST's files, unpacked.
 struct Peers {
     folder: TempDir,
 }
 
 impl Peers {
+    /// Copies the pages of a folder, links its `node_modules`, and unpacks MNIST beside them.
     fn of(folder: &Path) -> Result<Self> {
         let copy = tempfile::tempdir()?;
         for entry in fs::read_dir(folder).with_context(|| format!("{} is no folder", folder.display()))? {
@@ -166,37 +176,40 @@ impl Peers {
         Ok(Self { folder: copy })
     }
 
-    /// Each library once, and the tab beside it.
-    fn measure(&self, ours: &[Figure]) -> Vec<Figure> {
-        let measured = |(library, model): (&str, ModelId)| {
-            let figure = Figure::new(format!("{model}, {library} on WebGPU in the tab"), "batch 128", "images/s");
+    /// Measures each library once, and adds the ratio of our tab to it, from `ours`.
+    fn measure(&self, ours: &[Measurement]) -> Vec<Measurement> {
+        let measure_one = |(library, model): (&str, ModelId)| {
+            let measurement =
+                Measurement::new(format!("{model}, {library} on WebGPU in the tab"), "batch 128", "images/s");
             let theirs = match self.images_per_second(library, model) {
-                Ok(pace) => figure.with(vec![pace]),
-                Err(error) => figure.beside(super::failure(1, &error)),
+                Ok(pace) => measurement.with(vec![pace]),
+                Err(error) => measurement.beside(super::failure(1, &error)),
             };
-            let tab = ours.iter().find(|figure| figure.what == format!("{model}, tab"));
-            let beside =
-                tab.map(|tab| ratio(&Figure { values: tab.median().into_iter().collect(), ..tab.clone() }, &theirs));
+            let tab = ours.iter().find(|measurement| measurement.what == format!("{model}, tab"));
+            let beside = tab
+                .map(|tab| ratio(&Measurement { values: tab.median().into_iter().collect(), ..tab.clone() }, &theirs));
             [Some(theirs), beside]
         };
-        PEERS.into_iter().flat_map(measured).flatten().collect()
+        PEERS.into_iter().flat_map(measure_one).flatten().collect()
     }
 
     fn images_per_second(&self, library: &str, model: ModelId) -> Result<f64> {
         let server = StaticServer::start(self.folder.path(), "/")?;
-        let mut browser = browser_driver::Browser::launch(&browser_driver::find()?, browser_driver::ON_CARD)?;
+        let mut browser =
+            browser_driver::Browser::launch(&browser_driver::find()?, browser_driver::GRAPHICS_CARD_FLAGS)?;
         let mut page = browser.page()?;
         page.navigate(&format!("{}{library}.html", server.url()))?;
-        page.wait_for("window.ready === true", PATIENTLY)?;
+        page.wait_for("window.ready === true", LONG_TIMEOUT)?;
         let work = json!({
             "backend": "webgpu", "kind": model.id(), "batch": 128, "warm": 10, "steps": 50,
             "images": format!("/mnist/{}", FILES[0].name), "labels": format!("/mnist/{}", FILES[1].name),
         });
-        let told: Value = page.evaluate(&format!("window.bench({work})"))?;
-        told["images_per_s"].as_f64().with_context(|| format!("it tells no images a second: {told}"))
+        let result: Value = page.evaluate(&format!("window.bench({work})"))?;
+        result["images_per_s"].as_f64().with_context(|| format!("it tells no images a second: {result}"))
     }
 }
 
+/// Creates a symbolic link at `at`.
 #[cfg(unix)]
 fn link(to: &Path, at: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(to, at)

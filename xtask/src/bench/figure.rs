@@ -1,65 +1,66 @@
-//! Measured figures: what, how, and the values of all rounds. Pure but for [`repeat`], which calls what measures.
+//! Measurements, the rows of the table: what was measured, how, and the values of all rounds. Pure except [`repeat`],
+//! which runs the measuring functions; nothing here knows what they measure.
 
 use anyhow::Result;
 
 use crate::say;
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figure {
+pub struct Measurement {
     /// What was measured.
     pub what: String,
-    /// How: engine, batch, images.
+    /// How it was measured: engine, batch size, number of images.
     pub how: String,
-    /// Of the values: `images/s`, `ms`, `MB`.
+    /// The unit of the values: `images/s`, `ms`, `MB`.
     pub unit: &'static str,
-    /// One for each round, or one for each of many trials; none when it was not measured.
+    /// One value for each round or trial; empty if it was not measured.
     pub values: Vec<f64>,
-    /// What to hold it against: a ratio, a share, a limit; or why it was not measured.
+    /// Remarks: a ratio, a fraction of the peak, a limit; or why it was not measured.
     pub beside: String,
 }
 
-impl Figure {
-    /// A figure without values yet.
+impl Measurement {
+    /// A measurement without values yet.
     pub fn new(what: impl Into<String>, how: impl Into<String>, unit: &'static str) -> Self {
         Self { what: what.into(), how: how.into(), unit, ..Self::default() }
     }
 
-    /// The same with these values.
+    /// The same measurement with these values.
     pub fn with(self, values: Vec<f64>) -> Self {
         Self { values, ..self }
     }
 
-    /// The same with a remark.
+    /// The same measurement with this remark instead of its own.
     pub fn beside(self, beside: impl Into<String>) -> Self {
         Self { beside: beside.into(), ..self }
     }
 
-    /// Something that was left out, and why.
+    /// A measurement that was not run, and the reason.
     pub fn not_run(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(what, "", "").beside(why)
     }
 
-    /// The middle of all values; of an even number the mean of the two in the middle.
+    /// The median of all values (of an even number, the mean of the two in the middle); `None` without values.
     pub fn median(&self) -> Option<f64> {
         let sorted = self.sorted();
         let (low, high) = (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
         Some((low + high) / 2.0)
     }
 
-    /// The smallest value that this share of all values does not exceed.
+    /// The smallest value that at least this fraction of all values does not exceed; `None` without values.
     pub fn percentile(&self, share: f64) -> Option<f64> {
         let sorted = self.sorted();
         let rank = (share * sorted.len() as f64).ceil() as usize;
         sorted.get(rank.max(1) - 1).copied()
     }
 
-    /// The median with its unit.
+    /// The median with its unit, or `not run`.
     pub fn told(&self) -> String {
         self.median().map_or("not run".into(), |median| format!("{} {}", number(median), self.unit).trim_end().into())
     }
 
-    /// From the least to the greatest value, where there are several.
+    /// The range from the least to the greatest value and the number of values; empty for a single value.
     pub fn range(&self) -> String {
         match self.sorted().as_slice() {
             [least, .., greatest] => format!("{} to {} (n = {})", number(*least), number(*greatest), self.values.len()),
@@ -67,7 +68,7 @@ impl Figure {
         }
     }
 
-    /// Adds a remark to those that are there.
+    /// Appends a remark.
     pub fn remark(&mut self, remark: &str) {
         let between = if self.beside.is_empty() { "" } else { "; " };
         self.beside = format!("{}{between}{remark}", self.beside);
@@ -80,13 +81,13 @@ impl Figure {
     }
 }
 
-/// The ratio of two figures of the same rounds, round by round.
-pub fn ratio(ours: &Figure, theirs: &Figure) -> Figure {
+/// The ratio of two measurements, round by round. Rounds that only one of them has are left out.
+pub fn ratio(ours: &Measurement, theirs: &Measurement) -> Measurement {
     let values = ours.values.iter().zip(&theirs.values).map(|(ours, theirs)| ours / theirs).collect();
-    Figure::new(format!("{} ÷ {}", ours.what, theirs.what), "round by round", "×").with(values)
+    Measurement::new(format!("{} ÷ {}", ours.what, theirs.what), "round by round", "×").with(values)
 }
 
-/// A number with three digits that count, more before the point.
+/// A number with three significant digits, but without rounding the integer part, which is grouped by commas.
 pub fn number(x: f64) -> String {
     let decimals = match x.abs() {
         size if size >= 99.95 => 0,
@@ -100,48 +101,52 @@ pub fn number(x: f64) -> String {
     format!("{sign}{}{rest}", groups.join(","))
 }
 
-/// What measures once and gives one value for each figure.
+/// A function that measures once and returns one value for each measurement of its case.
 type Measure<'a> = Box<dyn FnMut() -> Result<Vec<f64>> + 'a>;
 
-/// Something that is measured once in each round: the figures that it fills, and what measures.
+/// Something that is measured once per round.
 pub struct Case<'a> {
-    pub figures: Vec<Figure>,
+    /// The measurements to which each round adds one value.
+    pub measurements: Vec<Measurement>,
+    /// Measures one round.
     pub measure: Measure<'a>,
 }
 
-/// Measures every case once in each round, one after the other: what slows the machine down for a while then falls on
-/// all of them alike. A case that fails is told of and left out of the rounds that follow.
-pub fn repeat(n_rounds: usize, mut cases: Vec<Case<'_>>) -> Vec<Figure> {
+/// Runs the rounds: each round measures every case once, one after another, so that a temporary slowdown of the machine
+/// affects all of them alike. A case that fails is reported, and is left out of the following rounds. Returns the
+/// measurements of all cases.
+pub fn repeat(n_rounds: usize, mut cases: Vec<Case<'_>>) -> Vec<Measurement> {
     for round in 1..=n_rounds {
-        for case in cases.iter_mut().filter(|case| case.figures[0].values.len() + 1 == round) {
+        for case in cases.iter_mut().filter(|case| case.measurements[0].values.len() + 1 == round) {
             case.take(round, n_rounds);
         }
     }
-    cases.into_iter().flat_map(|case| case.figures).collect()
+    cases.into_iter().flat_map(|case| case.measurements).collect()
 }
 
 impl Case<'_> {
+    /// Measures one round.
     fn take(&mut self, round: usize, n_rounds: usize) {
         match (self.measure)() {
             Ok(values) => {
-                for (figure, value) in self.figures.iter_mut().zip(values) {
-                    figure.values.push(value);
-                    let Figure { what, how, unit, .. } = figure;
+                for (measurement, value) in self.measurements.iter_mut().zip(values) {
+                    measurement.values.push(value);
+                    let Measurement { what, how, unit, .. } = measurement;
                     say(format!("{what} ({how}): {} {unit}, round {round} of {n_rounds}", number(value)));
                 }
             }
             Err(error) => {
-                say(format!("{}: failed: {error:#}", self.figures[0].what));
-                self.figures.iter_mut().for_each(|figure| figure.remark(&failure(round, &error)));
+                say(format!("{}: failed: {error:#}", self.measurements[0].what));
+                self.measurements.iter_mut().for_each(|measurement| measurement.remark(&failure(round, &error)));
             }
         }
     }
 }
 
-/// A failure in the table: the first line of what was said.
+/// The remark about a failed round: the first line of the error, without characters that would break a Markdown table.
 pub fn failure(round: usize, error: &anyhow::Error) -> String {
-    let told = format!("{error:#}");
-    format!("round {round} failed: {}", told.lines().next().unwrap_or_default().replace('|', "/"))
+    let message = format!("{error:#}");
+    format!("round {round} failed: {}", message.lines().next().unwrap_or_default().replace('|', "/"))
 }
 
 #[cfg(test)]
@@ -150,37 +155,37 @@ mod tests {
 
     use super::*;
 
-    fn figure(values: &[f64]) -> Figure {
-        Figure::new("a", "b", "ms").with(values.to_vec())
+    fn measurement(values: &[f64]) -> Measurement {
+        Measurement::new("a", "b", "ms").with(values.to_vec())
     }
 
     #[test]
     fn the_median_is_in_the_middle() {
-        assert_eq!(figure(&[9.0, 1.0, 5.0]).median(), Some(5.0));
-        assert_eq!(figure(&[4.0, 1.0, 2.0, 9.0]).median(), Some(3.0));
-        assert_eq!(figure(&[]).median(), None);
+        assert_eq!(measurement(&[9.0, 1.0, 5.0]).median(), Some(5.0));
+        assert_eq!(measurement(&[4.0, 1.0, 2.0, 9.0]).median(), Some(3.0));
+        assert_eq!(measurement(&[]).median(), None);
     }
 
     #[test]
     fn a_percentile_is_a_value_that_was_measured() {
         let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
-        assert_eq!(figure(&hundred).percentile(0.95), Some(95.0));
-        assert_eq!(figure(&[3.0]).percentile(0.95), Some(3.0));
-        assert_eq!(figure(&[]).percentile(0.95), None);
+        assert_eq!(measurement(&hundred).percentile(0.95), Some(95.0));
+        assert_eq!(measurement(&[3.0]).percentile(0.95), Some(3.0));
+        assert_eq!(measurement(&[]).percentile(0.95), None);
     }
 
     #[test]
-    fn numbers_are_told_as_precisely_as_they_are_known() {
-        let told = [0.456, 9.999, 12.34, 99.96, 1234.5, 12_345_678.0, -1234.0].map(number);
-        assert_eq!(told, ["0.46", "10.0", "12.3", "100", "1,234", "12,345,678", "-1,234"]);
-        assert_eq!(figure(&[1.0, 30.0, 2.0]).range(), "1.00 to 30.0 (n = 3)");
-        assert_eq!((figure(&[2.0]).told().as_str(), figure(&[2.0]).range().as_str()), ("2.00 ms", ""));
-        assert_eq!(Figure::not_run("a", "why").told(), "not run");
+    fn numbers_have_three_significant_digits() {
+        let texts = [0.456, 9.999, 12.34, 99.96, 1234.5, 12_345_678.0, -1234.0].map(number);
+        assert_eq!(texts, ["0.46", "10.0", "12.3", "100", "1,234", "12,345,678", "-1,234"]);
+        assert_eq!(measurement(&[1.0, 30.0, 2.0]).range(), "1.00 to 30.0 (n = 3)");
+        assert_eq!((measurement(&[2.0]).told().as_str(), measurement(&[2.0]).range().as_str()), ("2.00 ms", ""));
+        assert_eq!(Measurement::not_run("a", "why").told(), "not run");
     }
 
     #[test]
     fn ratios_are_taken_round_by_round() {
-        let ratio = ratio(&figure(&[2.0, 9.0]), &figure(&[1.0, 3.0, 5.0]));
+        let ratio = ratio(&measurement(&[2.0, 9.0]), &measurement(&[1.0, 3.0, 5.0]));
         assert_eq!((ratio.values, ratio.unit), (vec![2.0, 3.0], "×"));
     }
 
@@ -193,11 +198,17 @@ mod tests {
                 order.borrow_mut().push(name);
                 if fails { bail!("no | such thing\nmore") } else { Ok(vec![1.0, 2.0]) }
             };
-            Case { figures: vec![figure(&[]), figure(&[])], measure: Box::new(measure) }
+            Case { measurements: vec![measurement(&[]), measurement(&[])], measure: Box::new(measure) }
         };
-        let figures = repeat(2, vec![case("a", false), case("b", true)]);
+        let measurements = repeat(2, vec![case("a", false), case("b", true)]);
         assert_eq!(*order.borrow(), ["a", "b", "a"]);
-        assert_eq!((figures[0].values.as_slice(), figures[1].values.as_slice()), (&[1.0, 1.0][..], &[2.0, 2.0][..]));
-        assert_eq!((figures[2].values.len(), figures[2].beside.as_str()), (0, "round 1 failed: no / such thing"));
+        assert_eq!(
+            (measurements[0].values.as_slice(), measurements[1].values.as_slice()),
+            (&[1.0, 1.0][..], &[2.0, 2.0][..])
+        );
+        assert_eq!(
+            (measurements[2].values.len(), measurements[2].beside.as_str()),
+            (0, "round 1 failed: no / such thing")
+        );
     }
 }

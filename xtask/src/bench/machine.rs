@@ -1,4 +1,4 @@
-//! On what was measured: the machine, the programs, the day. Reads and asks; measures nothing.
+//! Describes the environment of the measurements: the machine, the programs, the day. It never measures.
 
 use std::fs;
 use std::path::Path;
@@ -9,15 +9,16 @@ use inkling_core::receipts::iso_day;
 
 use crate::root;
 
-/// What a table needs to be understood later, a line for each thing.
+/// The facts that make a table understandable later.
 pub struct Machine {
-    /// The day, in UTC.
+    /// The day of the measurements in UTC, as `2026-01-31`.
     pub day: String,
+    /// Names and values.
     lines: Vec<(&'static str, String)>,
 }
 
 impl Machine {
-    /// Looks around; what cannot be found out is called unknown.
+    /// Collects all facts; those that cannot be found out are `unknown`.
     pub fn look(chrome: &Path) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -26,36 +27,36 @@ impl Machine {
             ("machine", cpu),
             (
                 "memory",
-                from_file("/proc/meminfo", "MemTotal").and_then(|told| gigabytes(&told)).unwrap_or_else(unknown),
+                from_file("/proc/meminfo", "MemTotal").and_then(|total| gigabytes(&total)).unwrap_or_else(unknown),
             ),
             ("system", from_file("/etc/os-release", "PRETTY_NAME").unwrap_or_else(|| std::env::consts::OS.into())),
-            ("browser", said(&mut Command::new(chrome), &["--version"])),
-            ("compiler", said(&mut Command::new("rustc"), &["--version"])),
+            ("browser", first_line(&mut Command::new(chrome), &["--version"])),
+            ("compiler", first_line(&mut Command::new("rustc"), &["--version"])),
             ("burn", locked("burn").unwrap_or_else(unknown)),
-            ("sources", said(Command::new("git").current_dir(root()), &["describe", "--always", "--dirty"])),
+            ("sources", first_line(Command::new("git").current_dir(root()), &["describe", "--always", "--dirty"])),
             ("command", std::env::args().skip(1).fold("cargo xtask".into(), |line, word| line + " " + &shown(&word))),
         ];
         Self { day: iso_day(since.as_secs()), lines }
     }
 
-    /// Another thing that is known.
+    /// Adds a fact.
     pub fn add(&mut self, name: &'static str, value: impl Into<String>) {
         self.lines.push((name, value.into()));
     }
 
-    /// A list in Markdown.
+    /// All facts as a Markdown list.
     pub fn markdown(&self) -> String {
         self.lines.iter().map(|(name, value)| format!("- {name}: {value}\n")).collect()
     }
 }
 
-/// How many programs wanted to run, on the mean of the last minute, where the system tells.
+/// The system's load average of the last minute, or `unknown`.
 pub fn load() -> String {
-    let told = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    told.split(' ').next().filter(|load| !load.is_empty()).map_or_else(unknown, str::to_owned)
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().filter(|load| !load.is_empty()).map_or_else(unknown, str::to_owned)
 }
 
-/// A word of the command; where things lie on this machine is nobody's concern.
+/// An argument of the command without the folders of this machine, which must not be published.
 fn shown(word: &str) -> String {
     let path = Path::new(word);
     let name = path.file_name().filter(|_| path.is_absolute());
@@ -66,7 +67,7 @@ fn unknown() -> String {
     "unknown".into()
 }
 
-/// The value behind a name in a file of lines such as `name : value` or `NAME="value"`.
+/// The value of a name in a file of lines such as `name : value` or `NAME="value"`.
 fn from_file(path: &str, name: &str) -> Option<String> {
     value_of(&fs::read_to_string(path).ok()?, name)
 }
@@ -76,14 +77,14 @@ fn value_of(text: &str, name: &str) -> Option<String> {
     Some(rest.trim_matches([' ', '\t', ':', '=', '"']).to_owned())
 }
 
-/// `24684084 kB`, as a person says it.
-fn gigabytes(told: &str) -> Option<String> {
-    let kilobytes: f64 = told.split(' ').next()?.parse().ok()?;
+/// Converts `24684084 kB` to `25.3 GB`.
+fn gigabytes(text: &str) -> Option<String> {
+    let kilobytes: f64 = text.split(' ').next()?.parse().ok()?;
     Some(format!("{:.1} GB", kilobytes * 1024.0 / 1e9))
 }
 
-/// The first line that a program says.
-fn said(command: &mut Command, arguments: &[&str]) -> String {
+/// The first line that a program prints, or `unknown`.
+fn first_line(command: &mut Command, arguments: &[&str]) -> String {
     let output = command.args(arguments).output().ok();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines().next().map_or_else(unknown, |line| line.trim().to_owned())
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_found_behind_their_names() {
+    fn values_are_found_by_their_names() {
         assert_eq!(value_of("a\t: 1\nmodel name\t: AMD EPYC\n", "model name").as_deref(), Some("AMD EPYC"));
         assert_eq!(value_of("PRETTY_NAME=\"Debian 12\"\n", "PRETTY_NAME").as_deref(), Some("Debian 12"));
         assert_eq!(value_of("x", "y"), None);
@@ -109,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_told_without_the_folders_of_this_machine() {
+    fn a_command_is_shown_without_the_folders_of_this_machine() {
         assert_eq!(shown("/home/me/site"), "…/site");
         assert_eq!(["soak", "--site", "dist", "a?b=/c"].map(shown), ["soak", "--site", "dist", "a?b=/c"]);
     }
 
     #[test]
-    fn the_lock_file_names_burn() {
+    fn the_version_of_burn_is_in_the_lock_file() {
         assert!(locked("burn").is_some_and(|version| version.starts_with("0.")));
         assert_eq!(locked("no-such-package"), None);
     }

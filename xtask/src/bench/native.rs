@@ -1,4 +1,5 @@
-//! Training on the command line: `inkling train --json`, built as it is released.
+//! Training on the command line: `inkling train --json`, built with the release profile. It never measures a debug
+//! build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,45 +10,50 @@ use inkling_core::spec::ModelId;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::figure::{Case, Figure, repeat};
+use super::figure::{Case, Measurement, repeat};
 use super::{chosen, peak};
 use crate::{cargo, data, run, target_dir};
 
 /// The released program and its images.
 pub struct Release {
+    /// A copy of the executable.
     program: PathBuf,
+    /// The folder of MNIST's files.
     mnist: PathBuf,
+    /// The folder of saved weights, which also contains the program.
     out: TempDir,
 }
 
-/// A run to measure.
+/// A training run to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Work {
-    /// As `--engine` takes it.
+    /// The value of `--engine`.
     pub engine: &'static str,
+    /// The network.
     pub model: ModelId,
+    /// Batch size.
     pub batch: usize,
-    /// Training images.
+    /// Number of training images.
     pub n_images: usize,
 }
 
 impl Work {
-    /// On the CPU, at batch 128.
+    /// A run on the CPU at batch size 128.
     pub fn on_cpu(model: ModelId) -> Self {
         Self { engine: "cpu", model, batch: 128, n_images: n_images(model) }
     }
 }
 
 impl Release {
-    /// Builds it, for the CPU: a graphics card is not needed to measure the CPU engine.
+    /// Builds the program for the CPU only, which is enough to measure the CPU engine.
     ///
     /// # Errors
-    /// When it does not compile, or there is no MNIST.
+    /// When it does not compile, or MNIST is not available.
     pub fn build() -> Result<Self> {
         Self::build_with(&["--no-default-features"])
     }
 
-    /// Builds it for graphics cards too.
+    /// Builds the program for graphics cards too.
     ///
     /// # Errors
     /// As [`Release::build`].
@@ -60,10 +66,10 @@ impl Release {
         Self::copied(&target_dir()?.join("release").join(program_name()))
     }
 
-    /// A copy of a built program: a build meanwhile must not change what is measured.
+    /// Copies a built program, so that a build during the measurements does not replace it.
     ///
     /// # Errors
-    /// When it is not there, or there is no MNIST.
+    /// When there is no such file, or MNIST is not available.
     pub fn copied(built: &Path) -> Result<Self> {
         let out = tempfile::tempdir()?;
         let program = out.path().join(program_name());
@@ -71,7 +77,7 @@ impl Release {
         Ok(Self { program, mnist: data::bring()?, out })
     }
 
-    /// Images a second of one epoch, the first step left out.
+    /// Trains one epoch; returns its images per second, without the first step. `more` are additional arguments.
     ///
     /// # Errors
     /// When the run fails.
@@ -86,7 +92,7 @@ impl Release {
         if !output.status.success() {
             bail!("inkling train: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        pace(&String::from_utf8_lossy(&output.stdout)).context("inkling train tells no images a second")
+        last_speed(&String::from_utf8_lossy(&output.stdout)).context("inkling train tells no images a second")
     }
 }
 
@@ -94,7 +100,7 @@ fn program_name() -> String {
     format!("inkling{}", std::env::consts::EXE_SUFFIX)
 }
 
-/// Training images: so many that a run takes some seconds on a machine of two cores.
+/// Number of training images for which a run takes a few seconds on a machine of two cores.
 pub fn n_images(model: ModelId) -> usize {
     match model {
         ModelId::Compact | ModelId::Sprint => 38_400,
@@ -105,36 +111,36 @@ pub fn n_images(model: ModelId) -> usize {
     }
 }
 
-/// The images a second of the last epoch in lines of JSON.
-fn pace(lines: &str) -> Option<f64> {
+/// The images per second of the last epoch in lines of JSON.
+fn last_speed(lines: &str) -> Option<f64> {
     let events = lines.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     events.filter(|event| event["event"] == "epoch").find_map(|event| event["images_per_second"].as_f64())
 }
 
-/// Every network.
+/// Measures every network, or those in `models`, and the peak of the machine.
 ///
 /// # Errors
 /// When the program cannot be built.
-pub fn measure(models: &[ModelId], n_rounds: usize) -> Result<Vec<Figure>> {
+pub fn measure(models: &[ModelId], n_rounds: usize) -> Result<Vec<Measurement>> {
     let release = Release::build()?;
     let peak = peak::native();
     let models = chosen(models, ModelId::ALL);
     let cases = models.iter().map(|model| Case {
-        figures: vec![Figure::new(
+        measurements: vec![Measurement::new(
             format!("{model} natively, CPU engine"),
             format!("batch 128, {} images", n_images(*model)),
             "images/s",
         )],
         measure: Box::new(|| Ok(vec![release.images_per_second(Work::on_cpu(*model), &[])?])),
     });
-    let mut figures = repeat(n_rounds, cases.collect());
-    for (model, figure) in models.iter().zip(&mut figures) {
-        if let Some(images_per_second) = figure.median() {
-            figure.remark(&peak::remark(*model, images_per_second, Some(peak)));
+    let mut measurements = repeat(n_rounds, cases.collect());
+    for (model, measurement) in models.iter().zip(&mut measurements) {
+        if let Some(images_per_second) = measurement.median() {
+            measurement.remark(&peak::remark(*model, images_per_second, Some(peak)));
         }
     }
-    let peak = Figure::new("peak natively", "all cores, widest vectors", "GFLOP/s").with(vec![peak]);
-    Ok([vec![peak], figures].concat())
+    let peak = Measurement::new("peak natively", "all cores, widest vectors", "GFLOP/s").with(vec![peak]);
+    Ok([vec![peak], measurements].concat())
 }
 
 #[cfg(test)]
@@ -142,9 +148,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_of_the_last_epoch_counts() {
+    fn the_speed_of_the_last_epoch_counts() {
         let lines = "{\"event\":\"epoch\",\"images_per_second\":1.0}\n{\"event\":\"epoch\",\"images_per_second\":2.5}\n{\"event\":\"done\"}\n";
-        assert_eq!(pace(lines), Some(2.5));
-        assert_eq!(pace("nothing\n{\"event\":\"done\"}"), None);
+        assert_eq!(last_speed(lines), Some(2.5));
+        assert_eq!(last_speed("nothing\n{\"event\":\"done\"}"), None);
     }
 }

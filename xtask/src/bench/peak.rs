@@ -1,5 +1,5 @@
-//! What the machine can do at most: fused multiply-adds on registers alone, natively and in WebAssembly.
-//! The networks' figures are held against these.
+//! Peak arithmetic performance of the machine: fused multiply-adds on registers alone, natively and in WebAssembly. The
+//! networks' measurements are compared with these. They never access memory.
 
 use std::hint::black_box;
 use std::thread;
@@ -16,26 +16,27 @@ use super::figure::number;
 
 /// Passes over the accumulators in one trial: about a tenth of a second.
 const N_PASSES: usize = 20_000_000;
-/// The best of so many counts: what else the machine does only slows it down.
+/// Number of trials. The best one counts, because everything else that the machine does only slows a trial down.
 const N_TRIALS: usize = 7;
 
-/// Floating-point operations a second that training at this speed does, in thousands of millions.
+/// GFLOP/s (10⁹ floating-point operations per second) of training at this speed.
 ///
-/// Nominal: two for each multiply-add of the forward pass and as many again for the gradients of inputs and weights.
-/// What a kernel saves (the first layer needs no gradient of its input) or adds (normalisation, the optimizer) is not in it.
+/// A nominal number: two operations for each multiply-add of the forward pass, as many for the gradients of the inputs,
+/// and as many for those of the weights. What a kernel saves (the first layer needs no gradient of its input) or adds
+/// (normalisation, the optimizer) is not counted.
 pub fn gflops(model: ModelId, images_per_second: f64) -> f64 {
     const OPERATIONS: f64 = 2.0 * 3.0;
     OPERATIONS * models::forward_work(&models::layers(model)) * images_per_second / 1e9
 }
 
-/// The arithmetic of a figure's median and its share of the peak, as a remark.
+/// A remark with the GFLOP/s of training at this speed, and their percentage of `peak` (in GFLOP/s).
 pub fn remark(model: ModelId, images_per_second: f64, peak: Option<f64>) -> String {
-    let done = gflops(model, images_per_second);
-    let share = peak.map(|peak| format!(", {:.0} % of the peak", 100.0 * done / peak)).unwrap_or_default();
-    format!("{} GFLOP/s{share}", number(done))
+    let achieved = gflops(model, images_per_second);
+    let of_peak = peak.map(|peak| format!(", {:.0} % of the peak", 100.0 * achieved / peak)).unwrap_or_default();
+    format!("{} GFLOP/s{of_peak}", number(achieved))
 }
 
-/// GFLOP/s of all cores together, with the widest vectors that this program knows to use.
+/// Measures the peak GFLOP/s of all cores together, with the widest vectors that this program supports.
 pub fn native() -> f64 {
     let n_threads = thread::available_parallelism().map_or(1, usize::from);
     let trial = || {
@@ -49,7 +50,7 @@ pub fn native() -> f64 {
     (0..N_TRIALS).map(|_| trial()).fold(0.0, f64::max)
 }
 
-/// A function that does nothing but multiply-adds, each accumulator waiting for itself only.
+/// Defines a function that only computes multiply-adds; each accumulator depends only on itself.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! multiply_adds {
     ($name:ident, $feature:literal, $n:literal, $splat:path, $fused:expr) => {
@@ -73,10 +74,11 @@ mod widest {
     use std::arch::x86_64::*;
     use std::hint::black_box;
 
-    // As many accumulators as there are registers, less two for the constants and some to spare.
+    // As many accumulators as there are registers, minus two for the constants and some spare ones.
     multiply_adds!(avx512, "avx512f", 24, _mm512_set1_ps, _mm512_fmadd_ps);
     multiply_adds!(avx2, "avx2,fma", 12, _mm256_set1_ps, _mm256_fmadd_ps);
 
+    /// Runs `n_passes` over all accumulators, with the widest vectors of this machine.
     pub fn multiply_add(n_passes: usize) -> f32 {
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: this machine has it.
@@ -89,6 +91,7 @@ mod widest {
         }
     }
 
+    /// Multiply-adds per pass.
     pub fn operations_in_a_pass() -> usize {
         if is_x86_feature_detected!("avx512f") {
             24 * 16
@@ -107,11 +110,13 @@ mod widest {
 
     multiply_adds!(neon, "neon", 24, vdupq_n_f32, vfmaq_f32);
 
+    /// Runs `n_passes` over all accumulators.
     pub fn multiply_add(n_passes: usize) -> f32 {
         // SAFETY: every such machine has it.
         unsafe { neon(n_passes) }
     }
 
+    /// Multiply-adds per pass.
     pub fn operations_in_a_pass() -> usize {
         24 * 4
     }
@@ -121,6 +126,7 @@ mod widest {
 mod widest {
     pub use super::scalar as multiply_add;
 
+    /// Multiply-adds per pass.
     pub fn operations_in_a_pass() -> usize {
         super::N_SCALARS
     }
@@ -128,10 +134,11 @@ mod widest {
 
 use widest::{multiply_add, operations_in_a_pass};
 
+/// Accumulators of [`scalar`].
 #[cfg(not(target_arch = "aarch64"))]
 const N_SCALARS: usize = 8;
 
-/// Where no vectors are known.
+/// Multiply-adds without vectors, for machines without supported ones.
 #[cfg(not(target_arch = "aarch64"))]
 fn scalar(n_passes: usize) -> f32 {
     let mut sums = [0.0f32; N_SCALARS];
@@ -141,11 +148,12 @@ fn scalar(n_passes: usize) -> f32 {
     sums.iter().sum()
 }
 
-/// GFLOP/s of WebAssembly in as many workers as the machine has cores, all at once: plain 128-bit SIMD, which multiplies
-/// and adds in two instructions, and relaxed SIMD, which fuses them. None where the browser has no relaxed SIMD.
+/// Measures the peak GFLOP/s of WebAssembly in one worker per core, all at once: with plain 128-bit SIMD, which
+/// multiplies and adds in two instructions, and with relaxed SIMD, which fuses them; `None` if the browser has no
+/// relaxed SIMD.
 ///
 /// # Errors
-/// When there is no Chromium.
+/// When there is no Chromium, or it has no SIMD in WebAssembly.
 pub fn in_browser() -> Result<(f64, Option<f64>)> {
     let mut browser = Browser::launch(&browser_driver::find()?, &[])?;
     let mut page = browser.page()?;
@@ -158,8 +166,8 @@ pub fn in_browser() -> Result<(f64, Option<f64>)> {
     Ok((plain, speed(true)?.as_f64()))
 }
 
-/// Every worker warms up, so that the browser compiles with its best compiler; then all of them run the same passes, and
-/// the best of some trials counts.
+/// The script that measures a WebAssembly module. Every worker warms up first, so that the browser uses its optimising
+/// compiler. Then all workers run the same passes at once, and the best of 7 trials counts.
 const TIME: &str = "(async () => {
         const bytes = Uint8Array.from(atob('MODULE'), (letter) => letter.charCodeAt(0));
         if (!WebAssembly.validate(bytes)) return null;
@@ -184,12 +192,13 @@ const TIME: &str = "(async () => {
         return N_OPERATIONS * n * 5 * workers.length / best / 1e6;
     })()";
 
-/// Accumulators in WebAssembly: machines with 128-bit vectors may have 16 registers, of which two hold constants.
+/// Accumulators in WebAssembly: machines with 128-bit vectors may have only 16 registers, and two of them hold
+/// constants.
 const N_SUMS: u8 = 12;
 
-/// A WebAssembly module with one function `f`: it takes a number of passes and does nothing but multiply-adds.
-/// Without fusing, half of the accumulators multiply and half of them add, so that none waits for two instructions.
-/// Opcodes from the specification, 5.4 (instructions) and 5.5 (modules).
+/// Assembles a WebAssembly module with one function `f`, which takes a number of passes and only computes
+/// multiply-adds. If they are not `fused`, half of the accumulators multiply and the other half add, so that none
+/// depends on two instructions. Opcodes from the specification, 5.4 (instructions) and 5.5 (modules).
 fn module(fused: bool) -> Vec<u8> {
     let mut body = vec![1, N_SUMS + 2, V128];
     for (local, constant) in [(1, -1.0f32), (2, 0.001)] {
@@ -206,7 +215,7 @@ fn module(fused: bool) -> Vec<u8> {
         }
         body.extend([SET, sum]);
     }
-    body.extend([GET, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b]); // one pass less; again unless none is left
+    body.extend([GET, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b]); // decrement the passes; repeat unless 0
     body.extend([GET, 3]);
     (4..3 + N_SUMS).for_each(|sum| body.extend([GET, sum, 0xfd, 0xe4, 0x01]));
     body.extend([0xfd, 0x1f, 0, 0x0b]); // f32x4.extract_lane 0
@@ -223,18 +232,21 @@ fn module(fused: bool) -> Vec<u8> {
     })
 }
 
+/// The type `v128`.
 const V128: u8 = 0x7b;
+/// The instruction `local.get`.
 const GET: u8 = 0x20;
+/// The instruction `local.set`.
 const SET: u8 = 0x21;
 
-/// Bytes with their number before them, in LEB128.
+/// Prefixes bytes with their length in LEB128.
 fn sized(bytes: Vec<u8>) -> Vec<u8> {
-    let (mut left, mut out) = (bytes.len(), vec![]);
-    while left >= 0x80 {
-        out.push((left & 0x7f) as u8 | 0x80);
-        left >>= 7;
+    let (mut remaining, mut out) = (bytes.len(), vec![]);
+    while remaining >= 0x80 {
+        out.push((remaining & 0x7f) as u8 | 0x80);
+        remaining >>= 7;
     }
-    out.push(left as u8);
+    out.push(remaining as u8);
     out.extend(bytes);
     out
 }
@@ -250,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_is_counted_from_the_layers() {
+    fn gflops_are_counted_from_the_layers() {
         let forward = models::forward_work(&models::layers(ModelId::Classic));
         assert_eq!(gflops(ModelId::Classic, 1e9), 6.0 * forward);
         assert!(remark(ModelId::Classic, 0.0, Some(1.0)).ends_with("GFLOP/s, 0 % of the peak"));

@@ -1,4 +1,4 @@
-//! What the processes of a browser hold in memory, as Linux tells it under /proc. Elsewhere nothing is told.
+//! Memory of a browser's processes, from Linux's /proc. Other systems report nothing. It never changes a process.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,13 +6,13 @@ use std::fs;
 /// Memory of all processes of a browser together, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resident {
-    /// At the moment, what is shared counted once.
+    /// Current memory; shared memory counts once (proportional set size).
     pub now: u64,
-    /// The most that the largest process of a tab ever held, what is shared included.
+    /// Peak memory of the largest tab process, including shared memory (`VmHWM`).
     pub tab_peak: u64,
 }
 
-/// Adds up a process and all its descendants; none where /proc does not tell.
+/// The memory of a process and all its descendants; `None` if /proc does not report it.
 pub fn resident(pid: u32) -> Option<Resident> {
     let parents = parents()?;
     let family = family(pid, &parents);
@@ -22,7 +22,7 @@ pub fn resident(pid: u32) -> Option<Resident> {
     (now > 0).then_some(Resident { now: now * 1024, tab_peak: tab_peak * 1024 })
 }
 
-/// The parent of every process.
+/// The parent of every process, by process id.
 fn parents() -> Option<HashMap<u32, u32>> {
     let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Some(
@@ -38,7 +38,7 @@ fn family(pid: u32, parents: &HashMap<u32, u32>) -> Vec<u32> {
     let mut family = vec![pid];
     let mut next = 0;
     while let Some(parent) = family.get(next).copied() {
-        family.extend(parents.iter().filter(|(_, its)| **its == parent).map(|(pid, _)| *pid));
+        family.extend(parents.iter().filter(|(_, of_pid)| **of_pid == parent).map(|(pid, _)| *pid));
         next += 1;
     }
     family
@@ -52,7 +52,7 @@ fn kilobytes(pid: u32, file: &str, name: &str) -> Option<u64> {
     number(&fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?, name)
 }
 
-/// The number behind a name.
+/// The number after a name at the beginning of a line.
 fn number(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_behind_their_names() {
+    fn numbers_follow_their_names() {
         assert_eq!(number("Name:\tx\nVmHWM:\t  1234 kB\n", "VmHWM:"), Some(1234));
         assert_eq!(number("Name:\tx\n", "VmHWM:"), None);
     }

@@ -1,25 +1,28 @@
-//! Long runs and many starts: memory epoch by epoch, and what is left behind. Prints the curves.
+//! Memory leaks: memory after every epoch of long runs, and memory and workers left after many starts and stops. It
+//! never fails by itself; the table contains the growth and the failures.
 
 use anyhow::Result;
 use inkling_core::spec::ModelId;
 
 use super::chosen;
-use super::figure::{Figure, number};
+use super::figure::{Measurement, number};
 use super::memory::Sample;
-use super::visit::{PATIENTLY, Site, Visit};
+use super::visit::{LONG_TIMEOUT, Site, Visit};
 use crate::say;
 
-/// A run of which memory is looked at after every epoch.
+/// A run whose memory is sampled after every epoch.
 struct Run {
+    /// Its name in the table.
     what: &'static str,
+    /// As in the page's address.
     engine: &'static str,
     model: ModelId,
-    /// Batch and limits, as in the address.
+    /// Batch size and limits, as in the page's address.
     more: &'static str,
     n_epochs: usize,
 }
 
-/// On the CPU engine as large as it takes minutes; on the software adapter as small as it takes minutes.
+/// Runs that take a few minutes: larger ones on the CPU engine, smaller ones on the software adapter.
 const RUNS: [Run; 4] = [
     Run {
         what: "50 epochs of compact, CPU engine, 1,280 images",
@@ -51,39 +54,40 @@ const RUNS: [Run; 4] = [
     },
 ];
 
-/// How often a run is started and stopped.
+/// How often a run is started and stopped, after a first start and stop.
 const N_STARTS: usize = 20;
 
-/// The long runs, then the starts, on both engines.
+/// Measures the long runs, then the starts, on both engines.
 ///
 /// # Errors
-/// Never by itself: what fails is in the table.
-pub fn measure(site: &Site, models: &[ModelId], wants: impl Fn(&str) -> bool) -> Result<Vec<Figure>> {
-    let mut figures = vec![];
+/// None: failures are in the table.
+pub fn measure(site: &Site, models: &[ModelId], wants: impl Fn(&str) -> bool) -> Result<Vec<Measurement>> {
+    let mut measurements = vec![];
     let models = chosen(models, ModelId::ALL);
     for run in &RUNS {
         if !wants(run.engine) || !models.contains(&run.model) {
-            figures.push(Figure::not_run(run.what, "not asked for"));
+            measurements.push(Measurement::not_run(run.what, "not asked for"));
             continue;
         }
-        figures.extend(told(run.what, run.curve(site).map(|curve| growth(run.what, &curve))));
+        measurements.extend(or_failure(run.what, run.curve(site).map(|curve| growth(run.what, &curve))));
     }
     for engine in ["cpu", "webgpu"].into_iter().filter(|engine| wants(engine)) {
         let what = format!("{N_STARTS} starts and stops of compact, {engine}");
-        figures.extend(told(&what, starts(site, engine, &what)));
+        measurements.extend(or_failure(&what, starts(site, engine, &what)));
     }
-    Ok(figures)
+    Ok(measurements)
 }
 
-fn told(what: &str, figures: Result<Vec<Figure>>) -> Vec<Figure> {
-    figures.unwrap_or_else(|error| {
+/// The measurements, or a row that reports the failure.
+fn or_failure(what: &str, measurements: Result<Vec<Measurement>>) -> Vec<Measurement> {
+    measurements.unwrap_or_else(|error| {
         say(format!("{what}: failed: {error:#}"));
-        vec![Figure::not_run(what, super::figure::failure(1, &error))]
+        vec![Measurement::not_run(what, super::figure::failure(1, &error))]
     })
 }
 
 impl Run {
-    /// Memory after each epoch, the run held for a moment.
+    /// Trains, and samples memory after each epoch while the run is paused.
     fn curve(&self, site: &Site) -> Result<Vec<Sample>> {
         say(format!("soak: {}", self.what));
         let Self { engine, model, more, n_epochs, .. } = self;
@@ -93,14 +97,14 @@ impl Run {
         let mut curve = Vec::with_capacity(self.n_epochs);
         for epoch in 1..=self.n_epochs {
             let rows = "document.querySelectorAll(\"[data-testid='epoch-log'] [data-testid='epoch-row']\").length";
-            visit.page.wait_for(&format!("{rows} >= {epoch}"), PATIENTLY)?;
+            visit.page.wait_for(&format!("{rows} >= {epoch}"), LONG_TIMEOUT)?;
             visit.hold()?;
             curve.push(Sample::take(&mut visit)?);
             visit.go_on()?;
             let Sample { page, browser, .. } = curve[epoch - 1];
-            let own = number(curve[epoch - 1].own_mb());
+            let own_mb = number(curve[epoch - 1].own_mb());
             say(format!(
-                "epoch {epoch}: {own} MB, {} GPU buffers, browser {} MB",
+                "epoch {epoch}: {own_mb} MB, {} GPU buffers, browser {} MB",
                 page.gpu_buffers,
                 browser / 1_000_000
             ));
@@ -110,72 +114,75 @@ impl Run {
     }
 }
 
-/// The curve as figures of its greatest growth after the first epoch.
-fn growth(what: &str, curve: &[Sample]) -> Vec<Figure> {
-    let own: Vec<f64> = curve.iter().map(Sample::own_mb).collect();
-    let browser: Vec<f64> = curve.iter().map(|sample| sample.browser as f64 / 1e6).collect();
+/// Measurements of the growth from the first epoch to the last: page and worker, browser, GPU buffers.
+fn growth(what: &str, curve: &[Sample]) -> Vec<Measurement> {
+    let own_mb: Vec<f64> = curve.iter().map(Sample::own_mb).collect();
+    let browser_mb: Vec<f64> = curve.iter().map(|sample| sample.browser as f64 / 1e6).collect();
     let buffers = curve.iter().map(|sample| sample.page.gpu_buffers as f64).collect::<Vec<_>>();
-    let figure = |name: &str, curve: &[f64]| {
-        Figure::new(format!("{name}: growth after the first epoch"), what, "%")
+    let growth_of = |name: &str, curve: &[f64]| {
+        Measurement::new(format!("{name}: growth after the first epoch"), what, "%")
             .with(percent(curve))
             .beside(format!("limit 2 %; MB by epoch: {}", thinned(curve)))
     };
-    let mut figures = vec![figure("page and worker", &own)];
-    if browser.iter().all(|mb| *mb > 0.0) {
-        figures.push(figure("all of the browser", &browser));
+    let mut measurements = vec![growth_of("page and worker", &own_mb)];
+    if browser_mb.iter().all(|mb| *mb > 0.0) {
+        measurements.push(growth_of("all of the browser", &browser_mb));
     }
     if buffers.iter().any(|n| *n > 0.0) {
         let beside = format!("by epoch: {}", thinned(&buffers));
-        figures.push(
-            Figure::new("GPU buffers: growth after the first epoch", what, "%").with(percent(&buffers)).beside(beside),
+        measurements.push(
+            Measurement::new("GPU buffers: growth after the first epoch", what, "%")
+                .with(percent(&buffers))
+                .beside(beside),
         );
     }
-    figures
+    measurements
 }
 
-/// How far the last value is above the first, in per cent.
+/// The growth from the first value to the last in per cent; empty if there is none, or the first is not positive.
 fn percent(curve: &[f64]) -> Vec<f64> {
     let ends = curve.first().zip(curve.last()).filter(|(first, _)| **first > 0.0);
     ends.map(|(first, last)| 100.0 * (last / first - 1.0)).into_iter().collect()
 }
 
-/// At most eleven values of a curve, from the first to the last.
+/// At most eleven values of a curve, evenly spaced from the first to the last, as text.
 fn thinned(curve: &[f64]) -> String {
     let n = curve.len();
-    let places = if n <= 11 { (0..n).collect() } else { (0..=10).map(|i| i * (n - 1) / 10).collect::<Vec<_>>() };
-    places.into_iter().map(|at| number(curve[at])).collect::<Vec<_>>().join(", ")
+    let indices = if n <= 11 { (0..n).collect() } else { (0..=10).map(|i| i * (n - 1) / 10).collect::<Vec<_>>() };
+    indices.into_iter().map(|index| number(curve[index])).collect::<Vec<_>>().join(", ")
 }
 
-/// Workers and memory after the first stop and after the last.
-fn starts(site: &Site, engine: &str, what: &str) -> Result<Vec<Figure>> {
-    let (batch, past) = if engine == "cpu" { (128, 2) } else { (8, 1) };
+/// Starts and stops a run again and again; measures the difference in workers and memory between the first stop and the
+/// last.
+fn starts(site: &Site, engine: &str, what: &str) -> Result<Vec<Measurement>> {
+    let (batch, n_steps) = if engine == "cpu" { (128, 2) } else { (8, 1) };
     let query = format!("engine={engine}&dataset=mnist&model=compact&batch={batch}&limit=12800&test_limit=8&epochs=40");
     let mut visit = Visit::ready(site, &query)?;
     let mut samples = vec![];
     for start in 0..=N_STARTS {
         visit.page.click("start")?;
         visit.wait_for_state("training")?;
-        visit.wait_past_step(past)?;
+        visit.wait_past_step(n_steps)?;
         visit.page.click("stop")?;
         visit.wait_for_state("finished")?;
         samples.push(Sample::take(&mut visit)?);
         let Sample { page, n_workers, .. } = samples[start];
-        let own = number(samples[start].own_mb());
-        say(format!("start {start}: {own} MB, {n_workers} workers, {} GPU buffers", page.gpu_buffers));
+        let own_mb = number(samples[start].own_mb());
+        say(format!("start {start}: {own_mb} MB, {n_workers} workers, {} GPU buffers", page.gpu_buffers));
     }
-    let counted = |name: &str, count: fn(&Sample) -> f64| {
+    let left_behind = |name: &str, count: fn(&Sample) -> f64| {
         let (first, last) = (count(&samples[0]), count(&samples[N_STARTS]));
-        Figure::new(format!("{name} left behind"), what, "").with(vec![last - first]).beside(format!(
+        Measurement::new(format!("{name} left behind"), what, "").with(vec![last - first]).beside(format!(
             "{} after the first stop, {} after the last",
             number(first),
             number(last)
         ))
     };
     Ok(vec![
-        counted("workers", |sample| sample.n_workers as f64),
-        counted("GPU buffers", |sample| sample.page.gpu_buffers as f64),
-        counted("MB of page and worker", Sample::own_mb),
-        counted("MB of the browser", |sample| sample.browser as f64 / 1e6),
+        left_behind("workers", |sample| sample.n_workers as f64),
+        left_behind("GPU buffers", |sample| sample.page.gpu_buffers as f64),
+        left_behind("MB of page and worker", Sample::own_mb),
+        left_behind("MB of the browser", |sample| sample.browser as f64 / 1e6),
     ])
 }
 
@@ -193,9 +200,9 @@ mod tests {
     #[test]
     fn long_curves_are_thinned_but_keep_their_ends() {
         let curve: Vec<f64> = (1..=50).map(f64::from).collect();
-        let told = thinned(&curve);
-        assert_eq!(told.split(", ").count(), 11);
-        assert!(told.starts_with("1.00,") && told.ends_with("50.0"), "{told}");
+        let text = thinned(&curve);
+        assert_eq!(text.split(", ").count(), 11);
+        assert!(text.starts_with("1.00,") && text.ends_with("50.0"), "{text}");
         assert_eq!(thinned(&[1.0, 2.0]), "1.00, 2.00");
     }
 }

@@ -1,8 +1,9 @@
-//! Digits that others drew, replayed on the pad: how many of them the page reads rightly.
+//! Replays digits drawn by others on the pad, and counts how many the page classifies correctly. It never trains on
+//! them.
 //!
-//! The strokes come from a file in the text format of the UJI Pen Characters database (<https://doi.org/10.24432/C5C60V>):
-//! `WORD` with the character and its writer, `NUMSTROKES`, then for each stroke `POINTS n #` and the coordinates, y downwards.
-//! Characters that are no digits are passed over.
+//! The strokes come from a file in the text format of the UJI Pen Characters database
+//! (<https://doi.org/10.24432/C5C60V>): `WORD` with the character and its writer, `NUMSTROKES`, then for each stroke
+//! `POINTS n #` and the coordinates, y downwards. Other characters than digits are skipped.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,36 +11,38 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::figure::Figure;
+use super::figure::Measurement;
 use super::visit::{Site, Visit};
 use crate::say;
 
-/// The strokes are fitted into this share of the pad, in the middle.
+/// The drawing is scaled to this fraction of the pad, in its middle.
 const SHARE: f64 = 0.7;
 
-/// The digit plus one that is read in all that was drawn, 200 ms after the pen was lifted at the soonest; 0 until then.
-const READ: &str = "(() => {
+/// One plus the predicted digit of the whole drawing, once it is predicted and the pen was lifted 200 ms ago; 0 until
+/// then.
+const PREDICTED: &str = "(() => {
         const answer = $.answered.some(({ version }) => version >= $.asked.length);
         const read = document.querySelector(\"[data-testid='prediction']\")?.dataset.digit;
         return answer && read && performance.now() - $.lifted > 200 ? 1 + Number(read) : 0;
     })()";
 
-/// A digit that somebody drew.
+/// A drawn digit of the file.
 #[derive(Clone, Debug, PartialEq)]
 struct Drawing {
     digit: u8,
+    /// The writer's name in the file.
     writer: String,
-    /// Points of each stroke, in the units of the file.
+    /// The points of each stroke, in the units of the file.
     strokes: Vec<Vec<(f64, f64)>>,
 }
 
-/// Replays the file on the pad as the page opens, and after one epoch of `compact` on MNIST.
+/// Replays the file on the pad with the page's pretrained weights, and after one epoch of `compact` on MNIST.
 ///
 /// # Errors
-/// When there is no such file, it is damaged or has no digits, or the page fails.
-pub fn measure(site: &Site, file: Option<&Path>) -> Result<Vec<Figure>> {
+/// When the file cannot be read, is damaged or has no digits, or the page fails.
+pub fn measure(site: &Site, file: Option<&Path>) -> Result<Vec<Measurement>> {
     let Some(file) = file else {
-        return Ok(vec![Figure::not_run("strokes of others", "no file; --strokes names one")]);
+        return Ok(vec![Measurement::not_run("strokes of others", "no file; --strokes names one")]);
     };
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let drawings = parse(&text).with_context(|| format!("{} has no pen strokes", file.display()))?;
@@ -49,33 +52,34 @@ pub fn measure(site: &Site, file: Option<&Path>) -> Result<Vec<Figure>> {
     Ok(vec![before, replay(&mut visit, &drawings, "one epoch of compact on MNIST, CPU engine, batch 128")?])
 }
 
-fn replay(visit: &mut Visit, drawings: &[Drawing], how: &str) -> Result<Figure> {
-    let mut wrong = vec![];
+/// Draws all digits and measures the percentage of correct predictions. `how` names the weights.
+fn replay(visit: &mut Visit, drawings: &[Drawing], how: &str) -> Result<Measurement> {
+    let mut misclassified = vec![];
     for Drawing { digit, writer, strokes } in drawings {
-        let read = draw(visit, &fitted(strokes))?;
-        if read != *digit {
-            wrong.push(format!("{digit} of {writer} as {read}"));
+        let predicted = draw(visit, &fitted(strokes))?;
+        if predicted != *digit {
+            misclassified.push(format!("{digit} of {writer} as {predicted}"));
         }
     }
-    say(format!("misread after {how}: {}", wrong.join(", ")));
-    let n_right = drawings.len() - wrong.len();
+    say(format!("misread after {how}: {}", misclassified.join(", ")));
+    let n_correct = drawings.len() - misclassified.len();
     let n_writers = drawings.iter().map(|drawing| &drawing.writer).collect::<BTreeSet<_>>().len();
-    Ok(Figure::new("digits drawn with a pen by others, read rightly", how, "%")
-        .with(vec![100.0 * n_right as f64 / drawings.len() as f64])
-        .beside(format!("{n_right} of {}, {n_writers} writers", drawings.len())))
+    Ok(Measurement::new("digits drawn with a pen by others, read rightly", how, "%")
+        .with(vec![100.0 * n_correct as f64 / drawings.len() as f64])
+        .beside(format!("{n_correct} of {}, {n_writers} writers", drawings.len())))
 }
 
-/// Draws on an empty pad and gives the digit that is read.
+/// Draws on an empty pad, and returns the predicted digit.
 fn draw(visit: &mut Visit, strokes: &[Vec<(f64, f64)>]) -> Result<u8> {
     for stroke in strokes {
         visit.page.pen_stroke("draw-pad", stroke)?;
     }
-    let read = visit.noted(READ)?;
+    let one_more = visit.noted(PREDICTED)?;
     visit.page.click("clear")?;
-    Ok(read as u8 - 1)
+    Ok(one_more as u8 - 1)
 }
 
-/// The strokes as fractions of the pad, with their own aspect.
+/// Converts strokes to fractions of the pad, keeping the aspect ratio of the drawing.
 fn fitted(strokes: &[Vec<(f64, f64)>]) -> Vec<Vec<(f64, f64)>> {
     let range = |of: fn(&(f64, f64)) -> f64| {
         let values = || strokes.iter().flatten().map(of);
@@ -88,15 +92,15 @@ fn fitted(strokes: &[Vec<(f64, f64)>]) -> Vec<Vec<(f64, f64)>> {
     strokes.iter().map(|stroke| stroke.iter().map(point).collect()).collect()
 }
 
-/// The digits of a file.
+/// Parses the digits of a file.
 ///
 /// # Errors
-/// When a line is not as it should be, with its number, when strokes are missing, or when there is no digit.
+/// When a line is invalid (the message contains its number), strokes are missing, or there is no digit.
 fn parse(text: &str) -> Result<Vec<Drawing>> {
     let mut drawings: Vec<Drawing> = vec![];
     let (mut is_digit, mut n_strokes) = (false, 0);
     for (index, line) in text.lines().enumerate() {
-        let at = || format!("line {}", index + 1);
+        let place = || format!("line {}", index + 1);
         match line.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["WORD", character, of] => {
                 let digit = character.parse().ok().filter(|digit| *digit < 10);
@@ -104,10 +108,10 @@ fn parse(text: &str) -> Result<Vec<Drawing>> {
                 let writer = of.rsplit_once('-').map_or(*of, |(writer, _)| writer).to_owned();
                 drawings.extend(digit.map(|digit| Drawing { digit, writer, strokes: vec![] }));
             }
-            ["WORD", ..] => bail!("{}: a word is followed by its character and its writer", at()),
-            ["NUMSTROKES", n] if is_digit => n_strokes += n.parse::<usize>().with_context(at)?,
+            ["WORD", ..] => bail!("{}: a word is followed by its character and its writer", place()),
+            ["NUMSTROKES", n] if is_digit => n_strokes += n.parse::<usize>().with_context(place)?,
             ["POINTS", n, "#", numbers @ ..] if is_digit => {
-                let points = points(n, numbers).with_context(at)?;
+                let points = points(n, numbers).with_context(place)?;
                 drawings.last_mut().context("points before a word")?.strokes.push(points);
             }
             _ => (),
@@ -120,6 +124,7 @@ fn parse(text: &str) -> Result<Vec<Drawing>> {
     Ok(drawings)
 }
 
+/// Parses the coordinates of a stroke with `n` points.
 fn points(n: &str, numbers: &[&str]) -> Result<Vec<(f64, f64)>> {
     let numbers = numbers.iter().map(|number| number.parse()).collect::<Result<Vec<f64>, _>>()?;
     if n.parse() != Ok(numbers.len() / 2) || numbers.is_empty() || !numbers.len().is_multiple_of(2) {

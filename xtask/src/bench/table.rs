@@ -1,25 +1,31 @@
-//! The table, for the terminal and as Markdown. Pure.
+//! The table of measurements, for the terminal and as Markdown. Pure; it never measures.
 
-use super::figure::Figure;
+use super::figure::Measurement;
 
 const HEAD: [&str; 5] = ["what", "how", "median", "range", "beside"];
 
-/// Columns of even width, for people at a terminal.
-pub fn text(figures: &[Figure]) -> String {
-    let rows: Vec<_> = std::iter::once(HEAD.map(str::to_owned)).chain(figures.iter().map(row)).collect();
+/// The table with aligned columns, for a terminal.
+pub fn text(measurements: &[Measurement]) -> String {
+    let rows: Vec<_> = std::iter::once(HEAD.map(str::to_owned)).chain(measurements.iter().map(row)).collect();
     let widths = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     rows.iter().map(|row| padded(row, &widths) + "\n").collect()
 }
 
-/// A table of Markdown.
-pub fn markdown(figures: &[Figure]) -> String {
+/// The table in Markdown.
+pub fn markdown(measurements: &[Measurement]) -> String {
     let line = |cells: [String; 5]| format!("| {} |\n", cells.join(" | "));
     let head = line(HEAD.map(str::to_owned)) + "|---|---|---|---|---|\n";
-    figures.iter().fold(head, |table, figure| table + &line(row(figure)))
+    measurements.iter().fold(head, |table, measurement| table + &line(row(measurement)))
 }
 
-fn row(figure: &Figure) -> [String; 5] {
-    [figure.what.clone(), figure.how.clone(), figure.told(), figure.range(), figure.beside.clone()]
+fn row(measurement: &Measurement) -> [String; 5] {
+    [
+        measurement.what.clone(),
+        measurement.how.clone(),
+        measurement.told(),
+        measurement.range(),
+        measurement.beside.clone(),
+    ]
 }
 
 fn padded(row: &[String; 5], widths: &[usize; 5]) -> String {
@@ -31,25 +37,25 @@ fn padded(row: &[String; 5], widths: &[usize; 5]) -> String {
 mod tests {
     use super::*;
 
-    fn figures() -> [Figure; 2] {
-        let fast = Figure::new("compact", "cpu", "images/s").with(vec![10.0, 30.0, 20.0]).beside("2 ×");
-        [fast, Figure::not_run("peers", "give --peers")]
+    fn measurements() -> [Measurement; 2] {
+        let fast = Measurement::new("compact", "cpu", "images/s").with(vec![10.0, 30.0, 20.0]).beside("2 ×");
+        [fast, Measurement::not_run("peers", "give --peers")]
     }
 
     #[test]
-    fn columns_stand_below_each_other() {
-        let told = text(&figures());
-        let lines: Vec<_> = told.lines().collect();
+    fn columns_are_aligned() {
+        let table = text(&measurements());
+        let lines: Vec<_> = table.lines().collect();
         assert_eq!(lines[0], "what     how  median         range                 beside");
         assert_eq!(lines[1], "compact  cpu  20.0 images/s  10.0 to 30.0 (n = 3)  2 ×");
         assert_eq!(lines[2].find("not run"), lines[0].find("median"));
     }
 
     #[test]
-    fn markdown_has_one_line_a_figure() {
-        let told = markdown(&figures());
-        assert_eq!(told.lines().count(), 4);
-        assert!(told.contains("| compact | cpu | 20.0 images/s | 10.0 to 30.0 (n = 3) | 2 × |"), "{told}");
-        assert!(told.contains("| peers |  | not run |  | give --peers |"), "{told}");
+    fn markdown_has_one_line_per_measurement() {
+        let table = markdown(&measurements());
+        assert_eq!(table.lines().count(), 4);
+        assert!(table.contains("| compact | cpu | 20.0 images/s | 10.0 to 30.0 (n = 3) | 2 × |"), "{table}");
+        assert!(table.contains("| peers |  | not run |  | give --peers |"), "{table}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a run looks like in a terminal: a progress bar and a line an epoch, or JSON lines.
+//! Shows a run in the terminal: a progress bar and one line per epoch, or JSON lines. It never changes a run.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,20 @@ use inkling_core::receipts::{DataSum, Receipt, WeightsSum};
 use inkling_core::run::Run;
 use serde_json::json;
 
-use super::ledger;
+use super::receipt_commands;
 
-/// Prints events; standard output holds the log, standard error the rest.
+/// Prints the events of a session: results to standard output, everything else to standard error.
 pub struct Reporter {
     json: bool,
+    /// The folder of the weights, to be named to the user.
     out: PathBuf,
+    /// All events so far, folded.
     run: RefCell<Run>,
     bar: ProgressBar,
 }
 
 impl Reporter {
+    /// A reporter without events yet. `json`: print JSON lines; `out`: the folder that the weights are written to.
     pub fn new(json: bool, out: PathBuf) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = "{bar:30} step {pos}/{len} {msg}  {eta} left";
@@ -28,8 +31,8 @@ impl Reporter {
         Self { json, out, run: RefCell::default(), bar }
     }
 
-    /// Prints what an event has to say.
-    pub fn hear(&self, event: &Event) {
+    /// Applies an event to the known state of the run, and prints it if it is of interest to the user.
+    pub fn on_event(&self, event: &Event) {
         self.run.borrow_mut().apply(event);
         match event {
             Event::Engine(engine) => self.note(&engine_line(engine)),
@@ -47,13 +50,15 @@ impl Reporter {
         }
     }
 
-    /// A sentence on the side.
+    /// Prints a message to standard error, above the progress bar.
     pub fn note(&self, text: &str) {
         self.bar.suspend(|| eprintln!("{text}"));
     }
 
+    /// Checks that the session has not failed.
+    ///
     /// # Errors
-    /// The fault the session told of, if it did.
+    /// The fault that the session reported, if any.
     pub fn check(&self) -> Result<()> {
         match &self.run.borrow().fault {
             Some(fault) => {
@@ -64,19 +69,19 @@ impl Reporter {
         }
     }
 
-    /// Says where the weights are.
+    /// Reports where the weights were saved, and prints the evaluation of a complete run unless the output is JSON.
     pub fn saved(&self, path: &Path, interrupted: bool) {
         self.bar.finish_and_clear();
         let how = if interrupted { "stopped; the weights so far are in" } else { "the weights are in" };
         eprintln!("{how} {}", path.display());
-        if let (false, false, Some(judgement)) = (self.json, interrupted, &self.run.borrow().judgement) {
-            say!("{judgement}");
+        if let (false, false, Some(evaluation)) = (self.json, interrupted, &self.run.borrow().evaluation) {
+            print_line!("{evaluation}");
         }
     }
 
-    /// The receipt of a run that reached its end.
+    /// The receipt of the run, or `None` if it did not reach its end.
     pub fn receipt(&self, weights: WeightsSum, data: Vec<DataSum>) -> Option<Receipt> {
-        ledger::receipt(&self.run.borrow(), weights, data)
+        receipt_commands::receipt(&self.run.borrow(), weights, data)
     }
 
     fn started(&self, plan: &RunPlan) {
@@ -101,7 +106,7 @@ impl Reporter {
 
     fn epoch(&self, epoch: &EpochReport) {
         let line = if self.json { epoch_json(epoch) } else { epoch.to_string() };
-        self.bar.suspend(|| say!("{line}"));
+        self.bar.suspend(|| print_line!("{line}"));
     }
 
     fn finished(&self, summary: &RunSummary) {
@@ -114,7 +119,7 @@ impl Reporter {
             let percent = test.accuracy * 100.0;
             format!("{percent:.2} % right, {test_errors} errors on {test_images} test images, {elapsed_secs:.1} s")
         };
-        self.bar.suspend(|| say!("{line}"));
+        self.bar.suspend(|| print_line!("{line}"));
     }
 }
 

@@ -1,7 +1,7 @@
-//! Kaggle's "Digit Recognizer" files: `train.csv` and `test.csv` to images and labels, digits to a submission.
-//! Reads a row at a time from whatever bytes come from; never opens a file, never holds the text of one.
+//! Kaggle's "Digit Recognizer" files: parses `train.csv` and `test.csv` to images and labels, and formats predicted
+//! digits as a submission. It reads row by row from any [`Read`], never opens a file and never holds a whole text.
 //!
-//! Everything that can be wrong with one is a [`CsvError`]; nothing panics.
+//! Every defect of a file is a [`CsvError`]; nothing panics.
 
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -15,40 +15,101 @@ use crate::spec::{IMAGE_PIXELS, N_CLASSES};
 /// The name of the first column of a labelled file.
 const LABEL: &str = "label";
 
-/// What is wrong with a CSV file. Lines and columns count from 1; the header is line 1, a column is a field.
+/// A defect of a CSV file. Lines and columns count from 1; the header is line 1, and a column is a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CsvError {
+    /// Another column name than expected.
     #[error(
-        "line {line}, column {column}: the header should say {expected:?}, found {found:?}; choose train.csv where labels are learned and test.csv where they are predicted, as Kaggle has them"
+        "line {line}, column {column}: the header should say {expected:?}, found {found:?}; choose Kaggle's train.csv to train and its test.csv to predict"
     )]
-    Header { line: u64, column: usize, expected: String, found: String },
+    Header {
+        /// Line of the header.
+        line: u64,
+        /// The first column with another name.
+        column: usize,
+        /// Expected name.
+        expected: String,
+        /// The name in the file, limited to 24 characters.
+        found: String,
+    },
+    /// A line with too few columns.
     #[error(
-        "line {line} ends after column {found}, expected {expected} columns; it is cut short or split: get the file again"
+        "line {line} ends after column {found}, expected {expected} columns; it is truncated or split: download the file again"
     )]
-    Short { line: u64, expected: usize, found: usize },
-    #[error("line {line} has {found} columns, expected {expected}; remove what was added after column {expected}")]
-    Long { line: u64, expected: usize, found: usize },
+    Short {
+        /// The line.
+        line: u64,
+        /// Expected number of columns.
+        expected: usize,
+        /// Actual number of columns.
+        found: usize,
+    },
+    /// A line with too many columns.
+    #[error("line {line} has {found} columns, expected {expected}; remove the columns after column {expected}")]
+    Long {
+        /// The line.
+        line: u64,
+        /// Expected number of columns.
+        expected: usize,
+        /// Actual number of columns.
+        found: usize,
+    },
+    /// A field that is not a number from 0 to 255.
     #[error("line {line}, column {column} ({name}): {found:?} is not a whole number from 0 to 255; correct it")]
-    Value { line: u64, column: usize, name: String, found: String },
-    #[error(
-        "line {line}, column {column} ({name}) is {found}, expected at most {expected}; only digits can be learned"
-    )]
-    Label { line: u64, column: usize, name: String, expected: u8, found: u8 },
+    Value {
+        /// The line.
+        line: u64,
+        /// The column.
+        column: usize,
+        /// Name of the column.
+        name: String,
+        /// The text of the field, limited to 24 characters.
+        found: String,
+    },
+    /// A label above 9.
+    #[error("line {line}, column {column} ({name}) is {found}, expected at most {expected}; labels must be 0 to 9")]
+    Label {
+        /// The line.
+        line: u64,
+        /// The column.
+        column: usize,
+        /// Name of the column.
+        name: String,
+        /// Largest valid label.
+        expected: u8,
+        /// The label.
+        found: u8,
+    },
+    /// A field that is not UTF-8.
     #[error(
         "line {line}, column {column} ({name}) is not UTF-8 text; unpack the file if it is an archive, or save it as plain CSV"
     )]
-    Utf8 { line: u64, column: usize, name: String },
-    #[error("the file holds no image: a header and a row for each image are expected; get it again")]
+    Utf8 {
+        /// The line.
+        line: u64,
+        /// The column.
+        column: usize,
+        /// Expected name of the column.
+        name: String,
+    },
+    /// A file without rows.
+    #[error("the file holds no image: expected a header and one row per image; download it again")]
     NoRows,
-    #[error("line {line} could not be read ({why}); try again, or get the file again")]
-    Read { line: u64, why: String },
+    /// The reader failed.
+    #[error("line {line} could not be read ({why}); try again, or download the file again")]
+    Read {
+        /// The line.
+        line: u64,
+        /// The error of the reader.
+        why: String,
+    },
 }
 
 impl Split {
-    /// Reads Kaggle's `train.csv`: a header, then a label and 784 pixels a row, at least one row.
+    /// Parses Kaggle's `train.csv`: a header, then a label and 784 pixels per row, at least one row.
     ///
     /// # Errors
-    /// The first thing that is wrong with the file.
+    /// The first defect of the file.
     pub fn from_csv(file: impl Read) -> Result<Self, CsvError> {
         let names = std::iter::once(LABEL.into()).chain(pixel_names());
         let mut rows = Rows::open(file, names.collect())?;
@@ -63,10 +124,10 @@ impl Split {
     }
 }
 
-/// The pixels of Kaggle's `test.csv`: a header, then 784 pixels a row, at least one row. 784 bytes an image.
+/// Parses Kaggle's `test.csv`: a header, then 784 pixels per row, at least one row. Returns 784 bytes per image.
 ///
 /// # Errors
-/// The first thing that is wrong with the file.
+/// The first defect of the file.
 pub fn images(file: impl Read) -> Result<Vec<u8>, CsvError> {
     let mut rows = Rows::open(file, pixel_names().collect())?;
     let mut images = Vec::new();
@@ -78,7 +139,7 @@ pub fn images(file: impl Read) -> Result<Vec<u8>, CsvError> {
     }
 }
 
-/// What Kaggle wants back: the digit read from each image of `test.csv`, in its order, under ids from 1.
+/// The text of a Kaggle submission: the predicted digit of each image of `test.csv`, in order, with ids from 1.
 pub fn submission(digits: &[u8]) -> String {
     let mut text = String::from("ImageId,Label\n");
     for (index, digit) in digits.iter().enumerate() {
@@ -91,17 +152,17 @@ pub fn submission(digits: &[u8]) -> String {
 struct Rows<R> {
     reader: csv::Reader<Chain<R, &'static [u8]>>,
     record: ByteRecord,
-    /// The columns there should be, in order.
+    /// Names of the expected columns, in order.
     names: Vec<String>,
 }
 
 impl<R: Read> Rows<R> {
-    /// Reads the header, and requires it to be right and a row to follow; that row is the first.
+    /// Checks the header and moves to the first row.
     fn open(file: R, names: Vec<String>) -> Result<Self, CsvError> {
-        // With a line end behind everything, each row ends in one, and `line` need not ask whether the last did.
+        // With a line end appended, the last row also ends in one, which `line` relies on.
         let file = file.chain(&b"\n"[..]);
         let mut builder = ReaderBuilder::new();
-        // Numbers need no quotes: a stray one then spoils its field, not all lines up to the next.
+        // Numbers need no quotes. Without quoting, a stray quote damages only its own field.
         builder.has_headers(false).flexible(true).quoting(false).terminator(Terminator::Any(b'\n'));
         let mut rows = Self { reader: builder.from_reader(file), record: ByteRecord::new(), names };
         if rows.advance()? {
@@ -113,7 +174,7 @@ impl<R: Read> Rows<R> {
         Err(CsvError::NoRows)
     }
 
-    /// Goes to the next row and counts its columns. False at the end of the file.
+    /// Moves to the next row and checks its number of columns. Returns false at the end of the file.
     fn next(&mut self) -> Result<bool, CsvError> {
         let is_row = self.advance()?;
         if is_row {
@@ -122,7 +183,7 @@ impl<R: Read> Rows<R> {
         Ok(is_row)
     }
 
-    /// Goes to the next line that is not blank.
+    /// Moves to the next line that is not blank. Returns false at the end of the file.
     fn advance(&mut self) -> Result<bool, CsvError> {
         loop {
             let read = self.reader.read_byte_record(&mut self.record);
@@ -157,11 +218,11 @@ impl<R: Read> Rows<R> {
 
     /// The line of the current row, from 1.
     fn line(&self) -> u64 {
-        // The reader is past the line's end. The record's own position would count blank lines before it as its own.
+        // The reader is past the end of the line. The record's own position would be that of blank lines before it.
         self.reader.position().line() - 1
     }
 
-    /// The text of a field of the current row, without the space and the `\r` around it.
+    /// The text of a field of the current row, without surrounding white space and `\r`.
     fn text(&self, index: usize) -> Result<&str, CsvError> {
         str::from_utf8(self.record[index].trim_ascii()).map_err(|_| {
             let name = self.names[index].clone();
@@ -169,6 +230,7 @@ impl<R: Read> Rows<R> {
         })
     }
 
+    /// The value of a field of the current row.
     fn value(&self, index: usize) -> Result<u8, CsvError> {
         let text = self.text(index)?;
         text.parse().map_err(|_| {
@@ -177,7 +239,7 @@ impl<R: Read> Rows<R> {
         })
     }
 
-    /// The label of a labelled row, 0 to 9.
+    /// The label of the current row, 0 to 9.
     fn label(&self) -> Result<u8, CsvError> {
         let highest = (N_CLASSES - 1) as u8;
         match self.value(0)? {
@@ -189,7 +251,7 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Appends the row's pixels, its last 784 columns.
+    /// Appends the pixels of the current row: its last 784 columns.
     fn append_pixels(&self, images: &mut Vec<u8>) -> Result<(), CsvError> {
         for index in self.names.len() - IMAGE_PIXELS..self.names.len() {
             images.push(self.value(index)?);
@@ -198,12 +260,12 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// `pixel0` to `pixel783`.
+/// The column names `pixel0` to `pixel783`.
 fn pixel_names() -> impl Iterator<Item = String> {
     (0..IMAGE_PIXELS).map(|pixel| format!("pixel{pixel}"))
 }
 
-/// The beginning of a text, short enough for a message.
+/// The first 24 characters of a text, for error messages.
 fn excerpt(text: &str) -> String {
     text.chars().take(24).collect()
 }

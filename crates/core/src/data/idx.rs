@@ -1,7 +1,8 @@
-//! IDX files, the format MNIST comes in: bytes to images and labels, gzipped or not. Never touches a file.
+//! Parses IDX files, the format of MNIST, gzipped or not: bytes to images and labels. It never opens a file and never
+//! panics on damaged bytes; every defect is an [`IdxError`].
 //!
-//! A header of big-endian numbers (two zero bytes, the element type, the rank, one 32-bit size a dimension),
-//! then the elements. Everything that can be wrong with one is an [`IdxError`]; nothing panics.
+//! An IDX file is a header of big-endian numbers (two zero bytes, the element type, the rank, one 32-bit size per
+//! dimension), then the elements.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,26 +13,28 @@ use flate2::read::MultiGzDecoder;
 use super::Split;
 use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE, N_CLASSES};
 
-/// No file unpacks to more than this: twice the largest MNIST-like set of digits (EMNIST, 240,000 images),
-/// and little enough for the memory of a tab.
+/// Largest size of an unpacked file, in bytes: more than twice the largest MNIST-like set of digits (EMNIST, 240,000
+/// images), and small enough for the memory of a browser tab.
 pub const MAX_BYTES: usize = 1 << 29;
 
-/// What the first two bytes of a gzipped file are.
+/// The first two bytes of a gzipped file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The element type of MNIST: unsigned bytes.
 const UNSIGNED_BYTE: u8 = 0x08;
-/// Bytes before the sizes: two zeros, the element type, the rank.
+/// Number of header bytes before the sizes: two zeros, the element type, the rank.
 const PREFIX: usize = 4;
 
-/// Which file of a pair.
+/// One file of an image-label pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// The image file.
     Images,
+    /// The label file.
     Labels,
 }
 
 impl Part {
-    /// Dimensions such a file has.
+    /// Number of dimensions of such a file.
     fn rank(self) -> u8 {
         match self {
             Self::Images => 3,
@@ -49,66 +52,184 @@ impl fmt::Display for Part {
     }
 }
 
-/// What is wrong with an IDX file. Offsets are in unpacked bytes from the start of the file.
+/// A defect of an IDX file. Offsets count unpacked bytes from the start of the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdxError {
+    /// The first two bytes are not zeros.
     #[error(
         "the {part} is not an IDX file: at offset {offset} expected {expected:#06x}, found {found:#06x}; choose a file whose name ends in -ubyte or -ubyte.gz"
     )]
-    Magic { part: Part, offset: usize, expected: u16, found: u16 },
+    Magic {
+        /// The file.
+        part: Part,
+        /// Offset of the two bytes.
+        offset: usize,
+        /// Expected value: 0.
+        expected: u16,
+        /// The two bytes, as a big-endian number.
+        found: u16,
+    },
+    /// The elements are not unsigned bytes.
     #[error(
         "the {part} holds elements of type {found:#04x} at offset {offset}, expected {expected:#04x} (unsigned bytes); convert it to bytes"
     )]
-    ElementType { part: Part, offset: usize, expected: u8, found: u8 },
+    ElementType {
+        /// The file.
+        part: Part,
+        /// Offset of the element type.
+        offset: usize,
+        /// The code of unsigned bytes.
+        expected: u8,
+        /// The code in the header.
+        found: u8,
+    },
+    /// Wrong number of dimensions.
     #[error(
         "the {part} has {found} dimensions at offset {offset}, expected {expected}; perhaps image and label file are swapped"
     )]
-    Rank { part: Part, offset: usize, expected: u8, found: u8 },
-    #[error("the {part} announces no elements at offset {offset}, expected at least {expected}; choose another file")]
-    Empty { part: Part, offset: usize, expected: usize, found: usize },
+    Rank {
+        /// The file.
+        part: Part,
+        /// Offset of the rank.
+        offset: usize,
+        /// Expected number of dimensions.
+        expected: u8,
+        /// Number of dimensions in the header.
+        found: u8,
+    },
+    /// The header declares no images or labels.
+    #[error("the {part} declares no elements at offset {offset}, expected at least {expected}; choose another file")]
+    Empty {
+        /// The file.
+        part: Part,
+        /// Offset of the first size.
+        offset: usize,
+        /// Smallest valid number of images or labels.
+        expected: usize,
+        /// Number of images or labels in the header.
+        found: usize,
+    },
+    /// The header declares more than [`MAX_BYTES`].
     #[error(
-        "the {part} announces {found} bytes of elements at offset {offset}, expected at most {expected}; its header is damaged: get it again"
+        "the {part} declares {found} bytes of elements at offset {offset}, expected at most {expected}; its header is damaged: download it again"
     )]
-    Overflow { part: Part, offset: usize, expected: usize, found: u128 },
+    Overflow {
+        /// The file.
+        part: Part,
+        /// Offset of the first size.
+        offset: usize,
+        /// [`MAX_BYTES`].
+        expected: usize,
+        /// Number of bytes that the sizes declare.
+        found: u128,
+    },
+    /// The images are not 28×28.
     #[error(
         "the images are {found} pixels along the dimension at offset {offset}, expected {expected}; resize them to 28×28"
     )]
-    Side { offset: usize, expected: usize, found: usize },
+    Side {
+        /// Offset of the size.
+        offset: usize,
+        /// Expected height or width, in pixels.
+        expected: usize,
+        /// Height or width in the header, in pixels.
+        found: usize,
+    },
+    /// The file holds whole images, but not as many as its header declares.
     #[error(
-        "the {part} announces {found} images at offset {offset}, but {expected} whole images follow; get it again or correct its header"
+        "the {part} declares {found} images at offset {offset}, but {expected} whole images follow; download it again or correct its header"
     )]
-    Count { part: Part, offset: usize, expected: usize, found: usize },
+    Count {
+        /// The file.
+        part: Part,
+        /// Offset of the number of images.
+        offset: usize,
+        /// Number of images in the file.
+        expected: usize,
+        /// Number of images in the header.
+        found: usize,
+    },
+    /// The file ends too early.
     #[error(
-        "the {part} ends at offset {offset}: expected {expected} bytes, found {found}; it is cut short: get it again"
+        "the {part} ends at offset {offset}: expected {expected} bytes, found {found}; it is truncated: download it again"
     )]
-    Truncated { part: Part, offset: usize, expected: usize, found: usize },
+    Truncated {
+        /// The file.
+        part: Part,
+        /// Offset of the end of the file.
+        offset: usize,
+        /// Expected length, in bytes.
+        expected: usize,
+        /// Actual length, in bytes.
+        found: usize,
+    },
+    /// Bytes follow the last element.
     #[error(
-        "the {part} should end at offset {offset}: expected {expected} bytes, found {found}; something was appended: get it again"
+        "the {part} should end at offset {offset}: expected {expected} bytes, found {found}; something was appended: download it again"
     )]
-    Trailing { part: Part, offset: usize, expected: usize, found: usize },
-    #[error(
-        "label {index} at offset {offset} is {found}, expected at most {expected}; ten classes can be learned, 0 to 9"
-    )]
-    Label { index: usize, offset: usize, expected: u8, found: u8 },
+    Trailing {
+        /// The file.
+        part: Part,
+        /// Offset of the first extra byte.
+        offset: usize,
+        /// Expected length, in bytes.
+        expected: usize,
+        /// Actual length, in bytes.
+        found: usize,
+    },
+    /// A label above 9.
+    #[error("label {index} at offset {offset} is {found}, expected at most {expected}; labels must be 0 to 9")]
+    Label {
+        /// Index of the label, from 0.
+        index: usize,
+        /// Offset of the label.
+        offset: usize,
+        /// Largest valid label.
+        expected: u8,
+        /// The label.
+        found: u8,
+    },
+    /// The two files hold different numbers of images and labels.
     #[error(
         "there are {expected} images but {found} labels (counted at offset {offset} of both files); choose two files that belong together"
     )]
-    Disagree { offset: usize, expected: usize, found: usize },
+    Disagree {
+        /// Offset of the number of images or labels in either file.
+        offset: usize,
+        /// Number of images.
+        expected: usize,
+        /// Number of labels.
+        found: usize,
+    },
+    /// The gzip stream is damaged.
     #[error(
-        "the gzip data is damaged after {offset} unpacked bytes: expected {expected}, found: {found}; get the file again"
+        "the gzip data is damaged after {offset} unpacked bytes: expected {expected}, found: {found}; download the file again"
     )]
-    Gzip { offset: usize, expected: &'static str, found: String },
+    Gzip {
+        /// Number of bytes unpacked before the damage.
+        offset: usize,
+        /// What was expected, in words.
+        expected: &'static str,
+        /// The error of the decoder.
+        found: String,
+    },
+    /// The gzip stream unpacks to more than [`MAX_BYTES`].
     #[error(
-        "the gzip data unpacks beyond offset {offset}: expected at most {expected} bytes, found more; it is no set of digits"
+        "the gzip data unpacks beyond offset {offset}: expected at most {expected} bytes, found more; it is not an MNIST-like file"
     )]
-    TooLarge { offset: usize, expected: usize },
+    TooLarge {
+        /// Offset of the first byte too many.
+        offset: usize,
+        /// Largest size, in bytes.
+        expected: usize,
+    },
 }
 
 impl Split {
-    /// Reads a pair of IDX files, each gzipped or not.
+    /// Parses a pair of IDX files, each gzipped or not.
     ///
     /// # Errors
-    /// Whatever is wrong with either file, or that they do not belong together.
+    /// The first defect of either file, or [`IdxError::Disagree`].
     pub fn from_idx(image_file: &[u8], label_file: &[u8]) -> Result<Self, IdxError> {
         let (images, labels) = (images(image_file)?, labels(label_file)?);
         let n_images = images.len() / IMAGE_PIXELS;
@@ -119,10 +240,10 @@ impl Split {
     }
 }
 
-/// The pixels of an image file, gzipped or not: 784 bytes an image, row by row, at least one image.
+/// The pixels of an image file, gzipped or not: 784 bytes per image, row by row, at least one image.
 ///
 /// # Errors
-/// Whatever is wrong with the file; images that are not 28×28 are refused.
+/// The first defect of the file. Images that are not 28×28 are refused.
 pub fn images(file: &[u8]) -> Result<Vec<u8>, IdxError> {
     elements(Part::Images, unpack(file)?)
 }
@@ -130,7 +251,7 @@ pub fn images(file: &[u8]) -> Result<Vec<u8>, IdxError> {
 /// The labels of a label file, gzipped or not: one byte each, 0 to 9, at least one label.
 ///
 /// # Errors
-/// Whatever is wrong with the file; the first label over 9 is named.
+/// The first defect of the file; [`IdxError::Label`] for the first label above 9.
 pub fn labels(file: &[u8]) -> Result<Vec<u8>, IdxError> {
     let labels = elements(Part::Labels, unpack(file)?)?;
     let highest = (N_CLASSES - 1) as u8;
@@ -148,10 +269,10 @@ pub fn is_packed(file: &[u8]) -> bool {
     file.starts_with(&GZIP_MAGIC)
 }
 
-/// The unpacked bytes of a file: what the gzip stream holds, or the bytes themselves when it is none.
+/// The unpacked bytes of a file: the content of a gzip stream, or the bytes themselves when they are not gzipped.
 ///
 /// # Errors
-/// [`IdxError::Gzip`] for a damaged stream, [`IdxError::TooLarge`] for one of more than [`MAX_BYTES`].
+/// [`IdxError::Gzip`] for a damaged stream, [`IdxError::TooLarge`] for one that unpacks to more than [`MAX_BYTES`].
 pub fn unpack(file: &[u8]) -> Result<Cow<'_, [u8]>, IdxError> {
     unpack_within(file, MAX_BYTES)
 }
@@ -160,7 +281,7 @@ fn unpack_within(file: &[u8], max_bytes: usize) -> Result<Cow<'_, [u8]>, IdxErro
     if !is_packed(file) {
         return Ok(Cow::Borrowed(file));
     }
-    let mut unpacked = Vec::with_capacity(announced_bytes(file).min(max_bytes));
+    let mut unpacked = Vec::with_capacity(declared_bytes(file).min(max_bytes));
     let read = MultiGzDecoder::new(file).take(max_bytes as u64 + 1).read_to_end(&mut unpacked);
     if unpacked.len() > max_bytes {
         return Err(IdxError::TooLarge { offset: max_bytes, expected: max_bytes });
@@ -174,19 +295,20 @@ fn unpack_within(file: &[u8], max_bytes: usize) -> Result<Cow<'_, [u8]>, IdxErro
     }
 }
 
-/// What the last four bytes of a gzip file say it unpacks to, but no more than deflate can make of it.
-fn announced_bytes(file: &[u8]) -> usize {
+/// The unpacked size that the last four bytes of a gzip file declare, limited to what deflate can reach.
+fn declared_bytes(file: &[u8]) -> usize {
+    /// Highest compression ratio of deflate.
     const HIGHEST_RATIO: usize = 1032;
-    let announced = file.last_chunk().map_or(0, |&bytes| u32::from_le_bytes(bytes) as usize);
-    announced.min(file.len().saturating_mul(HIGHEST_RATIO))
+    let declared = file.last_chunk().map_or(0, |&bytes| u32::from_le_bytes(bytes) as usize);
+    declared.min(file.len().saturating_mul(HIGHEST_RATIO))
 }
 
-/// Bytes before the first element.
+/// Number of bytes before the first element.
 fn header_bytes(part: Part) -> usize {
     PREFIX + 4 * part.rank() as usize
 }
 
-/// The elements after the header, once the header is found to be right.
+/// Checks the header and returns the elements after it.
 fn elements(part: Part, file: Cow<'_, [u8]>) -> Result<Vec<u8>, IdxError> {
     check_prefix(part, &file)?;
     check_length(part, &file)?;
@@ -197,7 +319,7 @@ fn elements(part: Part, file: Cow<'_, [u8]>) -> Result<Vec<u8>, IdxError> {
 
 fn check_prefix(part: Part, file: &[u8]) -> Result<(), IdxError> {
     let &[first, second, element, rank] =
-        file.first_chunk().ok_or_else(|| cut_short(part, header_bytes(part), file))?;
+        file.first_chunk().ok_or_else(|| truncated(part, header_bytes(part), file))?;
     let zeros = u16::from_be_bytes([first, second]);
     if zeros != 0 {
         return Err(IdxError::Magic { part, offset: 0, expected: 0, found: zeros });
@@ -211,11 +333,11 @@ fn check_prefix(part: Part, file: &[u8]) -> Result<(), IdxError> {
     Ok(())
 }
 
-/// The sizes must be possible, those of a 28×28 image, and agree with the length of the file.
+/// Checks that the sizes are within [`MAX_BYTES`], are those of 28×28 images, and match the length of the file.
 fn check_length(part: Part, file: &[u8]) -> Result<(), IdxError> {
-    let header = file.get(PREFIX..header_bytes(part)).ok_or_else(|| cut_short(part, header_bytes(part), file))?;
+    let header = file.get(PREFIX..header_bytes(part)).ok_or_else(|| truncated(part, header_bytes(part), file))?;
     let sizes: Vec<usize> = header.as_chunks().0.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
-    // Three 32-bit sizes always fit 128 bits.
+    // The product of three 32-bit sizes always fits into 128 bits.
     let n_bytes: u128 = sizes.iter().map(|&size| size as u128).product();
     if n_bytes > MAX_BYTES as u128 {
         return Err(IdxError::Overflow { part, offset: PREFIX, expected: MAX_BYTES, found: n_bytes });
@@ -236,19 +358,19 @@ fn check_end(part: Part, file: &[u8], count: usize, n_bytes: usize) -> Result<()
     if payload == n_bytes {
         return Ok(());
     }
-    // Whole images, but not as many as announced: the header is wrong, not the end of the file.
+    // A whole number of images, but another than declared: the header is wrong, not the end of the file.
     if part == Part::Images && payload > 0 && payload.is_multiple_of(IMAGE_PIXELS) {
         let expected = payload / IMAGE_PIXELS;
         return Err(IdxError::Count { part, offset: PREFIX, expected, found: count });
     }
     let expected = header_bytes(part) + n_bytes;
     if payload < n_bytes {
-        return Err(cut_short(part, expected, file));
+        return Err(truncated(part, expected, file));
     }
     Err(IdxError::Trailing { part, offset: expected, expected, found: file.len() })
 }
 
-fn cut_short(part: Part, expected: usize, file: &[u8]) -> IdxError {
+fn truncated(part: Part, expected: usize, file: &[u8]) -> IdxError {
     IdxError::Truncated { part, offset: file.len(), expected, found: file.len() }
 }
 
@@ -274,16 +396,16 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_gzip_trailer_reserves_no_memory() {
+    fn a_wrong_gzip_trailer_reserves_no_memory() {
         let mut packed = gzip(b"few");
         let last = packed.len() - 4;
         packed[last..].copy_from_slice(&[0xff; 4]);
-        assert!(announced_bytes(&packed) < 100_000);
+        assert!(declared_bytes(&packed) < 100_000);
         assert!(matches!(unpack(&packed), Err(IdxError::Gzip { .. })));
     }
 
     #[test]
-    fn members_of_a_gzip_file_are_joined() {
+    fn members_of_a_gzip_file_are_concatenated() {
         let packed = [gzip(b"one "), gzip(b"two")].concat();
         assert_eq!(unpack(&packed).unwrap().as_ref(), b"one two");
     }

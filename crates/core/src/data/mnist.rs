@@ -1,4 +1,4 @@
-//! MNIST by name: its four files, their sizes and checksums, and where they can be had. Never fetches one.
+//! The four files of MNIST: names, sizes, checksums and download hosts. It never downloads or opens one.
 
 use sha2::{Digest, Sha256};
 
@@ -6,7 +6,7 @@ use super::idx::{self, IdxError};
 use super::{Dataset, Split};
 use crate::spec::DatasetId;
 
-/// Where the gzipped files can be downloaded: append a name such as [`MnistFile::packed_name`].
+/// Base URLs from which the gzipped files can be downloaded; append [`MnistFile::packed_name`].
 pub const HOSTS: [&str; 2] =
     ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
 
@@ -23,7 +23,7 @@ pub struct MnistFile {
     pub sha256: &'static str,
 }
 
-/// Training images, training labels, test images, test labels: the order used everywhere.
+/// Training images, training labels, test images, test labels, in this order.
 pub const FILES: [MnistFile; 4] = [
     MnistFile {
         name: "train-images-idx3-ubyte",
@@ -51,21 +51,43 @@ pub const FILES: [MnistFile; 4] = [
     },
 ];
 
-/// Why a file is not the MNIST file it is named after.
+/// Why a file is not the MNIST file that its name says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MnistError {
-    #[error("{name} is {found} bytes long when unpacked, expected {expected}; get it again")]
-    Length { name: &'static str, expected: usize, found: usize },
-    #[error("{name} has the SHA-256 {found}, expected {expected}; it was changed on its way: get it again")]
-    Checksum { name: &'static str, expected: &'static str, found: String },
+    /// The unpacked file has another length.
+    #[error("{name} is {found} bytes long when unpacked, expected {expected}; download it again")]
+    Length {
+        /// Name of the unpacked file.
+        name: &'static str,
+        /// Expected length, in bytes.
+        expected: usize,
+        /// Actual length, in bytes.
+        found: usize,
+    },
+    /// The unpacked file has another SHA-256.
+    #[error("{name} has the SHA-256 {found}, expected {expected}; it is not the original file: download it again")]
+    Checksum {
+        /// Name of the unpacked file.
+        name: &'static str,
+        /// Expected SHA-256, in hexadecimal.
+        expected: &'static str,
+        /// Actual SHA-256, in hexadecimal.
+        found: String,
+    },
+    /// The file does not unpack or parse.
     #[error("{name}: {error}")]
-    Idx { name: &'static str, error: IdxError },
+    Idx {
+        /// Name of the unpacked file.
+        name: &'static str,
+        /// The error in the file.
+        error: IdxError,
+    },
 }
 
-/// Checks unpacked bytes against the canonical file's length and SHA-256.
+/// Checks unpacked bytes against the length and SHA-256 of the original file.
 ///
 /// # Errors
-/// Which of the two differs.
+/// [`MnistError::Length`] or [`MnistError::Checksum`].
 pub fn verify(file: &MnistFile, unpacked: &[u8]) -> Result<(), MnistError> {
     let name = file.name;
     if unpacked.len() != file.n_bytes {
@@ -78,20 +100,20 @@ pub fn verify(file: &MnistFile, unpacked: &[u8]) -> Result<(), MnistError> {
     Ok(())
 }
 
-/// Unpacks one of the files, gzipped or not, and checks it.
+/// Unpacks one of the files, gzipped or not, and checks it with [`verify`].
 ///
 /// # Errors
-/// Damaged gzip data, or not the canonical file.
+/// When the gzip data is damaged, or the content is not that of the original file.
 pub fn unpack(file: &MnistFile, bytes: &[u8]) -> Result<Vec<u8>, MnistError> {
     let unpacked = idx::unpack(bytes).map_err(|error| MnistError::Idx { name: file.name, error })?;
     verify(file, &unpacked)?;
     Ok(unpacked.into_owned())
 }
 
-/// MNIST from its four verified files, in the order of [`FILES`].
+/// Builds the data set from the four unpacked files, in the order of [`FILES`].
 ///
 /// # Errors
-/// When a file does not parse, which no verified file does.
+/// When a file does not parse. A file that passed [`verify`] always parses.
 pub fn dataset(unpacked: &[Vec<u8>; 4]) -> Result<Dataset, MnistError> {
     let [train_images, train_labels, test_images, test_labels] = unpacked;
     let split = |images, labels, file: &MnistFile| {
@@ -118,18 +140,18 @@ mod tests {
     };
 
     #[test]
-    fn the_right_bytes_pass() {
+    fn the_original_bytes_pass() {
         assert_eq!(verify(&ABC, b"abc"), Ok(()));
     }
 
     #[test]
-    fn wrong_bytes_are_told_apart() {
+    fn wrong_bytes_are_refused() {
         assert_eq!(verify(&ABC, b"ab"), Err(MnistError::Length { name: "abc", expected: 3, found: 2 }));
         assert!(matches!(verify(&ABC, b"abd"), Err(MnistError::Checksum { name: "abc", .. })));
     }
 
     #[test]
-    fn sizes_agree_with_the_counts_of_mnist() {
+    fn sizes_match_the_image_counts_of_mnist() {
         assert_eq!(FILES.map(|file| file.n_bytes), [16 + 60_000 * 784, 8 + 60_000, 16 + 10_000 * 784, 8 + 10_000]);
         assert!(FILES.iter().all(|file| file.sha256.len() == 64 && file.packed_name == format!("{}.gz", file.name)));
     }

@@ -1,19 +1,20 @@
-//! Images moved by whole pixels.
+//! Shifts images by whole pixels, for averaging the predictions of an image and its shifted copies. It never
+//! interpolates.
 
 use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE};
 
-/// Steps to the right and down: none, and one to each side.
+/// Shifts in pixels to the right and down: no shift, and one pixel in each of the four directions.
 pub const AROUND: [(isize, isize); 5] = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)];
 
-/// Images of 784 bytes each, every one moved by so many pixels to the right and down: what leaves it is lost, and what
-/// comes in is paper.
+/// Shifts each image by `right` and `down` pixels. Pixels shifted out of the image are lost; the freed border is paper
+/// (0). `images` holds 784 bytes per image.
 pub fn shifted(images: &[u8], (right, down): (isize, isize)) -> Vec<u8> {
-    let place = |at: usize, by: isize| at.checked_add_signed(-by).filter(|at| *at < IMAGE_SIDE);
-    let pixel = |image: &[u8], at: usize| {
-        let from = (place(at / IMAGE_SIDE, down), place(at % IMAGE_SIDE, right));
+    let source = |index: usize, by: isize| index.checked_add_signed(-by).filter(|index| *index < IMAGE_SIDE);
+    let pixel = |image: &[u8], index: usize| {
+        let from = (source(index / IMAGE_SIDE, down), source(index % IMAGE_SIDE, right));
         if let (Some(row), Some(column)) = from { image[row * IMAGE_SIDE + column] } else { 0 }
     };
-    images.chunks(IMAGE_PIXELS).flat_map(|image| (0..IMAGE_PIXELS).map(move |at| pixel(image, at))).collect()
+    images.chunks(IMAGE_PIXELS).flat_map(|image| (0..IMAGE_PIXELS).map(move |index| pixel(image, index))).collect()
 }
 
 #[cfg(test)]
@@ -21,13 +22,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_moved_and_paper_comes_in() {
+    fn an_image_is_shifted_and_its_border_is_paper() {
         let images: Vec<u8> = (0..2 * IMAGE_PIXELS).map(|i| (i % 251) as u8 + 1).collect();
         assert_eq!(shifted(&images, (0, 0)), images);
-        let at = |images: &[u8], row: usize, column: usize| images[IMAGE_PIXELS + row * IMAGE_SIDE + column];
+        let pixel = |images: &[u8], row: usize, column: usize| images[IMAGE_PIXELS + row * IMAGE_SIDE + column];
         let moved = shifted(&images, (1, -2));
-        assert_eq!(at(&moved, 5, 7), at(&images, 7, 6));
-        assert_eq!((at(&moved, 5, 0), at(&moved, 26, 7), at(&moved, 27, 27)), (0, 0, 0));
-        assert_eq!(at(&moved, 25, 27), at(&images, 27, 26));
+        assert_eq!(pixel(&moved, 5, 7), pixel(&images, 7, 6));
+        assert_eq!((pixel(&moved, 5, 0), pixel(&moved, 26, 7), pixel(&moved, 27, 27)), (0, 0, 0));
+        assert_eq!(pixel(&moved, 25, 27), pixel(&images, 27, 26));
     }
 }

@@ -1,54 +1,57 @@
-//! Whether a network that says "90 % sure" is right nine times in ten (Guo et al., 2017, "On Calibration of Modern
-//! Neural Networks").
+//! Calibration: whether predictions of 90 % confidence are correct nine times in ten (Guo et al., 2017, "On Calibration
+//! of Modern Neural Networks"). It never sees an image or a label, only confidences and whether they were correct.
 
 use serde::{Deserialize, Serialize};
 
 use super::fraction;
 
-/// Bins of equal width that confidences are counted in: as many as Guo et al. use.
+/// Number of confidence bins, all of equal width. Guo et al. use the same number.
 pub const N_BINS: usize = 15;
 
-/// The predictions whose confidence lies within one fifteenth of the way from 0 to 1: a bar of a reliability plot.
+/// One bar of a reliability diagram: the predictions whose confidence falls into one bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConfidenceBin {
+    /// Number of images in the bin.
     pub n_images: usize,
     /// Mean confidence, 0 to 1; 0 in an empty bin.
     pub confidence: f64,
-    /// Fraction read rightly, 0 to 1; 0 in an empty bin.
+    /// Fraction classified correctly, 0 to 1; 0 in an empty bin.
     pub accuracy: f64,
 }
 
-/// How far confidences can be believed.
+/// How well the confidence of predictions matches their accuracy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Expected calibration error, 0 to 1: how far confidence and accuracy of a bin lie apart, on average over images.
+    /// Expected calibration error, 0 to 1: the gap between confidence and accuracy of a bin, averaged over images.
     pub error: f64,
-    /// Bin `i` holds the confidences above `i / 15`, up to and with `(i + 1) / 15`.
+    /// Bin `i` holds the confidences above `i / 15`, up to and including `(i + 1) / 15`.
     pub bins: [ConfidenceBin; N_BINS],
 }
 
-/// Sums by bin, on the way to a [`Calibration`].
+/// Sums per bin, from which a [`Calibration`] is computed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bins([Sum; N_BINS]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     n_images: usize,
-    n_hits: usize,
+    n_correct: usize,
     confidence: f64,
 }
 
 impl Bins {
-    pub fn add(&mut self, confidence: f32, hit: bool) {
+    /// Counts one prediction in the bin of its confidence.
+    pub fn add(&mut self, confidence: f32, correct: bool) {
         let sum = &mut self.0[bin(confidence)];
         sum.n_images += 1;
-        sum.n_hits += usize::from(hit);
+        sum.n_correct += usize::from(correct);
         sum.confidence += f64::from(confidence);
     }
 
+    /// The calibration of all predictions added so far.
     pub fn finish(&self) -> Calibration {
         let n_images: usize = self.0.iter().map(|sum| sum.n_images).sum();
-        let gap = |sum: &Sum| (sum.n_hits as f64 - sum.confidence).abs();
+        let gap = |sum: &Sum| (sum.n_correct as f64 - sum.confidence).abs();
         let error = fraction(self.0.iter().map(gap).sum(), n_images as f64);
         Calibration { error, bins: self.0.map(Sum::mean) }
     }
@@ -57,12 +60,12 @@ impl Bins {
 impl Sum {
     fn mean(self) -> ConfidenceBin {
         let n = self.n_images as f64;
-        let (confidence, accuracy) = (fraction(self.confidence, n), fraction(self.n_hits as f64, n));
+        let (confidence, accuracy) = (fraction(self.confidence, n), fraction(self.n_correct as f64, n));
         ConfidenceBin { n_images: self.n_images, confidence, accuracy }
     }
 }
 
-/// The bin of a confidence; one that is not a number, or a little over 1 by rounding, has a place, too.
+/// The index of a confidence's bin. NaN falls into the first bin, a value rounded to slightly above 1 into the last.
 fn bin(confidence: f32) -> usize {
     let above = (f64::from(confidence) * N_BINS as f64).ceil() as usize;
     above.clamp(1, N_BINS) - 1
@@ -72,26 +75,26 @@ fn bin(confidence: f32) -> usize {
 mod tests {
     use super::*;
 
-    /// The calibration of groups of predictions: how many, how many of them right, and their confidence.
+    /// The calibration of groups of predictions, each with its number of images, number correct, and confidence.
     fn calibration(groups: &[(usize, usize, f32)]) -> Calibration {
         let mut bins = Bins::default();
-        for &(n_images, n_hits, confidence) in groups {
-            (0..n_images).for_each(|i| bins.add(confidence, i < n_hits));
+        for &(n_images, n_correct, confidence) in groups {
+            (0..n_images).for_each(|i| bins.add(confidence, i < n_correct));
         }
         bins.finish()
     }
 
     #[test]
-    fn who_keeps_their_word_has_no_error() {
-        let kept = calibration(&[(100, 90, 0.9), (50, 25, 0.5), (10, 10, 1.0)]);
-        assert!(kept.error < 1e-7, "{}", kept.error);
+    fn calibrated_predictions_have_no_error() {
+        let calibrated = calibration(&[(100, 90, 0.9), (50, 25, 0.5), (10, 10, 1.0)]);
+        assert!(calibrated.error < 1e-7, "{}", calibrated.error);
     }
 
     #[test]
-    fn the_overconfident_are_found_out() {
-        let boasted = calibration(&[(100, 60, 0.95), (100, 50, 0.5)]);
-        assert!((boasted.error - 0.5 * 0.35).abs() < 1e-7, "{}", boasted.error);
-        let bin = boasted.bins[14];
+    fn overconfidence_is_measured() {
+        let overconfident = calibration(&[(100, 60, 0.95), (100, 50, 0.5)]);
+        assert!((overconfident.error - 0.5 * 0.35).abs() < 1e-7, "{}", overconfident.error);
+        let bin = overconfident.bins[14];
         assert_eq!((bin.n_images, bin.accuracy), (100, 0.6));
         assert!((bin.confidence - 0.95).abs() < 1e-7);
     }

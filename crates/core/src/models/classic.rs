@@ -6,6 +6,7 @@
 use super::Layer::{self, Dense, Dropout, Flatten, MaxPool, Relu};
 use super::layers::Conv;
 
+/// The layers, from the image to the ten logits.
 pub fn layers() -> Vec<Layer> {
     vec![
         Layer::Conv(Conv::valid(32, 3)), //                                        32×26×26

@@ -1,67 +1,77 @@
-//! What networks are made of, as data: a layer knows its output shape and its arrays, and computes nothing.
+//! Layers as data: each knows its output shape and the names and shapes of its arrays. It never holds a weight and
+//! never computes an output.
 
 use crate::spec::IMAGE_SIDE;
 
-/// Channels, height and width of what flows between two layers, for one image.
+/// Shape of the activations between two layers, for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// Number of channels, or of units after [`Layer::Flatten`] and [`Layer::Dense`].
     pub channels: usize,
+    /// Height in pixels; 1 after [`Layer::Flatten`].
     pub height: usize,
+    /// Width in pixels; 1 after [`Layer::Flatten`].
     pub width: usize,
 }
 
 impl Shape {
-    /// One grey image.
+    /// One greyscale input image.
     pub const IMAGE: Self = Self { channels: 1, height: IMAGE_SIDE, width: IMAGE_SIDE };
 
-    /// Numbers in one such value.
+    /// Number of elements.
     pub fn size(self) -> usize {
         self.channels * self.height * self.width
     }
 }
 
-/// What a convolution does at the border.
+/// Padding of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
-    /// Only windows that lie inside.
+    /// No padding: only windows that lie inside the input.
     Valid,
-    /// `ceil(side / stride)` outputs; zeros around the input, the odd one at the end, as in Keras.
+    /// Zero padding to `ceil(side / stride)` outputs. Of an odd number of zeros the extra one is at the end, as in
+    /// Keras.
     Same,
 }
 
-/// A square convolution.
+/// A 2D convolution with a square window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
+    /// Number of filters: output channels.
     pub filters: usize,
-    /// Side of the window.
+    /// Side of the window, in pixels.
     pub kernel: usize,
+    /// Stride in both directions, in pixels.
     pub stride: usize,
+    /// Padding at the border.
     pub padding: Padding,
+    /// Whether each filter has a bias.
     pub bias: bool,
 }
 
 impl Conv {
-    /// Stride 1, no padding, with a bias.
+    /// A convolution with stride 1, no padding and a bias.
     pub const fn valid(filters: usize, kernel: usize) -> Self {
         Self { filters, kernel, stride: 1, padding: Padding::Valid, bias: true }
     }
 
-    /// Stride 1, as large as the input, with a bias.
+    /// A convolution with stride 1 and a bias whose output is as large as its input.
     pub const fn same(filters: usize, kernel: usize) -> Self {
         Self { padding: Padding::Same, ..Self::valid(filters, kernel) }
     }
 
-    /// The same with a stride.
+    /// This convolution with another stride.
     pub const fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
 
-    /// The same without a bias.
+    /// This convolution without a bias.
     pub const fn unbiased(self) -> Self {
         Self { bias: false, ..self }
     }
 
-    /// Outputs along a side of so many inputs.
+    /// Output height or width, in pixels, for an input of height or width `side`. Without padding, `side` must be at
+    /// least [`Conv::kernel`].
     pub fn output_side(self, side: usize) -> usize {
         match self.padding {
             Padding::Valid => (side - self.kernel) / self.stride + 1,
@@ -69,7 +79,7 @@ impl Conv {
         }
     }
 
-    /// Zeros before and after a side of so many inputs.
+    /// Numbers of zeros before and after an input of height or width `side`.
     pub fn pads(self, side: usize) -> (usize, usize) {
         match self.padding {
             Padding::Valid => (0, 0),
@@ -81,33 +91,67 @@ impl Conv {
     }
 }
 
-/// One layer. Sequences of these are all networks.
+/// What an array is to its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The weights of a convolution or a dense layer.
+    Kernel,
+    /// Added to each filter or unit.
+    Bias,
+    /// Scale of a normalised channel.
+    Gamma,
+    /// Offset of a normalised channel.
+    Beta,
+    /// Running mean of a channel.
+    MovingMean,
+    /// Running variance of a channel.
+    MovingVariance,
+}
+
+impl Role {
+    /// The name that Keras gives to such an array; weights files hold it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Bias => "bias",
+            Self::Gamma => "gamma",
+            Self::Beta => "beta",
+            Self::MovingMean => "moving_mean",
+            Self::MovingVariance => "moving_variance",
+        }
+    }
+}
+
+/// One layer. Every network is a sequence of these.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layer {
-    /// Subtracts a constant mean and divides by a constant deviation.
+    /// Subtracts a constant mean and divides by a constant standard deviation.
     Standardize {
+        /// The mean, for pixels from 0 to 1.
         mean: f64,
+        /// The standard deviation, for pixels from 0 to 1.
         deviation: f64,
     },
+    /// A 2D convolution.
     Conv(Conv),
-    /// Every output from every input, with a bias.
+    /// A fully connected layer with this number of units and a bias.
     Dense(usize),
     /// Rectified linear unit.
     Relu,
-    /// Rectified linear unit that lets this part of negative inputs through.
+    /// Leaky rectified linear unit with this slope for negative inputs.
     LeakyRelu(f64),
-    /// Batch normalisation by channel, with Keras's epsilon and momentum.
+    /// Batch normalisation per channel, with Keras's epsilon and momentum.
     BatchNorm,
-    /// 2×2 maximum, stride 2; an odd last row or column is left out.
+    /// 2×2 max pooling with stride 2; an odd last row or column is dropped.
     MaxPool,
-    /// Sets this fraction of its inputs to 0 while training and scales the others up.
+    /// Sets this fraction of its inputs to 0 during training and scales up the others.
     Dropout(f64),
-    /// Channels, rows and columns become one row.
+    /// Flattens channels, rows and columns into one dimension, in this order.
     Flatten,
 }
 
 impl Layer {
-    /// The name Keras gives to such a layer.
+    /// Keras's class name for this layer.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Standardize { .. } => "Lambda",
@@ -122,7 +166,7 @@ impl Layer {
         }
     }
 
-    /// What comes out when `input` goes in.
+    /// Output shape for an input shape.
     pub fn output(self, input: Shape) -> Shape {
         match self {
             Self::Conv(conv) => Shape {
@@ -137,34 +181,37 @@ impl Layer {
         }
     }
 
-    /// Names and shapes of the arrays the optimizer trains, for this input.
-    pub fn parameters(self, input: Shape) -> Vec<(&'static str, Vec<usize>)> {
+    /// Names and shapes of the arrays that the optimizer trains, for this input shape. Kernels are
+    /// `[filters, channels, kernel, kernel]` for convolutions and `[units, inputs]` for dense layers.
+    pub fn parameters(self, input: Shape) -> Vec<(Role, Vec<usize>)> {
         match self {
             Self::Conv(Conv { filters, kernel, bias, .. }) => {
-                let weights = ("kernel", vec![filters, input.channels, kernel, kernel]);
-                if bias { vec![weights, ("bias", vec![filters])] } else { vec![weights] }
+                let weights = (Role::Kernel, vec![filters, input.channels, kernel, kernel]);
+                if bias { vec![weights, (Role::Bias, vec![filters])] } else { vec![weights] }
             }
-            Self::Dense(units) => vec![("kernel", vec![units, input.size()]), ("bias", vec![units])],
-            Self::BatchNorm => vec![("gamma", vec![input.channels]), ("beta", vec![input.channels])],
+            Self::Dense(units) => vec![(Role::Kernel, vec![units, input.size()]), (Role::Bias, vec![units])],
+            Self::BatchNorm => vec![(Role::Gamma, vec![input.channels]), (Role::Beta, vec![input.channels])],
             _ => vec![],
         }
     }
 
-    /// Names and shapes of the running statistics, which training moves but does not optimise.
-    pub fn statistics(self, input: Shape) -> Vec<(&'static str, Vec<usize>)> {
+    /// Names and shapes of the running statistics, which training updates but the optimizer does not train.
+    pub fn statistics(self, input: Shape) -> Vec<(Role, Vec<usize>)> {
         match self {
-            Self::BatchNorm => vec![("moving_mean", vec![input.channels]), ("moving_variance", vec![input.channels])],
+            Self::BatchNorm => {
+                vec![(Role::MovingMean, vec![input.channels]), (Role::MovingVariance, vec![input.channels])]
+            }
             _ => vec![],
         }
     }
 }
 
-/// Every layer with what goes into it, from the image on.
+/// Every layer with its input shape, in order; the first input is [`Shape::IMAGE`].
 pub fn with_inputs(layers: &[Layer]) -> impl Iterator<Item = (Layer, Shape)> {
     layers.iter().scan(Shape::IMAGE, |input, layer| {
-        let this = (*layer, *input);
+        let layer_and_input = (*layer, *input);
         *input = layer.output(*input);
-        Some(this)
+        Some(layer_and_input)
     })
 }
 

@@ -1,16 +1,17 @@
-//! What the authors published of their runs. Nothing here was measured by us.
+//! The figures that the authors of the networks published. It never holds a figure that we measured.
 
 use crate::spec::ModelId;
 
-/// Figures of the original author.
+/// Published figures of a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
-    /// Fraction read rightly, 0 to 1; `None` when no accuracy was published.
+    /// Fraction of images classified correctly, 0 to 1; `None` when no accuracy was published.
     pub accuracy: Option<f64>,
-    /// What the accuracy was measured on, in words.
+    /// The images on which the accuracy was measured, in words.
     pub measured_on: &'static str,
-    /// Passes over the training images, as far as they were told.
+    /// Passes over the training images; `None` when they were not published.
     pub epochs: Option<usize>,
+    /// Number of parameters, running statistics included.
     pub parameters: usize,
 }
 

@@ -1,11 +1,14 @@
-//! `sprint`: 14,184 parameters, the quickest way to 99 % that we found. Ours, and held to no other implementation.
+//! `sprint`: 14,184 parameters, the fastest network we found to reach 99 % on MNIST's test images. It is our own
+//! design; no other implementation exists to compare it with.
 //!
-//! It is `compact` with the costly start made cheap: eight filters on the whole image, then a stride in the place of a
-//! second layer and the pooling. A training step takes 2.7 times fewer multiply-adds and comes as far.
+//! It is `compact` with a cheaper start: eight filters instead of 16 on the whole image, then one strided convolution
+//! instead of the second convolution and the pooling. A training step takes 2.7 times fewer multiply-adds and trains as
+//! well.
 
 use super::Layer::{self, BatchNorm, Flatten, Relu};
 use super::layers::Conv;
 
+/// The layers, from the image to the ten logits.
 pub fn layers() -> Vec<Layer> {
     let mut layers = Vec::new(); //                                                 1×28×28
     layers.extend(block(Conv::valid(8, 3))); //                                    8×26×26
@@ -17,7 +20,7 @@ pub fn layers() -> Vec<Layer> {
     layers
 }
 
-/// Convolution · ReLU · BN.
+/// Convolution without a bias, ReLU, BatchNorm.
 fn block(conv: Conv) -> Vec<Layer> {
     vec![Layer::Conv(conv.unbiased()), Relu, BatchNorm]
 }

@@ -1,7 +1,7 @@
-//! `strided`: 336,490 parameters, strided convolutions in the place of pooling.
+//! `strided`: 336,490 parameters, strided convolutions instead of pooling.
 //!
-//! Published: test accuracy 99.38 % after 23 epochs. Where the activation sits and the dropout rates were not published:
-//! it is put before BN here, and the rates are ours.
+//! Published: test accuracy 99.38 % after 23 epochs. The position of the activation and the dropout rates were not
+//! published: we put the activation before BatchNorm, and the rates are ours.
 
 use super::Layer::{self, BatchNorm, Dense, Dropout, Flatten, Relu};
 use super::layers::Conv;
@@ -9,6 +9,7 @@ use super::layers::Conv;
 const CONV_DROPOUT: f64 = 0.2;
 const DENSE_DROPOUT: f64 = 0.4;
 
+/// The layers, from the image to the ten logits.
 pub fn layers() -> Vec<Layer> {
     let mut layers = vec![Layer::Conv(Conv::same(16, 5).stride(2)), Relu]; //      16×14×14
     layers.extend(block(Conv::same(32, 3))); //                                    32×14×14
@@ -22,6 +23,7 @@ pub fn layers() -> Vec<Layer> {
     layers
 }
 
+/// Convolution, ReLU, BatchNorm.
 fn block(conv: Conv) -> Vec<Layer> {
     vec![Layer::Conv(conv), Relu, BatchNorm]
 }

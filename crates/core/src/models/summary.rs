@@ -1,36 +1,41 @@
-//! The layer table: output shapes and parameter counts, as Keras prints them.
+//! The layer table: output shapes and parameter counts, in the style of Keras's `model.summary()`.
 
 use serde::Serialize;
 
-use super::Layer;
 use super::layers::{Shape, with_inputs};
+use super::{Layer, Role};
 use crate::spec::ModelId;
 
-/// One row of the table.
+/// One row of the layer table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LayerRow {
-    /// Unique within the model, such as `conv2d_1`.
+    /// Name of the layer, unique within the model, such as `conv2d_1`.
     pub name: String,
-    /// Keras's name of the kind of layer.
+    /// Keras's class name of the layer.
     pub kind: &'static str,
-    /// Height, width, channels, or a single number after flattening.
+    /// Height, width and channels, or a single number where height and width are 1.
     pub output_shape: Vec<usize>,
-    /// Numbers the layer holds.
+    /// Number of parameters of the layer, running statistics included.
     pub parameters: usize,
 }
 
-/// The whole table with its totals.
+/// The layer table of a model with its totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
+    /// The id of the model.
     pub model: String,
+    /// One row per layer, in order.
     pub layers: Vec<LayerRow>,
+    /// Number of all parameters.
     pub total: usize,
+    /// Number of parameters that the optimizer trains.
     pub trainable: usize,
+    /// Number of running statistics.
     pub non_trainable: usize,
 }
 
 impl Summary {
-    /// Counts what `layers` hold.
+    /// Builds the table of `layers`.
     pub fn of(model: ModelId, layers: &[Layer]) -> Self {
         let mut summary = Self { model: model.id().into(), layers: vec![], total: 0, trainable: 0, non_trainable: 0 };
         for (name, (layer, input)) in names(layers).into_iter().zip(with_inputs(layers)) {
@@ -50,25 +55,25 @@ impl Summary {
     }
 }
 
-/// A name for each layer, numbered by kind from 1: `conv2d_1`, `relu_1`, `conv2d_2` …
+/// A name for each layer, numbered from 1 within its kind: `conv2d_1`, `relu_1`, `conv2d_2` …
 pub fn names(layers: &[Layer]) -> Vec<String> {
     let same_kind_before = |index: usize| layers[..index].iter().filter(|l| l.kind() == layers[index].kind()).count();
-    let name = |index: usize| format!("{}_{}", snake(layers[index].kind()), same_kind_before(index) + 1);
+    let name = |index: usize| format!("{}_{}", snake_case(layers[index].kind()), same_kind_before(index) + 1);
     (0..layers.len()).map(name).collect()
 }
 
-fn snake(kind: &str) -> String {
+fn snake_case(kind: &str) -> String {
     kind.to_lowercase()
         .replace("batchnormalization", "batch_norm")
         .replace("maxpooling2d", "max_pool")
         .replace("leakyrelu", "leaky_relu")
 }
 
-fn count(arrays: Vec<(&str, Vec<usize>)>) -> usize {
+fn count(arrays: Vec<(Role, Vec<usize>)>) -> usize {
     arrays.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }
 
-/// Keras puts the channels last.
+/// The shape as Keras prints it, with the channels last.
 fn keras_shape(shape: Shape) -> Vec<usize> {
     match shape {
         Shape { channels, height: 1, width: 1 } => vec![channels],
@@ -96,22 +101,22 @@ mod tests {
     use crate::models;
 
     #[test]
-    fn compact_holds_what_was_published() {
+    fn compact_has_the_published_parameter_counts() {
         let summary = models::summary(ModelId::Compact);
         assert_eq!((summary.total, summary.trainable, summary.non_trainable), (13_904, 13_712, 192));
-        let held: Vec<_> = summary.layers.iter().filter(|r| r.parameters > 0).map(|r| r.parameters).collect();
-        assert_eq!(held, [144, 64, 2304, 64, 160, 1440, 64, 2304, 64, 2304, 64, 2304, 64, 2560]);
+        let counts: Vec<_> = summary.layers.iter().filter(|r| r.parameters > 0).map(|r| r.parameters).collect();
+        assert_eq!(counts, [144, 64, 2304, 64, 160, 1440, 64, 2304, 64, 2304, 64, 2304, 64, 2560]);
         assert_eq!(summary.layers.last().map(|row| row.output_shape.clone()), Some(vec![10]));
     }
 
     #[test]
-    fn compact_keeps_its_conditions() {
+    fn compact_has_no_bias_and_no_dense_layer() {
         let summary = models::summary(ModelId::Compact);
         assert!(summary.total < 15_000);
-        let held = models::layers(ModelId::Compact);
-        assert!(held.iter().all(|layer| layer.kind() != "Dense"), "no fully connected layer");
-        let no_bias = |layer: &Layer| layer.parameters(Shape::IMAGE).iter().all(|(name, _)| *name != "bias");
-        assert!(held.iter().all(no_bias), "no bias anywhere");
+        let layers = models::layers(ModelId::Compact);
+        assert!(layers.iter().all(|layer| layer.kind() != "Dense"), "no fully connected layer");
+        let no_bias = |layer: &Layer| layer.parameters(Shape::IMAGE).iter().all(|(role, _)| *role != Role::Bias);
+        assert!(layers.iter().all(no_bias), "no bias anywhere");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `wide`: 42,579,946 parameters, the entry for Kaggle's "Digit Recognizer".
+//! `wide`: 42,579,946 parameters, an entry to Kaggle's "Digit Recognizer" competition.
 //!
 //! No accuracy was published, only the split (37,800 / 4,200 / 28,000). The dropout rates were not published; they are
 //! ours.
@@ -9,6 +9,7 @@ use super::layers::Conv;
 const CONV_DROPOUT: f64 = 0.25;
 const DENSE_DROPOUT: f64 = 0.5;
 
+/// The layers, from the image to the ten logits.
 pub fn layers() -> Vec<Layer> {
     let mut layers = [stage(32, 5), stage(64, 3)].concat(); //                     64×7×7
     layers.extend([Flatten, Dense(8192), Relu, Dropout(DENSE_DROPOUT)]);
@@ -16,7 +17,7 @@ pub fn layers() -> Vec<Layer> {
     layers
 }
 
-/// Two convolutions, then half the side.
+/// Two convolutions, then pooling, which halves the side, and dropout.
 fn stage(filters: usize, kernel: usize) -> Vec<Layer> {
     let conv = Layer::Conv(Conv::same(filters, kernel));
     vec![conv, Relu, conv, Relu, MaxPool, Dropout(CONV_DROPOUT)]

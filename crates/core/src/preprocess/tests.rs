@@ -1,4 +1,4 @@
-//! What makes an image one of MNIST's, checked on strokes of every kind.
+//! Checks the properties of MNIST's images (size, centre, pen width) on strokes of many kinds.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn stroke(points: &[(f32, f32)]) -> Stroke {
     Stroke { points: points.iter().map(|&(x, y)| Point { x, y }).collect() }
 }
 
-/// A figure with its mass far from the middle of its box.
+/// A digit whose centre of mass is far from the middle of its box.
 fn seven() -> Vec<Stroke> {
     vec![stroke(&[(0.0, 3.0), (40.0, 0.0), (15.0, 61.0)]), stroke(&[(12.0, 30.0), (38.0, 27.0)])]
 }
@@ -16,13 +16,13 @@ fn moved(strokes: &[Stroke], scale: f32, right: f32, down: f32) -> Vec<Stroke> {
     strokes.iter().map(|stroke| Stroke { points: stroke.points.iter().map(place).collect() }).collect()
 }
 
-/// First and last row and column with ink.
+/// Width and height of the inked area, in pixels.
 fn extent(image: &[u8; PIXELS]) -> (usize, usize) {
-    let lines = |index: fn(usize) -> usize| {
+    let length = |index: fn(usize) -> usize| {
         let inked = || (0..PIXELS).filter(|&pixel| image[pixel] > 0).map(index);
         inked().max().unwrap() - inked().min().unwrap() + 1
     };
-    (lines(|pixel| pixel % SIDE), lines(|pixel| pixel / SIDE))
+    (length(|pixel| pixel % SIDE), length(|pixel| pixel / SIDE))
 }
 
 fn centre(image: &[u8; PIXELS]) -> (f64, f64) {
@@ -38,14 +38,14 @@ fn mass(image: &[u8; PIXELS]) -> f64 {
 }
 
 #[test]
-fn no_ink_is_no_image() {
+fn strokes_without_ink_have_no_image() {
     assert_eq!(prepare(&[]), None);
     assert_eq!(prepare(&[Stroke::default()]), None);
     assert_eq!(prepare(&[stroke(&[(f32::NAN, 1.0), (1.0, f32::INFINITY)])]), None);
 }
 
 #[test]
-fn ink_fills_the_box_and_its_mass_is_centred() {
+fn ink_fills_the_box_and_is_centred() {
     for strokes in
         [seven(), vec![stroke(&[(0.0, 0.0), (9.0, 1.0), (9.5, 4.0)])], vec![stroke(&[(5.0, 0.0), (5.0, 9.0)])]]
     {
@@ -58,7 +58,7 @@ fn ink_fills_the_box_and_its_mass_is_centred() {
 }
 
 #[test]
-fn size_and_place_of_a_drawing_do_not_matter() {
+fn size_and_position_of_a_drawing_do_not_matter() {
     let image = prepare(&seven()).unwrap();
     for (scale, right, down) in [(1.0, 300.0, -200.0), (0.25, 0.0, 0.0), (64.0, -4096.0, 0.0), (0.5, 7.0, 1000.0)] {
         assert_eq!(prepare(&moved(&seven(), scale, right, down)).unwrap(), image, "{scale} {right} {down}");
@@ -80,7 +80,7 @@ fn a_line_has_the_area_of_its_pen() {
 }
 
 #[test]
-fn coverage_is_the_share_of_a_pixel() {
+fn partly_covered_pixels_are_grey() {
     let row_of_a_line = |width| {
         let image = render(&[stroke(&[(0.0, 0.0), (0.0, 5.0)])], width).unwrap();
         image[14 * SIDE..][..SIDE].iter().copied().filter(|&ink| ink > 0).collect::<Vec<u8>>()
@@ -91,10 +91,10 @@ fn coverage_is_the_share_of_a_pixel() {
 }
 
 #[test]
-fn a_tap_is_a_dot_in_the_middle() {
-    for place in [(0.0, 0.0), (-1e30, 1e-30), (f32::MAX, f32::MIN)] {
-        let image = prepare(&[stroke(&[place])]).unwrap();
-        assert_eq!(image, prepare(&[stroke(&[place; 5])]).unwrap());
+fn a_single_point_is_a_dot_in_the_middle() {
+    for position in [(0.0, 0.0), (-1e30, 1e-30), (f32::MAX, f32::MIN)] {
+        let image = prepare(&[stroke(&[position])]).unwrap();
+        assert_eq!(image, prepare(&[stroke(&[position; 5])]).unwrap());
         let radius = f64::from(PEN_WIDTH) / 2.0;
         assert!((mass(&image) - std::f64::consts::PI * radius * radius).abs() < 0.2);
         assert!(image[14 * SIDE + 14] > 200);
@@ -102,14 +102,14 @@ fn a_tap_is_a_dot_in_the_middle() {
 }
 
 #[test]
-fn points_that_are_no_places_are_left_out() {
-    let clean = prepare(&[stroke(&[(0.0, 0.0), (3.0, 9.0)])]);
-    let dirty = [(0.0, 0.0), (f32::NAN, 4.0), (f32::INFINITY, 4.0), (2.0, f32::NEG_INFINITY), (3.0, 9.0)];
-    assert_eq!(prepare(&[stroke(&dirty), Stroke::default()]), clean);
+fn points_that_are_not_finite_are_ignored() {
+    let finite = prepare(&[stroke(&[(0.0, 0.0), (3.0, 9.0)])]);
+    let mixed = [(0.0, 0.0), (f32::NAN, 4.0), (f32::INFINITY, 4.0), (2.0, f32::NEG_INFINITY), (3.0, 9.0)];
+    assert_eq!(prepare(&[stroke(&mixed), Stroke::default()]), finite);
 }
 
 #[test]
-fn every_magnitude_is_drawn() {
+fn drawings_of_any_magnitude_are_scaled() {
     let wide = prepare(&[stroke(&[(f32::MIN, f32::MIN), (f32::MAX, f32::MAX)])]).unwrap();
     let tiny = f32::from_bits(1);
     assert_eq!(prepare(&[stroke(&[(0.0, 0.0), (tiny, tiny)])]).unwrap(), wide);
@@ -126,7 +126,7 @@ fn a_pen_of_any_width_stays_in_the_box() {
 
 #[test]
 fn ink_at_one_end_stays_on_the_image() {
-    // Nearly all mass at the top of a long thin line.
+    // Nearly all the mass is at the top of a long thin line.
     let mut blot = vec![stroke(&[(0.0, 0.0), (0.0, 100.0)])];
     blot.extend((0..30).map(|row| stroke(&[(0.0, row as f32), (60.0, row as f32)])));
     let image = prepare(&blot).unwrap();
@@ -135,7 +135,7 @@ fn ink_at_one_end_stays_on_the_image() {
 }
 
 #[test]
-fn ten_thousand_points_give_the_image_of_the_line_they_lie_on() {
+fn ten_thousand_points_render_like_two_hundred() {
     let circle = |n: usize| {
         let angle = |index: usize| index as f32 / (n - 1) as f32 * std::f32::consts::TAU;
         let points: Vec<_> = (0..n).map(|index| (angle(index).cos() * 100.0, angle(index).sin() * 70.0)).collect();

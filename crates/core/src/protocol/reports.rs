@@ -1,19 +1,22 @@
-//! What events report.
+//! The payloads of events: plain values that a page can show.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Pretrained, TrainSpec};
 
-/// An engine that computes.
+/// The kind of an open engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EngineKind {
+    /// WebGPU in a browser.
     WebGpu,
+    /// A native graphics card.
     Gpu,
+    /// The CPU with SIMD.
     Cpu,
 }
 
 impl EngineKind {
-    /// The id that [`EngineChoice`] uses for it.
+    /// The id of the matching [`EngineChoice`].
     pub fn id(self) -> &'static str {
         match self {
             Self::WebGpu => EngineChoice::WebGpu.id(),
@@ -23,138 +26,148 @@ impl EngineKind {
     }
 }
 
-/// Which engine computes, and why not another.
+/// The open engine, and why a faster one was not used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EngineReport {
+    /// The kind of engine.
     pub kind: EngineKind,
-    /// The adapter's own name, or the kind of SIMD.
+    /// Name of the graphics adapter, or the SIMD instruction set of the CPU.
     pub adapter: String,
-    /// The adapter is a program, not hardware: slower than the CPU engine.
+    /// Whether the adapter is software, not hardware. Such an adapter is slower than the CPU engine.
     pub software: bool,
-    /// Why a faster engine was not taken, if one was tried.
+    /// Why a faster engine was tried and not used; `None` if none was tried.
     pub passed_over: Option<String>,
-    /// Multiply-adds a second while training, as a few steps showed; `None` where they were not tried.
+    /// Multiply-adds per second while training, measured over a few steps; `None` where it was not measured (graphics
+    /// cards).
     pub work_per_sec: Option<f64>,
-    /// Which kernels are faster on this card, where that was measured.
+    /// The kernel choice for this graphics card, where it was measured.
     pub kernels: Option<Kernels>,
 }
 
-/// Which kernels are faster on a card.
+/// The measured choice between two sets of kernels on a graphics card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernels {
-    /// A hash of the adapter's name: on another card something else is faster.
+    /// Hash of the adapter's name; the choice is valid for this adapter only.
     pub adapter: u64,
-    /// Those that compute in tiles of a workgroup's memory.
+    /// Whether kernels that compute in tiles of workgroup memory are faster.
     pub tiles: bool,
 }
 
 impl Kernels {
-    /// As text, for this build alone: other kernels may be faster in the next.
-    pub fn to_keep(self, build: &str) -> String {
+    /// Formats the choice for storage, tagged with the build: in another build other kernels may be faster.
+    pub fn to_stored(self, build: &str) -> String {
         format!("{build} {:x} {}", self.adapter, self.tiles)
     }
 
-    /// From such a text; nothing where it is another build's, or none.
-    pub fn kept(text: &str, build: &str) -> Option<Self> {
-        let [of, adapter, tiles] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
-        if of != build {
+    /// Parses the text of [`Kernels::to_keep`]; `None` where it does not parse or is of another build.
+    pub fn from_stored(text: &str, build: &str) -> Option<Self> {
+        let [stored_build, adapter, tiles] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
+        if stored_build != build {
             return None;
         }
         Some(Self { adapter: u64::from_str_radix(adapter, 16).ok()?, tiles: tiles.parse().ok()? })
     }
 }
 
-/// A network that is ready to read.
+/// A model that was loaded and can predict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkReport {
+    /// The model.
     pub model: ModelId,
-    /// Numbers the network holds, running statistics included.
+    /// Number of parameters, running statistics included.
     pub parameters: usize,
-    /// Where its weights come from; `None` when it knows nothing yet.
+    /// Measured accuracy of its pretrained weights; `None` when its weights are untrained.
     pub pretrained: Option<Pretrained>,
 }
 
-/// What takes long.
+/// A long operation, with the unit in which [`Progress`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
-    /// Looking for an adapter and opening it.
+    /// Looking for a graphics adapter and opening it.
     Engine,
-    /// One training step on both engines, compared.
+    /// The self-test of a graphics card: its operations and one training step compared with the CPU engine.
     SelfTest,
-    /// Fetching packed images from beside the page. Counted in bytes.
+    /// Fetching compressed images from the page's server. Counted in bytes.
     Fetch,
-    /// Unpacking and checking them. Counted in bytes.
+    /// Decompressing and checking images. Counted in bytes.
     Unpack,
-    /// Drawing digits, or reading them from disk. Counted in images.
+    /// Generating digits, or reading images from disk. Counted in images.
     Data,
-    /// Shaders that a graphics card needs. Counted.
+    /// Compiling shaders for a graphics card. Counted in shaders.
     Compile,
-    /// The first step of a run, which finds its buffers.
+    /// The first step of a run, which allocates buffers.
     FirstStep,
-    /// Optimizer steps of the current epoch.
+    /// Training in the current epoch. Counted in images.
     Train,
-    /// Images read so far, of those that are read after every epoch.
+    /// Validation after an epoch. Counted in images.
     Validate,
-    /// Test images read so far, where they are others than those.
+    /// Evaluation on the test images, where they are not the validation images. Counted in images.
     Test,
-    /// How fast the engine is. Counted in thousandths.
+    /// Measuring the speed of the engine. Counted in thousandths.
     Measure,
 }
 
-/// How far something has come. `total` is 0 when it is not known.
+/// Progress of a long operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
+    /// The operation, which also defines the unit.
     pub phase: Phase,
+    /// Units done so far.
     pub done: u64,
+    /// Units in all; 0 when unknown.
     pub total: u64,
 }
 
 /// The images in use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetReport {
+    /// The data set.
     pub id: DatasetId,
-    /// Training images, after limits.
+    /// Number of training images, after limits.
     pub n_train: usize,
-    /// Images to validate on, after limits; `None` when these are the test images.
+    /// Number of validation images, after limits; `None` when the test images are used for validation.
     pub n_validation: Option<usize>,
-    /// Test images, after limits.
+    /// Number of test images, after limits.
     pub n_test: usize,
-    /// Set when these are not the images that were asked for: why, and what to do.
+    /// Set when these are not the images asked for: a sentence with the reason and a remedy.
     pub fallback: Option<String>,
 }
 
-/// What a run is going to do.
+/// Settings and size of a run that starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunPlan {
+    /// The settings, as the engine will apply them.
     pub spec: TrainSpec,
-    /// Numbers the network holds, running statistics included.
+    /// Number of parameters, running statistics included.
     pub parameters: usize,
+    /// Optimizer steps in one epoch.
     pub steps_per_epoch: usize,
 }
 
-/// A run that goes on from where a snapshot was taken.
+/// A run or a model that was restored from a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Restored {
+    /// Settings and size of the run.
     pub plan: RunPlan,
-    /// The epoch that goes on, from 1.
+    /// The epoch of the snapshot, from 1.
     pub epoch: usize,
-    /// Steps that are not lost.
+    /// Number of steps done up to the snapshot.
     pub n_steps: usize,
-    /// The run goes on; otherwise its network only reads.
+    /// Whether the run continues; otherwise only its model was loaded.
     pub goes_on: bool,
 }
 
-/// Who computes. It changes how fast a run goes, not what comes out of it.
+/// The workers that compute. Their number changes the speed of a run, not its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CrewReport {
-    /// Workers that share each step at the moment, the session's own among them.
+pub struct PoolReport {
+    /// Number of workers that currently share each step, including the session's own.
     pub workers: usize,
-    /// Workers that left a shard without an answer; the others took it over.
+    /// Number of workers that did not answer a task; the session's worker computed it instead.
     pub lost: usize,
 }
 
-impl Default for CrewReport {
-    /// One worker, and none lost.
+impl Default for PoolReport {
+    /// One worker, none lost.
     fn default() -> Self {
         Self { workers: 1, lost: 0 }
     }
@@ -163,91 +176,101 @@ impl Default for CrewReport {
 /// One optimizer step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
-    /// From 1.
+    /// The epoch, from 1.
     pub epoch: usize,
-    /// Counted over the whole run, from 1.
+    /// The step, counted over the whole run from 1.
     pub step: usize,
-    /// Of this step's batch alone, in training mode.
+    /// Metrics of this step's batch, in training mode.
     pub batch: Metrics,
-    /// Mean over the epoch so far, in training mode.
+    /// Mean metrics over the epoch so far, in training mode.
     pub running: Metrics,
-    /// Training images a second, over the last few seconds, the waiting for commands excluded.
+    /// Training images per second over the last few seconds; time spent waiting for commands is excluded. 0 before it
+    /// is known.
     pub images_per_second: f64,
 }
 
 /// One epoch, trained and validated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
-    /// From 1.
+    /// The epoch, from 1.
     pub epoch: usize,
+    /// Number of epochs of the run.
     pub epochs: usize,
     /// The last step of this epoch, counted over the whole run.
     pub step: usize,
-    /// Mean over the epoch, in training mode.
+    /// Mean metrics over the epoch, in training mode.
     pub training: Metrics,
-    /// Over the images to validate on, in evaluation mode.
+    /// Metrics on the validation images, in evaluation mode.
     pub validation: Metrics,
-    /// Of the epoch's last step.
+    /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
+    /// Training images per second over the epoch, validation excluded.
     pub images_per_second: f64,
-    /// Training and validation together.
+    /// Seconds of training and validation.
     pub elapsed_secs: f64,
 }
 
-/// An image to be shown. A judgement, which is recorded, only names its images.
+/// A test image with its pixels. An [`Evaluation`](crate::evaluation::Evaluation) holds only the indices of its images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Picture {
-    /// Which image, counted from 0 in the order of its split.
+pub struct TestImage {
+    /// Index of the image in its split, from 0.
     pub index: usize,
-    /// 784 bytes, row by row, 0 is paper and 255 is ink.
+    /// 784 bytes, row by row; 0 is paper, 255 is ink.
     pub pixels: Vec<u8>,
 }
 
-/// How fast an engine trains.
+/// Training speed of an engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SpeedReport {
-    /// One for each network that was measured, the one that takes least first.
-    pub paces: Vec<Pace>,
-    /// How many workers shared a step.
+pub struct SpeedMeasurement {
+    /// One entry for each network measured so far, in order of increasing work.
+    pub speeds: Vec<ModelSpeed>,
+    /// Number of workers that shared a step.
     pub workers: usize,
-    /// Nothing more comes.
+    /// Whether the measurement has ended.
     pub over: bool,
 }
 
-/// How fast an engine trains one network.
+/// Training speed of an engine with one network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pace {
+pub struct ModelSpeed {
+    /// The network.
     pub model: ModelId,
-    /// Images in one step.
+    /// Batch size, in images.
     pub batch: usize,
-    /// Until the first step was done, which is not part of the pace; on a graphics card with compiling its shaders.
+    /// Seconds of preparation and first step, excluded from `images_per_second`. On a graphics card this includes
+    /// compiling shaders.
     pub first_step_secs: f64,
-    /// Steps that the pace was taken from.
+    /// Number of steps measured, without the first.
     pub n_steps: usize,
-    /// Median over groups of steps.
+    /// Training images per second: the median over groups of steps.
     pub images_per_second: f64,
 }
 
-/// How a run ended.
+/// The result of a completed run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
+    /// Number of test images.
     pub test_images: usize,
+    /// Number of test images misclassified.
     pub test_errors: usize,
-    /// Of the weights after the last epoch.
+    /// Metrics of the final weights on the test images.
     pub test: Metrics,
+    /// The epoch with the highest validation accuracy.
     pub best: BestEpoch,
+    /// Seconds from the start of the run to the last test image.
     pub elapsed_secs: f64,
 }
 
-/// The epoch that did best on the images for validation. Its weights are not kept: the last ones count.
+/// The epoch with the highest validation accuracy. Its weights are not saved; the final weights are the result.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BestEpoch {
-    /// From 1.
+    /// The epoch, from 1.
     pub epoch: usize,
+    /// Its metrics on the validation images.
     pub validation: Metrics,
 }
 
-/// As Keras prints it.
+/// Prints the epoch as Keras does.
 impl std::fmt::Display for EpochReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Epoch {}/{} - {:.0}s", self.epoch, self.epochs, self.elapsed_secs)?;

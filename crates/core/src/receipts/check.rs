@@ -1,34 +1,46 @@
-//! Whether a receipt agrees with itself: a slip in recording it, or a figure changed later, is found here.
+//! Checks that the parts of a receipt agree, which finds errors in recording and figures that were changed later. It
+//! never repeats a run.
 
 use super::{BestEpoch, DataSum, Ensemble, EpochLine, Receipt};
 use crate::evaluation::{Interval, wilson};
 
-/// Why a text is no receipt.
+/// Why a text is not a valid receipt, or bytes are not valid records.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
+    /// The text is not the JSON of a receipt. Holds the error of the JSON parser.
     #[error(
-        "this is no receipt that version {version} reads ({0}); give the file as it was recorded, or use the version that wrote it",
+        "version {version} cannot read this receipt ({0}); give the file as it was recorded, or use the version that wrote it",
         version = env!("CARGO_PKG_VERSION")
     )]
     Json(String),
+    /// Two parts of the receipt contradict each other, or a figure is not valid.
     #[error(
         "the receipt contradicts itself: {field} is {found}, expected {expected}; restore the file or record the run again"
     )]
-    Contradiction { field: String, found: String, expected: String },
+    Contradiction {
+        /// Name of the field.
+        field: String,
+        /// Its value.
+        found: String,
+        /// The expected value, in words, with its source.
+        expected: String,
+    },
+    /// The bytes are not the records of this version. Holds the error of the decoder.
     #[error(
-        "these records are of another version of this program ({0}); write them anew with `inkling scoreboard --site`"
+        "these records are of another version of this program ({0}); write them again with `inkling scoreboard --site`"
     )]
     Records(String),
 }
 
-/// Figures computed from the same counts differ by no more: single precision, and a few decimals lost in editing.
+/// Largest difference between figures computed from the same counts. It allows for single precision and for a few
+/// decimals lost in editing.
 const ROUNDING: f64 = 1e-6;
 
 impl Receipt {
-    /// Checks that the receipt's parts agree.
+    /// Checks that the parts of the receipt agree and that every figure is finite.
     ///
     /// # Errors
-    /// The first part that contradicts the others.
+    /// [`ReceiptError::Contradiction`] for the first part that does not.
     pub fn check(&self) -> Result<(), ReceiptError> {
         self.check_spec()?;
         self.check_figures()?;
@@ -75,13 +87,13 @@ impl Receipt {
 }
 
 impl Ensemble {
-    /// Checks that the receipt's parts agree.
+    /// Checks that the parts of the receipt agree, that there are at least two members, and that the loss is finite.
     ///
     /// # Errors
-    /// The first part that contradicts the others.
+    /// [`ReceiptError::Contradiction`] for the first part that does not.
     pub fn check(&self) -> Result<(), ReceiptError> {
         let n = self.members.len();
-        expect("members", n > 1, format!("{n} network"), "two at least; `train` leaves the receipt of a single one")?;
+        expect("members", n > 1, format!("{n} network"), "at least 2; `train` writes the receipt of a single network")?;
         expect("date", is_day(&self.date), &self.date, "a day such as 2026-01-31")?;
         check_accuracy(self.test_errors, self.test_images, self.test_accuracy, self.interval)?;
         is_number("test_loss", self.test_loss)?;
@@ -93,10 +105,10 @@ impl Ensemble {
 fn check_accuracy(n_errors: usize, n_images: usize, given: f64, interval: Interval) -> Result<(), ReceiptError> {
     expect("test_images", n_images > 0, n_images, "at least 1")?;
     expect("test_errors", n_errors <= n_images, n_errors, format!("at most the {n_images} test images"))?;
-    let n_right = n_images - n_errors;
-    let accuracy = n_right as f64 / n_images as f64;
+    let n_correct = n_images - n_errors;
+    let accuracy = n_correct as f64 / n_images as f64;
     expect("test_accuracy", close(given, accuracy), given, format!("{accuracy} by test_errors"))?;
-    let counted = wilson(n_right, n_images);
+    let counted = wilson(n_correct, n_images);
     let agrees = close(interval.low, counted.low) && close(interval.high, counted.high);
     expect("interval", agrees, interval, format!("{counted} by test_errors"))
 }
@@ -106,6 +118,7 @@ fn check_data(data: &[DataSum]) -> Result<(), ReceiptError> {
     data.iter().try_for_each(|sum| is_sha256(&format!("sha256 of the {}", sum.name), &sum.sha256))
 }
 
+/// The figures of an epoch with their names.
 fn figures(line: &EpochLine) -> [(&'static str, f64); 7] {
     [
         ("loss", line.loss),
@@ -118,17 +131,17 @@ fn figures(line: &EpochLine) -> [(&'static str, f64); 7] {
     ]
 }
 
-fn expect(field: &str, kept: bool, found: impl ToString, expected: impl ToString) -> Result<(), ReceiptError> {
+fn expect(field: &str, holds: bool, found: impl ToString, expected: impl ToString) -> Result<(), ReceiptError> {
     let contradiction = || ReceiptError::Contradiction {
         field: field.into(),
         found: found.to_string(),
         expected: expected.to_string(),
     };
-    kept.then_some(()).ok_or_else(contradiction)
+    holds.then_some(()).ok_or_else(contradiction)
 }
 
 fn is_number(field: &str, figure: f64) -> Result<(), ReceiptError> {
-    expect(field, figure.is_finite(), figure, "a finite number, since JSON knows no other")
+    expect(field, figure.is_finite(), figure, "a finite number, since JSON has no other")
 }
 
 fn is_sha256(field: &str, given: &str) -> Result<(), ReceiptError> {

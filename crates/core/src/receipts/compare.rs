@@ -1,29 +1,31 @@
-//! Whether a run that was repeated came out as it was recorded.
+//! Compares a repeated run with its receipt. It never runs anything itself.
 
 use std::fmt;
 
 use super::{DataSum, Receipt};
 use crate::spec::TrainSpec;
 
-/// The losses of the first epoch may differ by this part of the recorded one. On one engine they are equal; on another,
-/// sums are taken in another order, and the difference grows with every step.
+/// Largest relative difference between the losses of the first epoch. On the same engine they are equal. Another engine
+/// sums in another order, and the difference grows with every step.
 pub const FIRST_LOSS_TOLERANCE: f64 = 1e-3;
 
 /// How alike two runs are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
-    /// The weights are the same to the bit, and so are the errors.
+    /// The weights are equal to the bit, and so are the errors.
     Identical,
-    /// The same settings and images, and figures that differ by no more than rounding and chance explain.
+    /// Settings and images are the same, and rounding and chance explain the differences between the figures.
     Consistent,
+    /// Settings, images or figures differ.
     Different,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
+    /// How alike the runs are.
     pub likeness: Likeness,
-    /// In words, the weightiest first; never empty.
+    /// The reasons, in words, the most important first; never empty.
     pub reasons: Vec<String>,
 }
 
@@ -37,7 +39,8 @@ impl fmt::Display for Likeness {
     }
 }
 
-/// Such as `identical: the weights have the same SHA-256; 46 errors on 10000 test images both times`.
+/// Prints likeness and reasons, such as `identical: the weights have the same SHA-256; 46 errors on 10000 test images
+/// both times`.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.likeness, self.reasons.join("; "))
@@ -46,38 +49,38 @@ impl fmt::Display for Verdict {
 
 /// Compares a recorded run with its repetition.
 ///
-/// Equal weights that do not make the same errors are no identity: one of the two figures was not measured as it says.
+/// Equal weights with different errors are not identical: one of the two receipts holds a wrong figure.
 pub fn compare(recorded: &Receipt, again: &Receipt) -> Verdict {
     let same_errors = (recorded.test_errors, recorded.test_images) == (again.test_errors, again.test_images);
     let same_weights = recorded.weights.sha256 == again.weights.sha256;
-    let terms = [settings(&recorded.spec, &again.spec), data(&recorded.data, &again.data)];
-    let broken: Vec<_> = terms.into_iter().flatten().collect();
-    if !broken.is_empty() {
-        return Verdict { likeness: Likeness::Different, reasons: broken };
+    let conditions = [settings(&recorded.spec, &again.spec), data(&recorded.data, &again.data)];
+    let violations: Vec<_> = conditions.into_iter().flatten().collect();
+    if !violations.is_empty() {
+        return Verdict { likeness: Likeness::Different, reasons: violations };
     }
     if same_weights && same_errors {
         let errors = format!("{} errors on {} test images both times", again.test_errors, again.test_images);
         let reasons = vec!["the weights have the same SHA-256".into(), errors];
         return Verdict { likeness: Likeness::Identical, reasons };
     }
-    judged_by_figures(recorded, again, same_weights)
+    compare_figures(recorded, again, same_weights)
 }
 
-fn judged_by_figures(recorded: &Receipt, again: &Receipt, same_weights: bool) -> Verdict {
+fn compare_figures(recorded: &Receipt, again: &Receipt, same_weights: bool) -> Verdict {
     let findings = [first_loss(recorded, again), accuracy(recorded, again)];
     let agrees = findings.iter().all(|(agrees, _)| *agrees);
-    // What speaks against it comes first.
-    let (against, neutral): (Vec<_>, Vec<_>) = findings.into_iter().partition(|(agrees, _)| !*agrees);
-    let mut reasons: Vec<_> = against.into_iter().chain(neutral).map(|(_, reason)| reason).collect();
+    // Disagreements come first.
+    let (disagreements, agreements): (Vec<_>, Vec<_>) = findings.into_iter().partition(|(agrees, _)| !*agrees);
+    let mut reasons: Vec<_> = disagreements.into_iter().chain(agreements).map(|(_, reason)| reason).collect();
     reasons.push(if same_weights { "the weights have the same SHA-256" } else { "the weights differ" }.into());
-    reasons.extend(surroundings(recorded, again));
+    reasons.extend(environment(recorded, again));
     Verdict { likeness: if agrees { Likeness::Consistent } else { Likeness::Different }, reasons }
 }
 
-/// Which settings differ, those aside that say where to compute and where the images lie: the checksums of the
-/// images tell whether those are the same.
+/// Which settings differ; `None` if none does. The engine and the location of the data set are ignored: the checksums
+/// of the images show whether the data are the same.
 fn settings(recorded: &TrainSpec, again: &TrainSpec) -> Option<String> {
-    let moved = TrainSpec { engine: recorded.engine, dataset: recorded.dataset.clone(), ..again.clone() };
+    let relocated = TrainSpec { engine: recorded.engine, dataset: recorded.dataset.clone(), ..again.clone() };
     let parts = [
         ("model", recorded.model != again.model),
         ("split", recorded.split != again.split),
@@ -85,13 +88,14 @@ fn settings(recorded: &TrainSpec, again: &TrainSpec) -> Option<String> {
         ("seed", recorded.seed != again.seed),
         ("train_limit", recorded.train_limit != again.train_limit),
         ("test_limit", recorded.test_limit != again.test_limit),
+        ("workers", recorded.workers != again.workers),
     ];
     let names: Vec<_> = parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
-    (moved != *recorded)
+    (relocated != *recorded)
         .then(|| format!("the settings differ ({}): repeat it with the recorded ones", names.join(", ")))
 }
 
-/// Which images or labels differ.
+/// Which images or labels differ; `None` if none does.
 fn data(recorded: &[DataSum], again: &[DataSum]) -> Option<String> {
     let missing = recorded.iter().filter(|sum| !again.contains(sum));
     let added = again.iter().filter(|sum| !recorded.iter().any(|old| old.name == sum.name));
@@ -101,20 +105,20 @@ fn data(recorded: &[DataSum], again: &[DataSum]) -> Option<String> {
     (!names.is_empty()).then(|| differ(names))
 }
 
-/// Whether the losses of the first epoch agree, and by how much.
+/// Whether the losses of the first epoch agree, with a sentence about it.
 fn first_loss(recorded: &Receipt, again: &Receipt) -> (bool, String) {
     let (Some(old), Some(new)) = (recorded.epoch_log.first(), again.epoch_log.first()) else {
         return (false, "one of the two has no epoch log".into());
     };
-    let part = (new.loss - old.loss).abs() / old.loss.abs();
-    // Written so that a loss that is not a number does not agree.
-    let agrees = old.loss == new.loss || part <= FIRST_LOSS_TOLERANCE;
+    let difference = (new.loss - old.loss).abs() / old.loss.abs();
+    // Written so that a NaN loss does not agree.
+    let agrees = old.loss == new.loss || difference <= FIRST_LOSS_TOLERANCE;
     let measure = if agrees { "within" } else { "more than" };
     let (old, new, limit) = (old.loss, new.loss, 100.0 * FIRST_LOSS_TOLERANCE);
     (agrees, format!("the loss of the first epoch was {old:.6} and is {new:.6}, {measure} {limit} % apart"))
 }
 
-/// Whether the accuracies can be the same but for chance.
+/// Whether chance explains the difference between the accuracies, with a sentence about it.
 fn accuracy(recorded: &Receipt, again: &Receipt) -> (bool, String) {
     let (old, new) = (recorded.interval, again.interval);
     let agrees = old.overlaps(&new);
@@ -125,8 +129,8 @@ fn accuracy(recorded: &Receipt, again: &Receipt) -> (bool, String) {
     (agrees, reason)
 }
 
-/// Differences of the machine and the program that may explain others.
-fn surroundings(recorded: &Receipt, again: &Receipt) -> Option<String> {
+/// Differences of machine and program, which may explain other differences.
+fn environment(recorded: &Receipt, again: &Receipt) -> Option<String> {
     let parts = [
         ("engine", &recorded.engine, &again.engine),
         ("device", &recorded.device, &again.device),

@@ -1,4 +1,4 @@
-//! Receipts as JSON.
+//! Converts receipts to and from JSON. It never writes or accepts a receipt that fails its check.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -6,19 +6,19 @@ use serde::de::DeserializeOwned;
 use super::{Ensemble, Receipt, ReceiptError, Records};
 
 impl Receipt {
-    /// The receipt as indented JSON, after a check.
+    /// Checks the receipt and formats it as indented JSON.
     ///
     /// # Errors
-    /// When its parts contradict one another, or a figure is not a number.
+    /// When [`Receipt::check`] fails.
     pub fn to_json(&self) -> Result<String, ReceiptError> {
         self.check()?;
         write(self)
     }
 
-    /// A receipt from its JSON, checked.
+    /// Parses the JSON of a receipt and checks it.
     ///
     /// # Errors
-    /// What is missing or wrong, with line and column; or which parts contradict one another.
+    /// [`ReceiptError::Json`] with line and column when the text does not parse; otherwise as [`Receipt::check`].
     pub fn from_json(text: &str) -> Result<Self, ReceiptError> {
         let receipt: Self = read(text)?;
         receipt.check()?;
@@ -27,19 +27,19 @@ impl Receipt {
 }
 
 impl Ensemble {
-    /// The receipt of an ensemble as indented JSON, after a check.
+    /// Checks the receipt and formats it as indented JSON.
     ///
     /// # Errors
-    /// As [`Receipt::to_json`].
+    /// When [`Ensemble::check`] fails.
     pub fn to_json(&self) -> Result<String, ReceiptError> {
         self.check()?;
         write(self)
     }
 
-    /// The receipt of an ensemble from its JSON, checked.
+    /// Parses the JSON of the receipt of an ensemble and checks it.
     ///
     /// # Errors
-    /// As [`Receipt::from_json`].
+    /// [`ReceiptError::Json`] with line and column when the text does not parse; otherwise as [`Ensemble::check`].
     pub fn from_json(text: &str) -> Result<Self, ReceiptError> {
         let ensemble: Self = read(text)?;
         ensemble.check()?;
@@ -48,7 +48,7 @@ impl Ensemble {
 }
 
 impl Records {
-    /// Takes in the JSON of a receipt, of a run or of an ensemble.
+    /// Parses and adds the JSON of a receipt, of a run or of an ensemble.
     ///
     /// # Errors
     /// As [`Receipt::from_json`].

@@ -6,7 +6,7 @@ use super::*;
 use crate::evaluation::wilson;
 use crate::spec::{DatasetId, EngineChoice};
 
-/// A recorded run of so many errors on 10,000 test images.
+/// The receipt of a run with this number of errors on 10,000 test images.
 fn receipt(model: ModelId, seed: u64, test_errors: usize) -> Receipt {
     let mut spec = TrainSpec { seed, ..TrainSpec::of(model) };
     spec.recipe.epochs = 2;
@@ -72,7 +72,7 @@ mod written {
     }
 
     #[test]
-    fn the_names_of_the_contract_are_at_the_top() {
+    fn the_documented_names_are_at_the_top_level() {
         let value: serde_json::Value = serde_json::from_str(&compact().to_json().unwrap()).unwrap();
         assert_eq!((&value["model"], &value["seed"], &value["epochs"]), (&"compact".into(), &1.into(), &2.into()));
         assert_eq!((&value["test_errors"], &value["test_accuracy"]), (&46.into(), &0.9954.into()));
@@ -82,7 +82,7 @@ mod written {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_place() {
+    fn a_json_error_names_its_position() {
         let message = |text: &str| Receipt::from_json(text).unwrap_err().to_string();
         assert!(message("{\n}").contains("missing field `model` at line 2 column 1"), "{}", message("{\n}"));
         let text = compact().to_json().unwrap().replacen("\"compact\"", "\"compcat\"", 1);
@@ -104,7 +104,7 @@ mod written {
 mod checked {
     use super::*;
 
-    /// The field that is found to contradict the rest after a change, on reading as on writing.
+    /// The field that contradicts the rest after a change, by `check` and by `to_json`.
     fn found(change: impl FnOnce(&mut Receipt)) -> String {
         let changed = but(change);
         match (changed.check(), changed.to_json()) {
@@ -114,7 +114,7 @@ mod checked {
     }
 
     #[test]
-    fn figures_that_were_changed_are_found() {
+    fn changed_figures_are_found() {
         assert_eq!(compact().check(), Ok(()));
         assert_eq!(found(|r| r.test_errors = 40), "test_accuracy");
         assert_eq!(found(|r| r.test_accuracy = 0.9960), "test_accuracy");
@@ -125,7 +125,7 @@ mod checked {
     }
 
     #[test]
-    fn settings_logs_and_sums_are_checked() {
+    fn settings_logs_and_checksums_are_checked() {
         assert_eq!(found(|r| r.model = ModelId::Wide), "model");
         assert_eq!(found(|r| r.seed = 2), "seed");
         assert_eq!(found(|r| r.epochs = 3), "epochs");
@@ -140,7 +140,7 @@ mod checked {
     }
 
     #[test]
-    fn a_message_says_what_to_do() {
+    fn a_message_names_a_remedy() {
         assert_eq!(
             but(|r| r.test_errors = 40).check().unwrap_err().to_string(),
             "the receipt contradicts itself: test_accuracy is 0.9954, expected 0.996 by test_errors; \
@@ -177,7 +177,7 @@ mod compared {
     }
 
     #[test]
-    fn the_same_weights_with_other_errors_are_not() {
+    fn the_same_weights_with_other_errors_are_not_identical() {
         let near = compare(&compact(), &but(|r| with_errors(r, 47)));
         assert_eq!(near.likeness, Likeness::Consistent);
         assert_eq!(
@@ -209,7 +209,7 @@ mod compared {
     }
 
     #[test]
-    fn other_settings_or_images_are_another_run() {
+    fn other_settings_or_images_are_different() {
         let (likeness, reason) = verdict(|r| (r.spec.seed, r.spec.recipe.batch) = (9, 64));
         assert_eq!(likeness, Likeness::Different);
         assert_eq!(reason, "the settings differ (recipe, seed): repeat it with the recorded ones");
@@ -221,7 +221,7 @@ mod compared {
     }
 
     #[test]
-    fn another_place_of_engine_and_images_is_the_same_run() {
+    fn another_engine_or_data_set_location_is_consistent() {
         let again = but(|r| {
             r.weights.sha256 = sha256(b"others");
             (r.spec.engine, r.spec.dataset) = (EngineChoice::Gpu, DatasetId::Folder("./mnist".into()));
@@ -261,14 +261,14 @@ mod summed_up {
     }
 
     #[test]
-    fn networks_come_in_the_order_of_the_zoo() {
+    fn networks_are_listed_in_the_order_of_the_zoo() {
         let text = scoreboard(&board(&[]));
-        let places: Vec<_> = ModelId::ALL.iter().map(|model| text.find(&format!("| {model} |")).unwrap()).collect();
-        assert!(places.is_sorted());
+        let positions: Vec<_> = ModelId::ALL.iter().map(|model| text.find(&format!("| {model} |")).unwrap()).collect();
+        assert!(positions.is_sorted());
     }
 
     #[test]
-    fn one_run_is_a_row_and_a_line() {
+    fn one_run_is_a_row_in_both_tables() {
         let expected = [
             "compact",
             "99.41 %, validation accuracy of the last epoch",
@@ -301,7 +301,7 @@ mod summed_up {
     }
 
     #[test]
-    fn of_several_runs_the_median_is_shown_and_the_best_named() {
+    fn several_runs_show_the_median_and_the_best() {
         let runs = |errors: &[usize]| -> Vec<Receipt> {
             errors.iter().zip(1..).map(|(&errors, seed)| receipt(ModelId::Strided, seed, errors)).collect()
         };
@@ -318,27 +318,27 @@ mod summed_up {
     }
 
     #[test]
-    fn runs_on_less_or_on_other_images_are_listed_only() {
+    fn runs_on_fewer_or_other_images_are_only_listed() {
         let short = but(|r| r.spec.train_limit = Some(1000));
         let fashion = but(|r| r.spec.dataset = DatasetId::Folder("./fashion".into()));
-        let dealt = but(|r| r.spec.split = crate::spec::SplitId::Kaggle);
-        let text = scoreboard(&board(&[short.clone(), fashion.clone(), dealt.clone()]));
-        assert_eq!(cells(&[short, fashion, dealt], ModelId::Compact)[2], "not run");
+        let resplit = but(|r| r.spec.split = crate::spec::SplitId::Kaggle);
+        let text = scoreboard(&board(&[short.clone(), fashion.clone(), resplit.clone()]));
+        assert_eq!(cells(&[short, fashion, resplit], ModelId::Compact)[2], "not run");
         assert!(text.contains("mnist, published split, first 1000 to train"), "{text}");
         assert!(text.contains("./fashion, published split") && text.contains("mnist, kaggle split"), "{text}");
     }
 
     #[test]
-    fn a_median_is_of_one_recipe() {
-        let tried = but(|r| r.spec.recipe.batch = 32);
-        let runs = [tried.clone(), receipt(ModelId::Compact, 2, 60), receipt(ModelId::Compact, 3, 55)];
+    fn a_median_is_of_runs_of_one_recipe() {
+        let other_recipe = but(|r| r.spec.recipe.batch = 32);
+        let runs = [other_recipe.clone(), receipt(ModelId::Compact, 2, 60), receipt(ModelId::Compact, 3, 55)];
         assert!(cells(&runs, ModelId::Compact)[2].contains("median of 2 runs; best 99.45 %"));
         let later = Receipt { date: "2026-12-01".into(), ..receipt(ModelId::Compact, 2, 60) };
-        assert_eq!(cells(&[later, tried], ModelId::Compact)[2], "**99.40 %** (99.23 to 99.53 %)");
+        assert_eq!(cells(&[later, other_recipe], ModelId::Compact)[2], "**99.40 %** (99.23 to 99.53 %)");
     }
 
     #[test]
-    fn no_cell_breaks_its_table() {
+    fn cells_are_escaped() {
         let text = scoreboard(&board(&[but(|r| r.device = "a|b\nc".into())]));
         assert!(text.contains("| a\\|b c (cpu) |"), "{text}");
     }

@@ -26,7 +26,7 @@ fn stepped(step: usize) -> Event {
 }
 
 fn failed() -> Event {
-    Event::Failed(Fault::new("It broke", "Mend it."))
+    Event::Failed(Fault::new("It broke", "Repair it."))
 }
 
 #[test]
@@ -43,25 +43,25 @@ fn states_follow_the_events() {
 }
 
 #[test]
-fn time_left_follows_the_pace() {
+fn remaining_time_follows_the_speed() {
     let run = Run::of(&[started(), stepped(4)]);
     assert_eq!((run.n_steps(), run.fraction_done(), run.remaining_secs()), (Some(10), 0.4, Some(3.0)));
     assert_eq!(Run::default().remaining_secs(), None);
 }
 
 #[test]
-fn a_pace_is_that_of_the_engine_and_the_network_at_hand() {
-    let pace = |events: &[Event]| Run::of(events).images_per_second;
-    let ran = [engine(), started(), stepped(4), Event::Stopped];
-    assert_eq!(pace(&ran), Some(20.0));
-    assert_eq!(pace(&[&ran[..], &[engine()]].concat()), None);
+fn a_new_engine_model_or_run_resets_the_speed() {
+    let speed = |events: &[Event]| Run::of(events).images_per_second;
+    let stopped_run = [engine(), started(), stepped(4), Event::Stopped];
+    assert_eq!(speed(&stopped_run), Some(20.0));
+    assert_eq!(speed(&[&stopped_run[..], &[engine()]].concat()), None);
     let other = NetworkReport { model: ModelId::Classic, parameters: 1, pretrained: None };
-    assert_eq!(pace(&[&ran[..], &[Event::Using(other)]].concat()), None);
-    assert_eq!(pace(&[&ran[..], &[started()]].concat()), None);
+    assert_eq!(speed(&[&stopped_run[..], &[Event::ModelLoaded(other)]].concat()), None);
+    assert_eq!(speed(&[&stopped_run[..], &[started()]].concat()), None);
 }
 
 #[test]
-fn a_failure_and_a_fresh_worker_lose_nothing_that_was_shown() {
+fn a_failure_and_a_new_worker_keep_the_steps() {
     let ready = Event::Ready { build: "b".into() };
     let run = Run::of(&[engine(), started(), stepped(4), failed(), ready]);
     assert_eq!((run.steps.len(), run.state), (1, State::Loading));
@@ -76,23 +76,23 @@ fn a_new_run_begins_empty() {
 }
 
 #[test]
-fn a_network_that_comes_to_hand_ends_its_own_loading_and_not_that_of_a_run() {
-    let using = Event::Using(NetworkReport { model: ModelId::Compact, parameters: 1, pretrained: None });
+fn a_loaded_model_ends_its_own_loading_and_not_that_of_a_run() {
+    let loaded = Event::ModelLoaded(NetworkReport { model: ModelId::Compact, parameters: 1, pretrained: None });
     let state =
-        |phase| Run::of(&[engine(), Event::Progress(Progress { phase, done: 0, total: 0 }), using.clone()]).state;
+        |phase| Run::of(&[engine(), Event::Progress(Progress { phase, done: 0, total: 0 }), loaded.clone()]).state;
     assert_eq!((state(Phase::SelfTest), state(Phase::Data)), (State::Ready, State::Loading));
 }
 
 #[test]
-fn a_run_that_goes_on_forgets_what_came_after_its_snapshot() {
+fn a_restored_run_drops_the_steps_after_its_snapshot() {
     let Event::Started(plan) = started() else { unreachable!() };
     let restored = |goes_on| Event::Restored(Restored { plan: plan.clone(), epoch: 1, n_steps: 3, goes_on });
     let events: Vec<_> = [engine(), started()].into_iter().chain((1..=6).map(stepped)).collect();
     let mut run = Run::of(&events);
     run.reopen();
     assert_eq!((run.state, run.learned, run.steps.len()), (State::Loading, true, 6));
-    let read_only = Run::of(events.iter().chain(&[restored(false)]));
-    assert_eq!((read_only.state, read_only.steps.len()), (State::Finished, 6));
+    let model_only = Run::of(events.iter().chain(&[restored(false)]));
+    assert_eq!((model_only.state, model_only.steps.len()), (State::Finished, 6));
     [engine(), restored(true), stepped(4)].iter().for_each(|event| run.apply(event));
     assert_eq!((run.state, run.steps.len(), run.fraction_done()), (State::Training, 4, 0.4));
     assert_eq!(run.resumptions, [Resumption { n_steps: 3, engine: Some(EngineKind::Cpu) }]);
@@ -101,7 +101,7 @@ fn a_run_that_goes_on_forgets_what_came_after_its_snapshot() {
 }
 
 #[test]
-fn the_first_step_is_waited_for_until_it_is_done() {
+fn the_first_step_ends_its_progress() {
     let first = Event::Progress(Progress { phase: Phase::FirstStep, done: 0, total: 0 });
     assert!(Run::of(&[started(), first.clone()]).progress.is_some());
     assert!(Run::of(&[started(), first, stepped(1)]).progress.is_none());

@@ -1,65 +1,80 @@
-//! How far training images are bent away from what they are.
+//! The strengths of training-image augmentation, with their text form and bounds. The augmentation itself is in
+//! [`crate::data::augment`].
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The strength of each kind of distortion; every image is bent anew in every epoch. All zeros leave images alone.
+/// The strength of each kind of augmentation. Every image is augmented differently in every epoch. All zeros switch
+/// augmentation off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Augment {
-    /// Moved by up to so many pixels, each way.
+    /// Largest shift in pixels, horizontally and vertically, in both directions.
     pub shift: f32,
-    /// Turned by up to so many degrees, either way.
+    /// Largest rotation in degrees, in both directions.
     pub rotate: f32,
-    /// Grown or shrunk by up to this fraction, width and height apart.
+    /// Largest change of size as a fraction; width and height are scaled independently.
     pub scale: f32,
-    /// Slanted by up to this fraction of its height.
+    /// Largest shear, as a fraction of the height.
     pub shear: f32,
-    /// Bent by a smooth random field of so many pixels (standard deviation).
+    /// Standard deviation, in pixels, of the smooth random displacement field.
     pub elastic: f32,
 }
 
-/// An augmentation that cannot be read, or is too strong to leave a digit.
+/// An augmentation text that does not parse, or a strength out of bounds.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AugmentError {
-    #[error("augmentation is \"none\" or a list such as shift=2,rotate=10,scale=0.1,shear=0.1,elastic=1, not {0:?}")]
+    /// The text, or a part of it, is not of the form `NAME=STRENGTH`.
+    #[error(
+        "augmentation must be \"none\" or a list such as shift=2,rotate=10,scale=0.1,shear=0.1,elastic=1, not {0:?}"
+    )]
     Form(String),
-    #[error("there is no augmentation called {0:?}; choose among: shift, rotate, scale, shear, elastic")]
+    /// The name of an augmentation that does not exist.
+    #[error("there is no augmentation called {0:?}; choose one of: shift, rotate, scale, shear, elastic")]
     Name(String),
+    /// A strength that is not a number, or is out of bounds.
     #[error("{name} must be between 0 and {max}, not {given:?}")]
-    Strength { name: &'static str, max: f32, given: String },
+    Strength {
+        /// The kind of augmentation.
+        name: &'static str,
+        /// The largest allowed strength.
+        max: f32,
+        /// The strength as it was given.
+        given: String,
+    },
 }
 
 impl Augment {
-    /// Names and the greatest strengths: beyond them digits leave the image or become others.
+    /// Names and largest strengths. Beyond them digits leave the image or turn into other digits.
     const KINDS: [(&'static str, f32); 5] =
         [("shift", 8.0), ("rotate", 45.0), ("scale", 0.5), ("shear", 0.6), ("elastic", 4.0)];
 
-    /// Holds every strength to its bounds.
+    /// Checks that every strength is within its bounds.
     ///
     /// # Errors
-    /// The first strength that is not within them.
+    /// [`AugmentError::Strength`] for the first strength that is not.
     pub fn check(&self) -> Result<(), AugmentError> {
         let wrong = (0..Self::KINDS.len()).zip(self.strengths()).find(|(kind, given)| !Self::allows(*kind, *given));
-        wrong.map_or(Ok(()), |(kind, given)| Err(Self::refusal(kind, given.to_string())))
+        wrong.map_or(Ok(()), |(kind, given)| Err(Self::out_of_bounds(kind, given.to_string())))
     }
 
-    /// Whether a kind may be so strong; what is not a number may not.
+    /// Whether a strength is within the bounds of its kind (an index into [`Self::KINDS`]); NaN is not.
     fn allows(kind: usize, strength: f32) -> bool {
         (0.0..=Self::KINDS[kind].1).contains(&strength)
     }
 
-    fn refusal(kind: usize, given: String) -> AugmentError {
+    fn out_of_bounds(kind: usize, given: String) -> AugmentError {
         let (name, max) = Self::KINDS[kind];
         AugmentError::Strength { name, max, given }
     }
 
-    /// Whether images stay as they are.
+    /// Whether augmentation is off.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
+    /// The strengths in the order of [`Self::KINDS`].
     fn strengths(&self) -> [f32; 5] {
         [self.shift, self.rotate, self.scale, self.shear, self.elastic]
     }
@@ -75,7 +90,7 @@ impl Augment {
     }
 }
 
-/// Such as `shift=2,rotate=10`; `none` when nothing is bent.
+/// Prints the non-zero strengths, such as `shift=2,rotate=10`, or `none`.
 impl fmt::Display for Augment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let used = Self::KINDS.iter().zip(self.strengths()).filter(|(_, strength)| *strength != 0.0);
@@ -97,7 +112,7 @@ impl FromStr for Augment {
             let kind = Self::KINDS.iter().position(|(known, _)| *known == name.trim());
             let kind = kind.ok_or_else(|| AugmentError::Name(name.trim().into()))?;
             let allowed = strength.trim().parse().ok().filter(|strength| Self::allows(kind, *strength));
-            *augment.strength_mut(kind) = allowed.ok_or_else(|| Self::refusal(kind, strength.trim().into()))?;
+            *augment.strength_mut(kind) = allowed.ok_or_else(|| Self::out_of_bounds(kind, strength.trim().into()))?;
         }
         Ok(augment)
     }
@@ -109,15 +124,15 @@ mod tests {
 
     #[test]
     fn texts_survive_a_round_trip() {
-        let both = Augment { shift: 2.0, elastic: 1.5, ..Augment::default() };
-        assert_eq!(both.to_string(), "shift=2,elastic=1.5");
-        assert_eq!(both.to_string().parse(), Ok(both));
+        let two_kinds = Augment { shift: 2.0, elastic: 1.5, ..Augment::default() };
+        assert_eq!(two_kinds.to_string(), "shift=2,elastic=1.5");
+        assert_eq!(two_kinds.to_string().parse(), Ok(two_kinds));
         assert_eq!("none".parse(), Ok(Augment::default()));
         assert_eq!(Augment::default().to_string(), "none");
     }
 
     #[test]
-    fn strengths_that_no_text_gave_are_held_to_the_same_bounds() {
+    fn check_and_parsing_enforce_the_same_bounds() {
         let with = |elastic| Augment { shift: 8.0, rotate: 45.0, scale: 0.5, shear: 0.6, elastic };
         assert_eq!(with(4.0).check(), Ok(()));
         for elastic in [4.5, -0.5, f32::INFINITY, f32::NAN] {
@@ -127,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn invalid_texts_are_refused() {
         assert_eq!("shift".parse::<Augment>(), Err(AugmentError::Form("shift".into())));
         assert_eq!("twist=1".parse::<Augment>(), Err(AugmentError::Name("twist".into())));
         for strength in ["-1", "9", "NaN", "two"] {

@@ -1,16 +1,18 @@
-//! The card as a picture: one SVG that names no file and no font of its own, so that it looks alike everywhere.
+//! The speed report as an SVG image. It never refers to a file or a font of its own, so that it renders the same
+//! everywhere.
 
-use super::{Card, Row};
+use super::{Row, SpeedReport};
 
-/// Size of the picture, in pixels at its natural scale.
+/// Width of the image, in pixels at its natural scale.
 pub const WIDTH: usize = 640;
+/// Height of the image, in pixels at its natural scale.
 pub const HEIGHT: usize = 336;
 
-/// Where the columns of figures end.
+/// Right edges of the columns of figures, in pixels.
 const COLUMNS: [usize; 3] = [330, 450, 600];
 
-impl Card {
-    /// The card as an SVG document.
+impl SpeedReport {
+    /// The report as an SVG document.
     pub fn svg(&self) -> String {
         let mut body = text(40, 58, "title", "start", "Inkling speed card");
         body += &text(600, 58, "quiet", "end", &self.date);
@@ -30,7 +32,7 @@ impl Card {
     }
 }
 
-/// The colours of the page by day, whatever the reader has set: a picture is looked at elsewhere.
+/// The colours of the page's light theme, whatever the user has set: the image is shown outside the page.
 const STYLE: &str = "<style>text{font:15px system-ui,sans-serif;fill:#171a2b}.title{font-size:24px;font-weight:700}\
                      .strong{font-weight:600}.quiet{font-size:13px;fill:#565c74}.figure{font-size:20px;font-weight:600}\
                      </style>";
@@ -41,29 +43,29 @@ fn row(y: usize, row: Row) -> String {
     text(40, y, "figure", "start", row.model) + &figures.collect::<String>()
 }
 
-fn text(x: usize, y: usize, class: &str, anchor: &str, told: &str) -> String {
-    let told = told.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    format!("<text x=\"{x}\" y=\"{y}\" class=\"{class}\" text-anchor=\"{anchor}\">{told}</text>")
+fn text(x: usize, y: usize, class: &str, anchor: &str, content: &str) -> String {
+    let content = content.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    format!("<text x=\"{x}\" y=\"{y}\" class=\"{class}\" text-anchor=\"{anchor}\">{content}</text>")
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::speed_report::tests::card;
+    use crate::speed_report::tests::report;
 
     #[test]
-    fn names_of_adapters_stay_text() {
-        let mut card = card();
-        card.engine.adapter = "a<b> & c".into();
-        let svg = card.svg();
+    fn adapter_names_are_escaped() {
+        let mut report = report();
+        report.engine.adapter = "a<b> & c".into();
+        let svg = report.svg();
         assert!(svg.contains("CPU: a&lt;b&gt; &amp; c"), "{svg}");
         assert_eq!(svg.matches('<').count(), svg.matches('>').count());
     }
 
     #[test]
-    fn the_picture_holds_the_same_figures() {
-        let svg = card().svg();
-        for told in ["2026-11-21", "compact", ">2000<", "classic", ">34.6<", "Chrome 156 on Linux"] {
-            assert!(svg.contains(told), "{told} is not in {svg}");
+    fn the_image_holds_the_same_figures() {
+        let svg = report().svg();
+        for text in ["2026-11-21", "compact", ">2000<", "classic", ">34.6<", "Chrome 156 on Linux"] {
+            assert!(svg.contains(text), "{text} is not in {svg}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The arrays of a network: their names and shapes, their first values, and the way to a device and back.
+//! The arrays of a network: names and shapes, initial values, and transfers to and from a device.
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
-use inkling_core::models::{self, Layer};
+use inkling_core::models::{self, Layer, Role, Shape};
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
@@ -13,40 +13,60 @@ pub struct Array {
     /// `[filters, channels, height, width]` for a convolution's kernel, `[units, inputs]` for a dense layer's, the inputs
     /// in the order channel, row, column; `[channels]` for the rest.
     pub shape: Vec<usize>,
+    /// The numbers, row by row.
     pub values: Vec<f32>,
 }
 
 /// Weights that do not fit a network.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WeightsError {
+    /// An array of the network is not there.
     #[error("the weights hold no tensor {name:?}; they are of another network")]
-    Missing { name: String },
+    Missing {
+        /// The array's name.
+        name: String,
+    },
+    /// An array has another shape.
     #[error(
         "tensor {name:?} has shape {found:?}, but the network wants {expected:?}; the weights are of another network"
     )]
-    Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    Shape {
+        /// The array's name.
+        name: String,
+        /// The network's shape.
+        expected: Vec<usize>,
+        /// The shape of the weights.
+        found: Vec<usize>,
+    },
+    /// An array that the network does not have.
     #[error("the weights hold a tensor {name:?} that the network has no place for; they are of another network")]
-    Surplus { name: String },
+    Surplus {
+        /// The array's name.
+        name: String,
+    },
+    /// An array holds infinities or what is not a number.
     #[error("tensor {name:?} holds a value that is not a finite number; the weights are damaged")]
-    NotFinite { name: String },
+    NotFinite {
+        /// The array's name.
+        name: String,
+    },
 }
 
-/// Name and shape of an array of the network.
+/// Name, role and shape of an array of the network.
 #[derive(Clone, Debug)]
 pub struct Slot {
+    /// Layer and role, such as `conv2d_1.kernel`.
     pub name: String,
+    /// What the array is to its layer.
+    pub role: Role,
+    /// As [`Array::shape`].
     pub shape: Vec<usize>,
     /// Whether the optimizer trains it; the others are running statistics.
     pub trained: bool,
 }
 
 impl Slot {
-    /// What the array is to its layer, such as `kernel`.
-    pub fn role(&self) -> &str {
-        self.name.rsplit('.').next().unwrap_or_default()
-    }
-
-    /// Numbers in the array.
+    /// Count of the array's numbers.
     pub fn size(&self) -> usize {
         self.shape.iter().product()
     }
@@ -55,28 +75,33 @@ impl Slot {
 /// The arrays of these layers: the trained ones first, then the running statistics, each in the order of the layers.
 pub fn slots(layers: &[Layer]) -> Vec<Slot> {
     let names = models::names(layers);
-    let of_layer = |((layer, input), name): ((Layer, models::Shape), &String)| {
-        let slot = |(role, shape): (&str, Vec<usize>), trained| Slot { name: format!("{name}.{role}"), shape, trained };
+    let of_layer = |((layer, input), name): ((Layer, Shape), &String)| {
+        let slot = |(role, shape): (Role, Vec<usize>), trained| Slot {
+            name: format!("{name}.{}", role.name()),
+            role,
+            shape,
+            trained,
+        };
         let trained = layer.parameters(input).into_iter().map(|array| slot(array, true));
-        let moved = layer.statistics(input).into_iter().map(|array| slot(array, false));
-        trained.chain(moved).collect::<Vec<_>>()
+        let statistics = layer.statistics(input).into_iter().map(|array| slot(array, false));
+        trained.chain(statistics).collect::<Vec<_>>()
     };
     let all = models::with_inputs(layers).zip(&names).flat_map(of_layer);
-    let (trained, moved): (Vec<_>, Vec<_>) = all.partition(|slot| slot.trained);
-    trained.into_iter().chain(moved).collect()
+    let (trained, statistics): (Vec<_>, Vec<_>) = all.partition(|slot| slot.trained);
+    trained.into_iter().chain(statistics).collect()
 }
 
 /// Keras's initial values: Glorot-uniform kernels, gamma and variance 1, everything else 0.
 pub fn initial(slot: &Slot, random: &mut Pcg64Mcg) -> Array {
     let n = slot.size();
-    let values = match (slot.role(), slot.shape.as_slice()) {
-        ("kernel", [outputs, inputs, window @ ..]) => {
+    let values = match (slot.role, slot.shape.as_slice()) {
+        (Role::Kernel, [outputs, inputs, window @ ..]) => {
             let area: usize = window.iter().product();
             let limit = (6.0 / ((inputs + outputs) * area) as f64).sqrt();
             (0..n).map(|_| random.random_range(-limit..limit) as f32).collect()
         }
-        ("gamma" | "moving_variance", _) => vec![1.0; n],
-        _ => vec![0.0; n],
+        (Role::Gamma | Role::MovingVariance, _) => vec![1.0; n],
+        (Role::Kernel | Role::Bias | Role::Beta | Role::MovingMean, _) => vec![0.0; n],
     };
     Array { name: slot.name.clone(), shape: slot.shape.clone(), values }
 }
@@ -99,7 +124,7 @@ pub async fn download<'a>(
     Ok(slots.iter().zip(datas).map(array).collect())
 }
 
-/// The array of a slot, checked and on the device.
+/// Checks the array of a slot and uploads it to a device.
 ///
 /// # Errors
 /// When it is missing, of the wrong shape, or not finite.

@@ -1,15 +1,15 @@
-//! Which units dropout drops in a pass. Nothing is drawn: [`inkling_kernels::Dropout`] computes each unit's fate from the
-//! step's key, the layer, and where the unit lies, so engines agree to the bit, and so do a batch and its parts.
+//! Which units dropout drops in a pass. No random numbers are drawn: [`inkling_kernels::Dropout`] decides about each unit from
+//! the step's key, the layer, and the unit's position. So engines agree bit for bit, and so do a batch and its shards.
 
 use inkling_kernels::Dropout;
 use serde::{Deserialize, Serialize};
 
-/// The largest rate that a network can be asked for: some units have to be left.
+/// The largest rate: some units have to remain.
 const MAX_RATE: f64 = 0.95;
-/// Rates come in these parts, since each unit has 16 random bits.
+/// Rates are multiples of one part in 2¹⁶, because each unit has 16 random bits.
 const PARTS: f64 = 65_536.0;
 
-/// What dropout computes from in one step: the same key drops the same units on every engine.
+/// The source of a step's dropout masks: the same key drops the same units on every engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropoutKey([u32; 2]);
 
@@ -24,12 +24,10 @@ impl DropoutKey {
         Self([key as u32, (key >> 32) as u32])
     }
 
-    /// Words of [`DropoutKey::words`].
-    #[cfg(feature = "gpu")]
+    /// Count of the words in [`DropoutKey::words`].
     pub const WORDS: usize = 3;
 
-    /// The words from which a card computes what it drops, for images of a batch from this one on.
-    #[cfg(feature = "gpu")]
+    /// The words from which a graphics card computes its masks, for the images of a batch from index `first_image` on.
     pub fn words(self, first_image: usize) -> [u32; Self::WORDS] {
         [self.0[0], self.0[1], first_image as u32]
     }
@@ -39,19 +37,21 @@ impl DropoutKey {
 pub struct Dropouts {
     /// Multiplies the layers' own rates.
     pub factor: f64,
+    /// The step's key.
     pub key: DropoutKey,
-    /// Where the first of these images lies in the whole batch.
+    /// Index of the first image within the whole batch.
     pub first_image: usize,
-    /// Dropout layers that were passed.
+    /// Dropout layers so far.
     n_passed: u32,
 }
 
 impl Dropouts {
+    /// No layer so far.
     pub fn new(factor: f64, key: DropoutKey, first_image: usize) -> Self {
         Self { factor, key, first_image, n_passed: 0 }
     }
 
-    /// What the next dropout layer does, whose own rate this is; `None` when it drops nothing.
+    /// The mask of the next dropout layer, which has this rate; `None` when it drops nothing.
     pub fn next(&mut self, rate: f64) -> Option<Dropout> {
         let layer = self.n_passed;
         self.n_passed += 1;

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// The tensor itself, whose `storage` is a slice.
 ///
 /// # Panics
-/// When the tensor lives on another device.
+/// When the tensor is stored on another device.
 pub fn of<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     let primitive = tensor.try_into_primitive::<Flex>().expect("the CPU engine has tensors of the flex backend only");
     if primitive.is_contiguous() && primitive.layout().start_offset() == 0 {
@@ -28,7 +28,7 @@ pub fn flat(values: Vec<f32>) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values, [n]), &Device::flex())
 }
 
-/// Appends the numbers of tensors to a row.
+/// Appends the numbers of tensors to `row`.
 pub fn append<'a>(tensors: impl IntoIterator<Item = &'a Tensor<1>>, row: &mut Vec<f32>) {
     tensors.into_iter().for_each(|tensor| row.extend_from_slice(of(tensor.clone()).storage()));
 }

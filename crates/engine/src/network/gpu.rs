@@ -1,209 +1,240 @@
-//! The way through the layers by our own kernels, on a graphics card: forward and back by hand, without automatic
-//! differentiation. Nothing is read back.
+//! Our shaders on a graphics card. Nothing is read back.
 
-mod card;
-mod single;
-mod tape;
+mod backward;
+mod context;
+mod forward;
+mod optimize;
 
 use std::rc::Rc;
 
-use burn::tensor::Tensor;
-use inkling_core::models::{Conv, Layer, Shape};
+use burn::tensor::{Device, Tensor};
+use inkling_core::models::{Conv, Shape};
 use inkling_core::spec::{IMAGE_PIXELS, N_CLASSES};
-use inkling_shaders::{self as shaders, Array, Dense, Gpu, Norm, Window};
-use tape::Kept;
+use inkling_kernels::{Dropout, FusedRectifier};
+use inkling_shaders::{self as shaders, Array, BatchNorm, Conv2d};
 
-use super::plan::{self, Cursor, Op};
-use super::{BATCH_NORM_EPSILON, BATCH_NORM_KEPT, Dropouts, Pass};
+use super::backend::{Backend, CrossEntropy, OptimizerStep, SingleRun, Update, UpdateRule, Updated};
+use super::pass::{self, Context, Forward, Gradients, Kernels, Pass};
+use super::plan::Op;
+use super::single_op::{self, Given, Single, SingleKernels};
+use super::{BATCH_NORM_EPSILON, BATCH_NORM_KEPT, DropoutKey, Dropouts, Network};
 
-pub use card::{Card, arrays};
-pub use single::run_single;
-pub use tape::Tape;
+pub use context::{GpuContext, arrays};
+pub use optimize::{numbers, optimize};
 
-/// The layers of a network, ready to run on a card.
-pub struct Machine {
-    ops: Vec<Op>,
+/// A graphics card as a backend: each pass takes the context of its images.
+pub struct Gpu;
+
+/// Kernels on one graphics card.
+pub struct GpuKernels {
+    context: GpuContext,
 }
 
-/// A pass through the layers as far as it has come.
-struct Flow<'a> {
-    card: &'a Card,
-    /// Images.
+/// Numbers of a batch, images innermost: `[channel][row][column][image]`.
+pub struct Images {
+    array: Array,
     n: usize,
-    /// What goes into the next layer.
-    shape: Shape,
-    x: Array,
-    parameters: &'a [Array],
-    cursor: Cursor,
 }
 
-impl Machine {
-    pub fn new(layers: &[Layer]) -> Self {
-        Self { ops: plan::ops(layers) }
-    }
-
-    /// Logits `[batch, 10]` in evaluation mode.
-    pub fn evaluate(&self, parameters: &[Tensor<1>], statistics: &[Tensor<1>], images: Tensor<4>) -> Tensor<2> {
-        let (card, n, x) = enter(images);
-        let (parameters, statistics) = (card::arrays(parameters), card::arrays(statistics));
-        let mut flow = Flow::new(&card, n, x, &parameters);
-        for op in &self.ops {
-            flow.x = match *op {
-                Op::Norm { rectified } => {
-                    let norm = flow.norm(rectified);
-                    let settled = [0, 1].map(|i| &statistics[flow.cursor.statistic + i]);
-                    norm.apply(&card.gpu, &flow.x, flow.pair(), settled)
-                }
-                Op::Dropout(_) => flow.x.clone(),
-                _ => flow.forward(op).0,
-            };
-            flow.pass(op);
-        }
-        flow.logits()
-    }
-
-    /// A pass in training mode. The words of the dropouts' key are uploaded where they are not on the card yet.
-    pub fn train(
-        machine: &Rc<Self>,
-        parameters: &[Tensor<1>],
-        images: Tensor<4>,
-        dropouts: &mut Dropouts,
-        mut key: Option<Array>,
-    ) -> Pass {
-        let (card, n, x) = enter(images);
-        let parameters = card::arrays(parameters);
-        let mut flow = Flow::new(&card, n, x, &parameters);
-        let (mut values, mut kept, mut statistics) = (vec![], vec![], vec![]);
-        for op in &machine.ops {
-            let dropout = if let Op::Dropout(rate) = *op { dropouts.next(rate) } else { None };
-            let dropped = dropout.map(|dropout| {
-                let key = key.get_or_insert_with(|| card.gpu.upload_words(&dropouts.key.words(dropouts.first_image)));
-                Dropped { dropout, key: key.clone() }
-            });
-            let (output, keep) = flow.forward_train(op, dropped);
-            if let Kept::Statistics(of_batch) = &keep {
-                statistics.extend(of_batch.iter().map(|array| card.tensor(array.clone())));
-            }
-            values.push(std::mem::replace(&mut flow.x, output));
-            kept.push(keep);
-            flow.pass(op);
-        }
-        values.push(flow.x.clone());
-        let (logits, shape) = (flow.logits(), flow.shape);
-        debug_assert_eq!(shape.size(), N_CLASSES);
-        let machine = machine.clone();
-        let tape = Tape { machine, card, parameters, n, values, kept };
-        Pass { logits, statistics, tape: super::Tape::Gpu(Box::new(tape)) }
-    }
+/// What an op saves besides its input.
+pub enum Saved {
+    /// Nothing.
+    Nothing,
+    /// The padded input of a convolution.
+    Padded(Array),
+    /// Mean and variance of a normalisation.
+    Statistics([Array; 2]),
+    /// What a dropout layer dropped.
+    Mask(DropoutMask),
 }
 
-impl<'a> Flow<'a> {
-    fn new(card: &'a Card, n: usize, x: Array, parameters: &'a [Array]) -> Self {
-        let cursor = Cursor { parameter: 0, statistic: 0 };
-        Self { card, n, shape: Shape::IMAGE, x, parameters, cursor }
-    }
-
-    fn gpu(&self) -> &Gpu {
-        &self.card.gpu
-    }
-
-    /// The op's own array with this number.
-    fn array(&self, number: usize) -> &'a Array {
-        &self.parameters[self.cursor.parameter + number]
-    }
-
-    fn pair(&self) -> [&'a Array; 2] {
-        [self.array(0), self.array(1)]
-    }
-
-    fn norm(&self, rectified: inkling_kernels::Rectified) -> Norm {
-        norm(self.n, self.shape, rectified)
-    }
-
-    /// Does an op in training mode.
-    fn forward_train(&self, op: &Op, dropped: Option<Dropped>) -> (Array, Kept) {
-        let gpu = self.gpu();
-        match (*op, dropped) {
-            (Op::Norm { rectified }, _) => {
-                let norm = self.norm(rectified);
-                let [mean, variance] = norm.moments(gpu, &self.x);
-                let y = norm.apply(gpu, &self.x, self.pair(), [&mean, &variance]);
-                (y, Kept::Statistics([mean, variance]))
-            }
-            (Op::Dropout(_), Some(dropped)) => (dropped.apply(gpu, &self.x, self.n), Kept::Dropped(dropped)),
-            (Op::Dropout(_), None) => (self.x.clone(), Kept::Nothing),
-            _ => self.forward(op),
-        }
-    }
-
-    /// Does an op that is the same in both modes.
-    fn forward(&self, op: &Op) -> (Array, Kept) {
-        let (gpu, x) = (self.gpu(), &self.x);
-        let y = match *op {
-            Op::Standardize { mean, deviation } => shaders::mix(gpu, [x, x], [1.0 / deviation, 0.0, -mean / deviation]),
-            Op::Conv { conv, input, rectifier } => {
-                let (window, bias) = (window(self.n, conv, input), conv.bias.then(|| self.array(1)));
-                let padded = window.pad(gpu, x);
-                let y = window.forward(gpu, &padded, self.array(0), bias, rectifier.slope);
-                return (y, Kept::Padded(padded));
-            }
-            Op::Dense { inputs, units, rectifier } => {
-                let [weights, bias] = self.pair();
-                Dense { n: self.n, inputs, units }.forward(gpu, x, weights, bias, rectifier.slope)
-            }
-            Op::Pool { input } => shaders::pool(gpu, x, input.channels, input.height, self.n),
-            // Rows and columns lie one after another already.
-            Op::Flatten => x.clone(),
-            Op::Norm { .. } | Op::Dropout(_) => unreachable!("what differs between the modes is done by them"),
-        };
-        (y, Kept::Nothing)
-    }
-
-    fn pass(&mut self, op: &Op) {
-        self.shape = op.output(self.shape);
-        self.cursor.pass(op);
-    }
-
-    /// What came out, as `[batch, 10]`.
-    fn logits(&self) -> Tensor<2> {
-        let rows = shaders::transpose(self.gpu(), &self.x, self.n, 1.0, 0.0);
-        self.card.tensor(rows).reshape([self.n, N_CLASSES])
-    }
-}
-
-/// Images `[n, 1, 28, 28]` as they lie on the way: `[pixels, n]`.
-fn enter(images: Tensor<4>) -> (Card, usize, Array) {
-    let n = images.dims()[0];
-    let (card, array) = Card::of(images);
-    let x = shaders::transpose(&card.gpu, &array, IMAGE_PIXELS, 1.0, 0.0);
-    (card, n, x)
-}
-
-/// Moves mean and variance of a normalisation towards those of one more batch, in place.
-pub fn move_statistics(running: &[Tensor<1>], of_batch: &[Tensor<1>]) {
-    let (card, _) = Card::of(running[0].clone());
-    let (running, of_batch) = (card::arrays(running), card::arrays(of_batch));
-    let [running, of_batch] = [&running, &of_batch].map(|pair| [&pair[0], &pair[1]]);
-    shaders::move_towards(&card.gpu, running, of_batch, BATCH_NORM_KEPT as f32);
-}
-
-/// What a layer drops in a step whose key is on the card.
-pub struct Dropped {
-    dropout: inkling_kernels::Dropout,
+/// What a dropout layer drops in a pass, by a key that is stored on the card.
+pub struct DropoutMask {
+    dropout: Dropout,
     /// [`super::DropoutKey::words`].
     key: Array,
 }
 
-impl Dropped {
-    /// A layer with its units dropped; on the way back, its gradient.
-    fn apply(&self, gpu: &Gpu, x: &Array, n: usize) -> Array {
-        let inkling_kernels::Dropout { layer, limit, scale, .. } = self.dropout;
-        shaders::dropout(gpu, x, n, &self.key, layer, limit, scale)
+impl Gpu {
+    fn kernels(tensor: &Tensor<4>) -> Rc<GpuKernels> {
+        Rc::new(GpuKernels { context: GpuContext::of(tensor.clone()).0 })
     }
 }
 
-fn norm(n: usize, shape: Shape, rectified: inkling_kernels::Rectified) -> Norm {
-    Norm {
+/// A pass in training mode whose dropout key is stored on the card already.
+fn train_with_key(
+    ops: &Rc<[Op]>,
+    parameters: &[Tensor<1>],
+    images: Tensor<4>,
+    dropouts: &mut Dropouts,
+    key: Array,
+) -> Pass {
+    pass::train(&Gpu::kernels(&images), ops, parameters, images, dropouts, Some(key))
+}
+
+/// What only recorded steps on a graphics card ask of a network.
+impl Network {
+    /// The same on a card that has the words of the key already: [`DropoutKey::words`].
+    ///
+    /// # Panics
+    /// When the network lives elsewhere.
+    pub fn forward_with(&self, images: Tensor<4>, dropout: f64, key: inkling_shaders::Array) -> Pass {
+        // The words are on the card: those of this key are not asked for.
+        let mut dropouts = Dropouts::new(dropout, DropoutKey::of(0, 0), 0);
+        train_with_key(&self.ops, &self.parameters, images, &mut dropouts, key)
+    }
+
+    /// The same on a backend that changes them in place.
+    pub fn move_statistics_in_place(&self, of_batch: Vec<Tensor<1>>) {
+        let _ = self.backend.move_statistics(self.statistics.clone(), of_batch, BATCH_NORM_KEPT);
+    }
+}
+
+impl Backend for Gpu {
+    fn evaluate(&self, ops: &[Op], parameters: &[Tensor<1>], statistics: &[Tensor<1>], images: Tensor<4>) -> Tensor<2> {
+        pass::evaluate(&*Self::kernels(&images), ops, parameters, statistics, images)
+    }
+
+    fn train(&self, ops: &Rc<[Op]>, parameters: &[Tensor<1>], images: Tensor<4>, dropouts: &mut Dropouts) -> Pass {
+        pass::train(&Self::kernels(&images), ops, parameters, images, dropouts, None)
+    }
+
+    fn cross_entropy(&self, logits: Tensor<2>, targets: Tensor<2>) -> CrossEntropy {
+        let n = logits.dims()[0];
+        let (context, logits) = GpuContext::of(logits);
+        let (_, targets) = GpuContext::of(targets);
+        let [sums, gradient] = shaders::cross_entropy(&context.gpu, &logits, &targets, N_CLASSES);
+        CrossEntropy { sums: context.tensor(sums), gradient: context.tensor(gradient).reshape([n, N_CLASSES]) }
+    }
+
+    fn optimize(&self, rule: UpdateRule, step: OptimizerStep, updates: Vec<Update>) -> Vec<Updated> {
+        let Some(first) = updates.first() else { return vec![] };
+        let (context, _) = GpuContext::of(first.parameter.clone());
+        let numbers = context.gpu.upload(&numbers(step));
+        optimize(rule, &numbers, &updates);
+        updates.into_iter().map(|update| (update.parameter, update.state)).collect()
+    }
+
+    fn move_statistics(&self, running: Vec<Tensor<1>>, batch: Vec<Tensor<1>>, kept: f64) -> Vec<Tensor<1>> {
+        for (running, batch) in running.chunks_exact(2).zip(batch.chunks_exact(2)) {
+            let (context, _) = GpuContext::of(running[0].clone());
+            let (running, batch) = (arrays(running), arrays(batch));
+            let [running, batch] = [&running, &batch].map(|pair| [&pair[0], &pair[1]]);
+            shaders::lerp_towards(&context.gpu, running, batch, kept as f32);
+        }
+        running
+    }
+
+    fn computes_in_tiles(&self, device: &Device) -> bool {
+        GpuContext::on(device).gpu.has_tiles()
+    }
+
+    fn run_single<'a>(&'a self, single: &'a Single, given: &'a Given, device: &Device) -> SingleRun<'a> {
+        let kernels = GpuKernels { context: GpuContext::on(device) };
+        Box::pin(async move { single_op::run(&kernels, single, given).await })
+    }
+}
+
+impl Kernels for GpuKernels {
+    type Value = Images;
+    type Array = Array;
+    type Saved = Saved;
+    type MaskKey = Array;
+    type Mask = DropoutMask;
+
+    fn array(&self, tensor: &Tensor<1>) -> Array {
+        GpuContext::of(tensor.clone()).1
+    }
+
+    fn tensor(&self, array: Array) -> Tensor<1> {
+        self.context.tensor(array)
+    }
+
+    fn images(&self, images: Tensor<4>) -> Images {
+        let n = images.dims()[0];
+        let (context, rows) = GpuContext::of(images);
+        Images { array: shaders::transpose(&context.gpu, &rows, IMAGE_PIXELS, 1.0, 0.0), n }
+    }
+
+    fn logits(&self, value: &Images) -> Tensor<2> {
+        let rows = shaders::transpose(&self.context.gpu, &value.array, value.n, 1.0, 0.0);
+        self.context.tensor(rows).reshape([value.n, N_CLASSES])
+    }
+
+    fn logits_gradient(&self, gradient: Tensor<2>, last: &Images) -> Images {
+        let (_, rows) = GpuContext::of(gradient);
+        let array = shaders::transpose(&self.context.gpu, &rows, rows.len() / last.n, 1.0, 0.0);
+        Images { array, n: last.n }
+    }
+
+    fn mask_key(&self, words: [u32; 3]) -> Array {
+        self.context.gpu.upload_words(&words)
+    }
+
+    fn mask(&self, dropout: Dropout, key: Array) -> DropoutMask {
+        DropoutMask { dropout, key }
+    }
+
+    fn forward(&self, op: &Op, shape: Shape, x: Images, arrays: &[Array], mask: Option<DropoutMask>) -> Forward<Self> {
+        forward::forward(&self.context.gpu, op, shape, x, arrays, mask)
+    }
+
+    fn evaluate_norm(
+        &self,
+        rectified: FusedRectifier,
+        shape: Shape,
+        x: Images,
+        arrays: &[Array],
+        statistics: &[Array],
+    ) -> Images {
+        let [gamma, beta, mean, variance] = [&arrays[0], &arrays[1], &statistics[0], &statistics[1]];
+        let array = norm(x.n, shape, rectified).apply(&self.context.gpu, &x.array, [gamma, beta], [mean, variance]);
+        Images { array, ..x }
+    }
+
+    fn backward(&self, op: &Op, context: &Context<'_, Self>, gradient: Images) -> Gradients<Self> {
+        backward::backward(&self.context.gpu, op, context, gradient)
+    }
+
+    fn statistics(&self, saved: &Saved) -> Option<[Array; 2]> {
+        if let Saved::Statistics(statistics) = saved { Some(statistics.clone()) } else { None }
+    }
+}
+
+impl SingleKernels for GpuKernels {
+    fn upload(&self, rows: &[f32], n: usize, _: Shape, _: bool) -> Images {
+        Images { array: self.context.gpu.upload(&transposed(rows, n)), n }
+    }
+
+    fn upload_array(&self, values: &[f32]) -> Array {
+        self.context.gpu.upload(values)
+    }
+
+    fn as_tensor(&self, value: &Images) -> Tensor<1> {
+        self.context.tensor(value.array.clone())
+    }
+
+    fn rows(&self, values: Vec<f32>, n: usize) -> Vec<f32> {
+        transposed(&values, values.len() / n.max(1))
+    }
+}
+
+/// A matrix of so many rows, transposed.
+fn transposed(values: &[f32], n_rows: usize) -> Vec<f32> {
+    let n_columns = values.len() / n_rows.max(1);
+    (0..values.len()).map(|at| values[at % n_rows * n_columns + at / n_rows]).collect()
+}
+
+impl DropoutMask {
+    /// Drops the mask's units of a layer, or of its gradient.
+    fn apply(&self, gpu: &shaders::Gpu, x: &Images) -> Images {
+        let Dropout { layer, limit, scale, .. } = self.dropout;
+        Images { array: shaders::dropout(gpu, &x.array, x.n, &self.key, layer, limit, scale), n: x.n }
+    }
+}
+
+fn norm(n: usize, shape: Shape, rectified: FusedRectifier) -> BatchNorm {
+    BatchNorm {
         n,
         channels: shape.channels,
         pixels: shape.height * shape.width,
@@ -213,9 +244,9 @@ fn norm(n: usize, shape: Shape, rectified: inkling_kernels::Rectified) -> Norm {
     }
 }
 
-fn window(n: usize, conv: Conv, input: Shape) -> Window {
+fn window(n: usize, conv: Conv, input: Shape) -> Conv2d {
     let ((top, bottom), (left, right)) = (conv.pads(input.height), conv.pads(input.width));
-    Window {
+    Conv2d {
         n,
         channels: input.channels,
         filters: conv.filters,

@@ -1,81 +1,82 @@
-//! The images of runs: those that the host brings, and those that somebody dropped. Divides them as a run's settings say.
+//! The data sets of training runs: those that the host loads, and the user data set. Splits them as a run's settings
+//! say. Never augments an image.
 
 use std::rc::Rc;
 
-use inkling_core::data::{Dataset, dropped};
+use inkling_core::data::{Dataset, user_files};
 use inkling_core::protocol::{DatasetReport, Fault};
 use inkling_core::spec::{DatasetId, SplitId, TrainSpec};
 
 use super::Host;
 
-/// Images shared by a run and the next one, and a sentence when they are not those that were asked for.
-type Shared = (Rc<Dataset>, Option<String>);
+/// A data set that two runs can share. If it is not the requested one, the string tells the user why.
+type SharedDataset = (Rc<Dataset>, Option<String>);
 
-/// What is kept from run to run.
+/// The data sets stored from run to run.
 #[derive(Default)]
 pub struct Images {
-    /// Of the last run, kept for the next one.
-    brought: Option<Shared>,
-    /// What somebody dropped, kept for every run with it.
-    dropped: Option<Rc<Dataset>>,
+    /// The data set of the last run that loaded one from the host; the next run reuses it.
+    fetched: Option<SharedDataset>,
+    /// The user data set, stored for every run that selects it.
+    user_files: Option<Rc<Dataset>>,
 }
 
 impl Images {
-    /// Keeps the images in these IDX files, by name and bytes, and says what they are.
+    /// Stores the user data set in these IDX files, given by name and bytes, and describes it.
     ///
     /// # Errors
-    /// What is wrong with the files; what was kept before stays.
-    pub fn keep(&mut self, files: &[(String, Vec<u8>)]) -> Result<DatasetReport, Fault> {
-        let dataset = dropped::dataset(files).map_err(bad_files)?;
+    /// When the files form no data set; the previous user data set is retained.
+    pub fn load_user_files(&mut self, files: &[(String, Vec<u8>)]) -> Result<DatasetReport, Fault> {
+        let dataset = user_files::dataset(files).map_err(bad_user_files)?;
         let (id, n_train, n_test) = (dataset.id.clone(), dataset.train.len(), dataset.test.len());
-        self.dropped = Some(Rc::new(dataset));
+        self.user_files = Some(Rc::new(dataset));
         Ok(DatasetReport { id, n_train, n_validation: None, n_test, fallback: None })
     }
 
-    /// Has the host bring images for the run that comes next.
+    /// Has the host load a data set ahead of the run that needs it.
     ///
     /// # Errors
-    /// When they cannot be had.
+    /// When it cannot be loaded.
     pub async fn fetch(&mut self, id: &DatasetId, host: &impl Host) -> Result<(), Fault> {
-        self.brought(id, host).await.map(|_| ())
+        self.fetched(id, host).await.map(|_| ())
     }
 
-    /// The images of a run, divided as its settings say.
+    /// The data set of a run, split as its settings say.
     ///
     /// # Errors
-    /// When they cannot be had.
-    pub async fn of(&mut self, spec: &TrainSpec, host: &impl Host) -> Result<Shared, Fault> {
+    /// When it cannot be loaded, or there is no user data set.
+    pub async fn of(&mut self, spec: &TrainSpec, host: &impl Host) -> Result<SharedDataset, Fault> {
         let (dataset, fallback) = match &spec.dataset {
-            DatasetId::Dropped => (self.dropped.clone().ok_or_else(nothing_dropped)?, None),
-            id => self.brought(id, host).await?,
+            DatasetId::UserFiles => (self.user_files.clone().ok_or_else(no_user_files)?, None),
+            id => self.fetched(id, host).await?,
         };
         let dataset = match spec.split {
             SplitId::Published => dataset,
-            SplitId::Kaggle => Rc::new((*dataset).clone().dealt(spec.seed)),
+            SplitId::Kaggle => Rc::new((*dataset).clone().resplit(spec.seed)),
         };
         Ok((dataset, fallback))
     }
 
-    /// What the host brings; the images of the last run if they are the same.
-    async fn brought(&mut self, id: &DatasetId, host: &impl Host) -> Result<Shared, Fault> {
-        let kept = self.brought.take().filter(|(dataset, fallback)| dataset.id == *id && fallback.is_none());
-        let (dataset, fallback) = match kept {
-            Some(images) => images,
+    /// The data set that the last run loaded if it is the requested one; otherwise the host loads it.
+    async fn fetched(&mut self, id: &DatasetId, host: &impl Host) -> Result<SharedDataset, Fault> {
+        let reusable = self.fetched.take().filter(|(dataset, fallback)| dataset.id == *id && fallback.is_none());
+        let (dataset, fallback) = match reusable {
+            Some(shared) => shared,
             None => {
                 let (dataset, fallback) = host.dataset(id).await?;
                 (Rc::new(dataset), fallback)
             }
         };
-        self.brought = Some((dataset.clone(), fallback.clone()));
+        self.fetched = Some((dataset.clone(), fallback.clone()));
         Ok((dataset, fallback))
     }
 }
 
-fn bad_files(error: dropped::DroppedError) -> Fault {
+fn bad_user_files(error: user_files::UserFilesError) -> Fault {
     Fault::new(format!("These files cannot be learned from: {error}"), "What was there before is still there.")
 }
 
-fn nothing_dropped() -> Fault {
+fn no_user_files() -> Fault {
     let remedy = "Drop the image and label files on the page and start again, or choose another data set.";
     Fault::new("There are no images of your own yet", remedy)
 }

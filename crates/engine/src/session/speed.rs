@@ -1,199 +1,210 @@
-//! How fast the engine trains: some steps of a few networks on synthetic digits, in pieces small enough to interrupt.
-//! The network at hand stays as it is.
+//! Measures how fast the engine trains: a few steps of a few networks on synthetic digits, in pieces short enough to
+//! interrupt. Never changes the current network.
 
 use std::collections::VecDeque;
 
 use inkling_core::data::{Split, synthetic};
 use inkling_core::models;
-use inkling_core::protocol::{Event, Fault, Pace, Phase, Progress, SpeedReport};
+use inkling_core::protocol::{Event, Fault, ModelSpeed, Phase, Progress, SpeedMeasurement};
 use inkling_core::spec::{ModelId, Recipe};
 
 use super::Host;
-use super::course::device_failed;
-use super::crew::Crew;
-use crate::batch::{Batch, Picks};
+use super::training_run::device_failed;
+use super::worker_pool::WorkerPool;
+use crate::batch::{Batch, BatchPlan};
 use crate::device::Engine;
 use crate::network::DropoutKey;
-use crate::train::{Feed, Shelf, Trainer, read_metrics};
+use crate::train::{BatchSource, ImageCache, Trainer, read_metrics};
 
-/// The networks, the one that takes least first.
+/// The networks to measure, in order of increasing work per step.
 const MODELS: [ModelId; 3] = [ModelId::Compact, ModelId::Strided, ModelId::Classic];
-/// Images in a step; fewer where a program imitates a graphics card, which takes seconds for each.
+/// Images in a step.
 const BATCH: usize = 128;
+/// Images in a step on a software adapter, which takes seconds for each step.
 const SOFTWARE_BATCH: usize = 16;
-/// Steps are taken for so long for each network.
+/// How long each network takes steps.
 const BUDGET_SECS: f64 = 3.0;
-/// A median of fewer groups of steps means little; only an engine that is very slow has fewer.
+/// The fewest groups of steps for a meaningful median; only a very slow engine takes fewer.
 const MIN_GROUPS: usize = 5;
-/// Nobody waits longer than about this for one network.
-const PATIENCE_SECS: f64 = 20.0;
-/// A group of steps takes about so long: reading its metrics then costs little, and commands are soon answered.
+/// The longest time to measure one network, approximately.
+const TIMEOUT_SECS: f64 = 20.0;
+/// The target duration of a group of steps: long enough that reading its metrics costs little, short enough that
+/// commands are answered soon.
 const GROUP_SECS: f64 = 0.1;
-/// Work in flight is bounded, as it is in a run.
+/// The most steps in a group: bounds the work in flight, as in a training run.
 const MAX_GROUP: usize = 16;
-/// The progress of a whole measurement is told in parts of this.
-const PARTS: u64 = 1000;
+/// The progress of the whole measurement counts to this.
+const PROGRESS_TOTAL: u64 = 1000;
 
-/// A measurement under way.
-pub struct Measuring {
+/// A speed measurement in progress.
+pub struct SpeedTest {
     engine: Engine,
-    left: VecDeque<ModelId>,
+    /// The models that are not yet measured.
+    remaining: VecDeque<ModelId>,
     trial: Option<Trial>,
-    paces: Vec<Pace>,
+    speeds: Vec<ModelSpeed>,
 }
 
-/// One network that takes steps.
+/// The measurement of one network.
 struct Trial {
     trainer: Trainer,
     digits: Split,
-    shelf: Shelf,
+    cache: ImageCache,
+    /// Includes the time to compile shaders.
     first_step_secs: f64,
-    /// Seconds a step, of each group of steps.
+    /// Mean seconds per step of each group of steps.
     groups: Vec<f64>,
     n_steps: usize,
-    /// Without the first step.
+    /// Duration of all steps but the first.
     spent_secs: f64,
 }
 
-impl Measuring {
+impl SpeedTest {
+    /// A measurement of all networks on this engine, not yet begun.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, left: MODELS.into(), trial: None, paces: vec![] }
+        Self { engine, remaining: MODELS.into(), trial: None, speeds: vec![] }
     }
 
-    /// The first step of the next network, or a group of steps. Says whether there is more to do.
+    /// Takes the first step of the next network, or a group of steps of the current one. Returns whether work remains.
     ///
     /// # Errors
     /// When the device has failed.
-    pub async fn advance(&mut self, crew: &mut Crew, host: &impl Host) -> Result<bool, Fault> {
+    pub async fn advance(&mut self, pool: &mut WorkerPool, host: &impl Host) -> Result<bool, Fault> {
         match &mut self.trial {
-            Some(trial) => trial.take_group(crew, host).await?,
-            None => self.begin(crew, host).await?,
+            Some(trial) => trial.take_group(pool, host).await?,
+            None => self.begin_trial(pool, host).await?,
         }
-        self.tell_progress(host);
-        if let Some(trial) = self.trial.take_if(|trial| trial.is_enough()) {
-            self.paces.push(trial.pace());
-            host.emit(Event::Measured(self.report(crew)));
+        self.emit_progress(host);
+        if let Some(trial) = self.trial.take_if(|trial| trial.is_complete()) {
+            self.speeds.push(trial.speed());
+            host.emit(Event::Measured(self.report(pool)));
         }
         Ok(!self.is_over())
     }
 
-    /// What was found so far.
-    pub fn report(&self, crew: &Crew) -> SpeedReport {
-        SpeedReport { paces: self.paces.clone(), workers: crew.n_shards(), over: self.is_over() }
+    /// The speeds measured so far.
+    pub fn report(&self, pool: &WorkerPool) -> SpeedMeasurement {
+        SpeedMeasurement { speeds: self.speeds.clone(), workers: pool.n_shards(), over: self.is_over() }
     }
 
     fn is_over(&self) -> bool {
-        self.trial.is_none() && self.left.front().is_none_or(|next| self.takes_too_long(*next))
+        self.trial.is_none() && self.remaining.front().is_none_or(|next| self.takes_too_long(*next))
     }
 
-    /// Whether a few steps of a network would try the patience, as the network before it shows.
+    /// Whether the fewest meaningful steps of a model would exceed [`TIMEOUT_SECS`], extrapolated from the model
+    /// measured before it.
     fn takes_too_long(&self, model: ModelId) -> bool {
         let work = |model| models::training_work(&models::layers(model));
-        let step_secs = |pace: &Pace| pace.batch as f64 / pace.images_per_second * work(model) / work(pace.model);
-        self.paces.last().is_some_and(|pace| step_secs(pace) * (1 + MIN_GROUPS) as f64 > PATIENCE_SECS)
+        let step_secs =
+            |known: &ModelSpeed| known.batch as f64 / known.images_per_second * work(model) / work(known.model);
+        self.speeds.last().is_some_and(|known| step_secs(known) * (1 + MIN_GROUPS) as f64 > TIMEOUT_SECS)
     }
 
-    async fn begin(&mut self, crew: &mut Crew, host: &impl Host) -> Result<(), Fault> {
-        if let Some(model) = self.left.pop_front() {
+    async fn begin_trial(&mut self, pool: &mut WorkerPool, host: &impl Host) -> Result<(), Fault> {
+        if let Some(model) = self.remaining.pop_front() {
             let n_images = if self.engine.report.software { SOFTWARE_BATCH } else { BATCH };
-            self.trial = Some(Trial::begin(model, n_images, &self.engine, crew, host).await?);
+            self.trial = Some(Trial::begin(model, n_images, &self.engine, pool, host).await?);
         }
         Ok(())
     }
 
-    fn tell_progress(&self, host: &impl Host) {
-        let begun = MODELS.len() - self.left.len() - usize::from(self.trial.is_some());
-        let part = self.trial.as_ref().map_or(0.0, |trial| (trial.spent_secs / BUDGET_SECS).min(1.0));
-        let done = PARTS as f64 * (begun as f64 + part) / MODELS.len() as f64;
-        host.emit(Event::Progress(Progress { phase: Phase::Measure, done: done as u64, total: PARTS }));
+    fn emit_progress(&self, host: &impl Host) {
+        let n_measured = MODELS.len() - self.remaining.len() - usize::from(self.trial.is_some());
+        let fraction = self.trial.as_ref().map_or(0.0, |trial| (trial.spent_secs / BUDGET_SECS).min(1.0));
+        let done = PROGRESS_TOTAL as f64 * (n_measured as f64 + fraction) / MODELS.len() as f64;
+        host.emit(Event::Progress(Progress { phase: Phase::Measure, done: done as u64, total: PROGRESS_TOTAL }));
     }
 }
 
 impl Trial {
+    /// Prepares the engine for a model, and takes its first step.
     async fn begin(
         model: ModelId,
         n_images: usize,
         engine: &Engine,
-        crew: &mut Crew,
+        pool: &mut WorkerPool,
         host: &impl Host,
     ) -> Result<Self, Fault> {
         let mut trial = Self {
             trainer: Trainer::new(model, 1, &engine.device),
             digits: synthetic::split(synthetic::SEED, 0, n_images),
-            shelf: Shelf::new(),
+            cache: ImageCache::new(),
             first_step_secs: 0.0,
             groups: vec![],
             n_steps: 0,
             spent_secs: 0.0,
         };
-        let began = host.now_secs();
+        let began_secs = host.now_secs();
         engine.prepare(model, &Recipe::of(model), |_| ()).await?;
-        let compiling_secs = host.now_secs() - began;
-        trial.first_step_secs = compiling_secs + trial.take_steps(1, crew, host).await?;
+        let prepare_secs = host.now_secs() - began_secs;
+        trial.first_step_secs = prepare_secs + trial.take_steps(1, pool, host).await?;
         Ok(trial)
     }
 
-    /// Takes some steps; gives the seconds they took together.
-    async fn take_steps(&mut self, n_steps: usize, crew: &mut Crew, host: &impl Host) -> Result<f64, Fault> {
+    /// Takes `n_steps` steps, and returns the seconds they took in total.
+    async fn take_steps(&mut self, n_steps: usize, pool: &mut WorkerPool, host: &impl Host) -> Result<f64, Fault> {
         const LEARNING_RATE: f64 = 1e-3;
-        let began = host.now_secs();
-        let (mut tallies, all) = (vec![], (0..self.digits.len()).collect::<Vec<_>>());
+        let began_secs = host.now_secs();
+        let (mut pending, indices) = (vec![], (0..self.digits.len()).collect::<Vec<_>>());
+        let plan = BatchPlan::plain(&indices);
         for _ in 0..n_steps {
             let key = DropoutKey::of(1, self.n_steps + 1);
-            let feed = Feed::of(&self.shelf, &self.digits, all.len(), self.trainer.device());
-            tallies.push(crew.step(&mut self.trainer, (feed, &Picks::plain(&all)), LEARNING_RATE, key, host).await);
+            let source = BatchSource::of(&self.cache, &self.digits, indices.len(), self.trainer.device());
+            pending.push(pool.step(&mut self.trainer, (source, &plan), LEARNING_RATE, key, host).await);
             self.n_steps += 1;
         }
-        read_metrics(tallies).await.map_err(device_failed)?;
-        Ok(host.now_secs() - began)
+        // Reading the metrics waits for the device to finish the steps.
+        read_metrics(pending).await.map_err(device_failed)?;
+        Ok(host.now_secs() - began_secs)
     }
 
-    async fn take_group(&mut self, crew: &mut Crew, host: &impl Host) -> Result<(), Fault> {
+    async fn take_group(&mut self, pool: &mut WorkerPool, host: &impl Host) -> Result<(), Fault> {
         let n_steps = match self.groups.last() {
             Some(step_secs) => ((GROUP_SECS / step_secs) as usize).clamp(1, MAX_GROUP),
             None => 1,
         };
-        let took = self.take_steps(n_steps, crew, host).await?;
-        self.spent_secs += took;
-        self.groups.push(took / n_steps as f64);
+        let group_secs = self.take_steps(n_steps, pool, host).await?;
+        self.spent_secs += group_secs;
+        self.groups.push(group_secs / n_steps as f64);
         Ok(())
     }
 
-    fn is_enough(&self) -> bool {
-        let (n_groups, spent) = (self.groups.len(), self.spent_secs);
-        (spent >= BUDGET_SECS && n_groups >= MIN_GROUPS) || (spent >= PATIENCE_SECS && n_groups > 0)
+    fn is_complete(&self) -> bool {
+        let (n_groups, spent_secs) = (self.groups.len(), self.spent_secs);
+        (spent_secs >= BUDGET_SECS && n_groups >= MIN_GROUPS) || (spent_secs >= TIMEOUT_SECS && n_groups > 0)
     }
 
-    fn pace(&self) -> Pace {
+    fn speed(&self) -> ModelSpeed {
         let (model, batch) = (self.trainer.network().model(), self.digits.len());
         let images_per_second = batch as f64 / median(&self.groups);
-        // The first step is apart.
-        Pace { model, batch, first_step_secs: self.first_step_secs, n_steps: self.n_steps - 1, images_per_second }
+        // The first step is reported separately: it compiles shaders and allocates buffers.
+        ModelSpeed { model, batch, first_step_secs: self.first_step_secs, n_steps: self.n_steps - 1, images_per_second }
     }
 }
 
-/// Multiply-adds a second of a few training steps of the smallest network: tells how long a run will take.
+/// Measures the multiply-adds per second of a few training steps of the smallest network, from which the duration of a
+/// run is estimated. `None` when the host's clock does not advance.
 ///
 /// # Errors
 /// When the device has failed.
-pub async fn try_out(engine: &Engine, host: &impl Host) -> Result<Option<f64>, Fault> {
+pub async fn measure_work_per_sec(engine: &Engine, host: &impl Host) -> Result<Option<f64>, Fault> {
     const N_IMAGES: usize = 32;
     const N_STEPS: usize = 4;
     let (model, split) = (ModelId::Compact, synthetic::split(synthetic::SEED, 0, N_IMAGES));
     let batch = Batch::gather(&split, &(0..N_IMAGES).collect::<Vec<_>>(), &engine.device);
     let mut trainer = Trainer::new(model, 1, &engine.device);
     let key = DropoutKey::of(1, 1);
-    // The first step finds its buffers; it is not the pace.
+    // The first step also allocates buffers, so it is not timed.
     read_metrics(vec![trainer.step(&batch, 1e-3, key)]).await.map_err(device_failed)?;
-    let began = host.now_secs();
-    let steps = (0..N_STEPS).map(|_| trainer.step(&batch, 1e-3, key)).collect();
-    read_metrics(steps).await.map_err(device_failed)?;
-    let took = host.now_secs() - began;
+    let began_secs = host.now_secs();
+    let pending = (0..N_STEPS).map(|_| trainer.step(&batch, 1e-3, key)).collect();
+    read_metrics(pending).await.map_err(device_failed)?;
+    let elapsed_secs = host.now_secs() - began_secs;
     let work = N_STEPS as f64 * models::step_work(&models::layers(model), N_IMAGES);
-    Ok((took > 0.0).then(|| work / took))
+    Ok((elapsed_secs > 0.0).then(|| work / elapsed_secs))
 }
 
-/// The value in the middle; of an even number of values the mean of the two there.
+/// The median; of an even number of values the mean of the middle two.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

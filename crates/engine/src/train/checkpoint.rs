@@ -1,4 +1,5 @@
-//! Weights as safetensors, which any other tool reads too. Bytes in, bytes out; files are the caller's business.
+//! Checkpoints: the weights of a model in the safetensors format, which other tools read too. Converts from and to
+//! bytes; never opens a file.
 
 use std::collections::HashMap;
 
@@ -7,38 +8,54 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::network::{Array, WeightsError};
 
-/// What the scales of an 8-bit tensor are called, behind its own name.
+/// The suffix that names the tensor of an 8-bit tensor's scales.
 const SCALE: &str = ".scale";
-/// Where the header says what the weights are worth: JSON is the header's own language.
+/// The metadata keys of [`Pretrained`]. Metadata values are strings.
 const PRETRAINED: [&str; 3] = ["test_accuracy", "test_images", "epochs"];
 
-/// Weights that cannot be read.
+/// Why a checkpoint cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
+    /// The bytes are not a complete safetensors file.
     #[error("this is not a safetensors file, or its header is damaged ({0}); save the weights again")]
     Header(safetensors::SafeTensorError),
+    /// The metadata does not name the model.
     #[error("the file does not say which model it belongs to; it must hold `model` in its metadata")]
     NoModel,
+    /// The metadata names an unknown model.
     #[error(transparent)]
     Model(#[from] inkling_core::spec::UnknownId),
+    /// A tensor is of a type other than F32 and I8.
     #[error("tensor {name:?} holds {found:?} numbers, but only 32-bit floats and scaled 8-bit numbers are read")]
-    Type { name: String, found: Dtype },
+    Type {
+        /// Name of the tensor.
+        name: String,
+        /// Its type.
+        found: Dtype,
+    },
+    /// An 8-bit tensor has no matching tensor of scales.
     #[error("tensor {name:?} has no {name}{SCALE} of one float a row beside it; the file is damaged")]
-    Scale { name: String },
+    Scale {
+        /// Name of the 8-bit tensor.
+        name: String,
+    },
+    /// The arrays do not fit the model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }
 
-/// What a file of weights holds.
+/// The contents of a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
+    /// The model that the weights belong to.
     pub model: ModelId,
+    /// All arrays in the file, in no particular order.
     pub arrays: Vec<Array>,
-    /// What the weights were measured to be worth, when they came with the program.
+    /// The measured accuracy of the weights, if they ship with the program.
     pub pretrained: Option<Pretrained>,
 }
 
-/// A tensor as it is stored.
+/// A tensor in the file.
 pub(super) struct Stored {
     name: String,
     dtype: Dtype,
@@ -56,35 +73,45 @@ impl Stored {
     }
 }
 
-/// Writes a model's arrays, bit by bit as they are.
+/// Writes the arrays of a model without loss, as 32-bit floats.
+///
+/// # Panics
+/// When an array does not have as many values as its shape says.
 pub fn save(model: ModelId, arrays: &[Array]) -> Vec<u8> {
     write(model, arrays.iter().map(Stored::of).collect(), HashMap::new())
 }
 
-/// Writes a model's arrays in a quarter of the space: kernels as 8-bit numbers with a scale for each filter or unit.
-/// With them what they were measured to be worth in this very form ([`load`] of what this gives).
+/// Writes the arrays of a model in a quarter of the space: kernels as 8-bit numbers with a scale for each filter or
+/// unit, all other arrays as 32-bit floats. `pretrained` states the accuracy of the quantized weights, as [`load`]
+/// returns them.
+///
+/// # Panics
+/// When an array does not have as many values as its shape says, or a kernel is empty.
 pub fn pack(model: ModelId, arrays: &[Array], pretrained: &Pretrained) -> Vec<u8> {
     let stored = arrays.iter().flat_map(|array| match array.shape.as_slice() {
         [rows, _, ..] => quantized(array, *rows),
         _ => vec![Stored::of(array)],
     });
     let Pretrained { test_accuracy, test_images, epochs } = pretrained;
-    let facts = [test_accuracy.to_string(), test_images.to_string(), epochs.to_string()];
-    write(model, stored.collect(), PRETRAINED.map(String::from).into_iter().zip(facts).collect())
+    let values = [test_accuracy.to_string(), test_images.to_string(), epochs.to_string()];
+    write(model, stored.collect(), PRETRAINED.map(String::from).into_iter().zip(values).collect())
 }
 
+/// Quantizes each row symmetrically to -127..=127; returns the 8-bit tensor and its scales, one per row.
 fn quantized(array: &Array, rows: usize) -> Vec<Stored> {
     let (mut bytes, mut scales) = (vec![], vec![]);
     for row in array.values.chunks_exact(array.values.len() / rows) {
-        let greatest = row.iter().fold(0.0f32, |greatest, value| greatest.max(value.abs()));
-        let scale = greatest.max(f32::MIN_POSITIVE) / 127.0;
+        let max_abs = row.iter().fold(0.0f32, |max_abs, value| max_abs.max(value.abs()));
+        // A row of zeros must not divide by zero.
+        let scale = max_abs.max(f32::MIN_POSITIVE) / 127.0;
         scales.push(scale);
         bytes.extend(row.iter().map(|value| (value / scale).round() as i8 as u8));
     }
-    let weights = Stored { name: array.name.clone(), dtype: Dtype::I8, shape: array.shape.clone(), bytes };
-    vec![weights, Stored::floats(format!("{}{SCALE}", array.name), vec![rows], &scales)]
+    let quantized = Stored { name: array.name.clone(), dtype: Dtype::I8, shape: array.shape.clone(), bytes };
+    vec![quantized, Stored::floats(format!("{}{SCALE}", array.name), vec![rows], &scales)]
 }
 
+/// Writes a safetensors file, with the model among its metadata.
 pub(super) fn write(model: ModelId, stored: Vec<Stored>, mut metadata: HashMap<String, String>) -> Vec<u8> {
     metadata.insert("model".into(), model.id().into());
     let mut views = Vec::with_capacity(stored.len());
@@ -95,10 +122,12 @@ pub(super) fn write(model: ModelId, stored: Vec<Stored>, mut metadata: HashMap<S
     safetensors::serialize(views, Some(metadata)).expect("views of our own are valid")
 }
 
-/// Reads a model's arrays. Whether they fit the model, [`crate::network::Network::from_arrays`] tells.
+/// Reads a checkpoint from [`save`] or [`pack`]. Does not check that the arrays fit the model:
+/// [`crate::network::Network::from_arrays`] does.
 ///
 /// # Errors
-/// When the header is damaged, the model unknown, or a tensor not of a type that is read.
+/// When the file is damaged, its model missing or unknown, a tensor of an unsupported type, or an 8-bit tensor without
+/// scales.
 pub fn load(bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Header)?;
     let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Header)?;
@@ -123,7 +152,7 @@ fn array(file: &SafeTensors, name: &str) -> Result<Array, CheckpointError> {
     let shape = view.shape().to_vec();
     let values = match view.dtype() {
         Dtype::F32 => floats(view.data()),
-        Dtype::I8 => scaled(&view, file.tensor(&format!("{name}{SCALE}")).ok(), name)?,
+        Dtype::I8 => dequantized(&view, file.tensor(&format!("{name}{SCALE}")).ok(), name)?,
         found => return Err(CheckpointError::Type { name: name.into(), found }),
     };
     Ok(Array { name: name.into(), shape, values })
@@ -133,7 +162,8 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
 }
 
-fn scaled(view: &TensorView, scales: Option<TensorView>, name: &str) -> Result<Vec<f32>, CheckpointError> {
+/// Dequantizes an 8-bit tensor with the scales of its rows.
+fn dequantized(view: &TensorView, scales: Option<TensorView>, name: &str) -> Result<Vec<f32>, CheckpointError> {
     let rows = view.shape().first().copied().unwrap_or(0);
     let fits = |scales: &TensorView| scales.dtype() == Dtype::F32 && scales.shape() == [rows] && rows > 0;
     let scales = scales.filter(fits).ok_or_else(|| CheckpointError::Scale { name: name.into() })?;

@@ -1,4 +1,5 @@
-//! Loss and hits of a batch, kept on the device and read many at a time.
+//! Batch metrics: loss and accuracy, stored on the device and read for many batches in one transfer. Never computes a
+//! loss.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,126 +11,133 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::flex;
 
-/// Loss and hits of one batch, on the device.
+/// The loss and accuracy of one batch, on the device.
 #[derive(Clone)]
-pub struct Tally {
-    /// The sum of the cross-entropies of the images, and the images read rightly: `[2]`.
+pub struct BatchMetrics {
+    /// `[2]`: the sum of the images' cross-entropies in nats, and the number of images classified correctly.
     sums: Tensor<1>,
     n_images: usize,
 }
 
-impl Tally {
-    /// The sums `[2]` of a batch of so many images.
+impl BatchMetrics {
+    /// The metrics of a batch of `n_images` images, from their [`BatchMetrics::sums`].
     pub fn new(sums: Tensor<1>, n_images: usize) -> Self {
         Self { sums, n_images }
     }
 
-    /// The sums on a card.
-    #[cfg(feature = "gpu")]
-    pub(super) fn on_card(&self) -> inkling_shaders::Array {
-        crate::network::Card::of(self.sums.clone()).1
+    /// `[2]` on the device: the sum of the images' cross-entropies in nats, and the number of images classified
+    /// correctly.
+    pub fn sums(&self) -> &Tensor<1> {
+        &self.sums
     }
 
-    /// What other workers counted, on the CPU: mean cross-entropy, and the fraction of the images read rightly.
-    pub(super) fn known(loss: f32, accuracy: f32, n_images: usize) -> Self {
+    /// The metrics that a worker computed on the CPU: mean cross-entropy and accuracy of `n_images` images.
+    pub(super) fn from_means(loss: f32, accuracy: f32, n_images: usize) -> Self {
         let n = n_images as f32;
         Self { sums: flex::flat(vec![loss * n, (accuracy * n).round()]), n_images }
     }
 
-    /// The same two figures of a tally on the CPU.
-    pub(super) fn figures(&self) -> [f32; 2] {
+    /// Mean cross-entropy and accuracy, as for [`BatchMetrics::from_means`]; on the CPU only.
+    pub(super) fn means(&self) -> [f32; 2] {
         let sums = flex::of(self.sums.clone());
         let sums = sums.storage::<f32>();
-        [0, 1].map(|figure| sums[figure] / self.n_images as f32)
+        [0, 1].map(|index| sums[index] / self.n_images as f32)
     }
 }
 
-/// Tallies of steps, on their way from the device.
+/// The metrics of steps that are not yet read from the device. At most one read request is in flight.
 #[derive(Default)]
-pub struct Tallies {
-    /// Nobody asked for these yet.
-    waiting: Vec<Tally>,
-    asked: Option<Asked>,
+pub struct PendingMetrics {
+    /// Not yet requested.
+    waiting: Vec<BatchMetrics>,
+    requested: Option<Request>,
 }
 
-/// Metrics and numbers of images that were asked for.
-type Asked = Pin<Box<dyn Future<Output = Result<Vec<(Metrics, usize)>, ExecutionError>>>>;
+/// A read request: the metrics of each batch, with its number of images.
+type Request = Pin<Box<dyn Future<Output = Result<Vec<(Metrics, usize)>, ExecutionError>>>>;
 
-impl Tallies {
-    pub fn push(&mut self, tally: Tally) {
-        self.waiting.push(tally);
+impl PendingMetrics {
+    /// Adds the metrics of the latest step.
+    pub fn push(&mut self, batch_metrics: BatchMetrics) {
+        self.waiting.push(batch_metrics);
     }
 
-    /// Those that nobody asked for yet.
+    /// Number of steps whose metrics are not yet requested.
     pub fn n_waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Asks for those that wait, and gives those that were asked for before: a device that is waited for has nothing to do
-    /// from its last step until the answer is here and the next one is launched. The CPU answers at once.
+    /// Whether the metrics of all steps are read.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.requested.is_none()
+    }
+
+    /// Requests the metrics of all steps, and returns those requested before, each with its number of images. Awaiting
+    /// the new request would leave the device idle from its last step until the metrics arrive and the next step is
+    /// launched. The CPU answers the new request at once, so it is returned too.
     ///
     /// # Errors
     /// When the device has failed.
-    pub async fn exchange(&mut self) -> Result<Vec<(Metrics, usize)>, ExecutionError> {
-        let mut asking: Asked = Box::pin(read_metrics(std::mem::take(&mut self.waiting)));
-        // What nobody polls asks for nothing.
-        let answer = poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await;
-        let mut read = match self.asked.take() {
-            Some(asked) => asked.await?,
+    pub async fn request_and_take(&mut self) -> Result<Vec<(Metrics, usize)>, ExecutionError> {
+        let mut request: Request = Box::pin(read_metrics(std::mem::take(&mut self.waiting)));
+        // A future sends its request when it is first polled.
+        let answer = poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await;
+        let mut read = match self.requested.take() {
+            Some(previous) => previous.await?,
             None => vec![],
         };
         match answer {
             Poll::Ready(answer) => read.extend(answer?),
-            Poll::Pending => self.asked = Some(asking),
+            Poll::Pending => self.requested = Some(request),
         }
         Ok(read)
     }
 
-    /// Gives all of them.
+    /// Reads and returns the metrics of all steps, each with its number of images.
     ///
     /// # Errors
     /// When the device has failed.
     pub async fn read(&mut self) -> Result<Vec<(Metrics, usize)>, ExecutionError> {
-        let mut read = self.exchange().await?;
-        if let Some(asked) = self.asked.take() {
-            read.extend(asked.await?);
+        let mut read = self.request_and_take().await?;
+        if let Some(request) = self.requested.take() {
+            read.extend(request.await?);
         }
         Ok(read)
     }
 }
 
-/// Reads tallies in one transfer, in order, each with its number of images.
+/// Reads the metrics of batches in one transfer; returns them in order, each with its number of images.
 ///
 /// # Errors
 /// When the device has failed.
-pub async fn read_metrics(tallies: Vec<Tally>) -> Result<Vec<(Metrics, usize)>, ExecutionError> {
-    let counts: Vec<_> = tallies.iter().map(|tally| tally.n_images).collect();
-    let register = |t: Transaction, tally: Tally| t.register(tally.sums);
-    let datas = tallies.into_iter().fold(Transaction::default(), register).execute_async().await?;
+pub async fn read_metrics(pending: Vec<BatchMetrics>) -> Result<Vec<(Metrics, usize)>, ExecutionError> {
+    let counts: Vec<_> = pending.iter().map(|batch_metrics| batch_metrics.n_images).collect();
+    let register = |t: Transaction, batch_metrics: BatchMetrics| t.register(batch_metrics.sums);
+    let datas = pending.into_iter().fold(Transaction::default(), register).execute_async().await?;
     let numbers: Vec<f64> = datas.iter().flat_map(|data| data.iter::<f32>()).map(f64::from).collect();
     let metrics = |(pair, n): (&[f64], usize)| (Metrics { loss: pair[0] / n as f64, accuracy: pair[1] / n as f64 }, n);
     Ok(numbers.chunks_exact(2).zip(counts).map(metrics).collect())
 }
 
-/// Metrics over the images of many batches.
+/// The mean of metrics over the images of many batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     loss_sum: f64,
-    hits: f64,
+    n_correct: f64,
     n_images: usize,
 }
 
 impl Mean {
-    /// Takes in what a batch of so many images came to.
+    /// Adds the metrics of a batch of `n_images` images.
     pub fn add(&mut self, metrics: Metrics, n_images: usize) {
         self.loss_sum += metrics.loss * n_images as f64;
-        self.hits += metrics.accuracy * n_images as f64;
+        self.n_correct += metrics.accuracy * n_images as f64;
         self.n_images += n_images;
     }
 
-    /// Loss and accuracy over all images so far; zeros before the first.
+    /// Mean loss and accuracy over all images so far; zeros before the first batch.
     pub fn metrics(&self) -> Metrics {
         let n = self.n_images.max(1) as f64;
-        Metrics { loss: self.loss_sum / n, accuracy: self.hits / n }
+        Metrics { loss: self.loss_sum / n, accuracy: self.n_correct / n }
     }
 }

@@ -1,226 +1,125 @@
-//! What turns gradients into steps, as Keras computes it, with the state in plain tensors on the network's own device.
+//! Optimizers: they update parameters by gradients as Keras does. The state is flat tensors on the network's device.
 //!
-//! A step is one pass of our kernels over each array, in place. On a card the arrays stay the same for good, since recorded
-//! steps are bound to them.
+//! A step is one pass of a kernel over each array, in place. On a graphics card an array is never replaced, because
+//! recorded steps are bound to it.
 
 use burn::tensor::{ExecutionError, Tensor};
+use inkling_core::models::Role;
 use inkling_core::spec::OptimizerId;
-use inkling_kernels::{self as kernels, Isa};
 
 use super::snapshot::optimizer_name;
-use crate::network::{Array, Slot, WeightsError, download, flex, upload};
-#[cfg(feature = "gpu")]
-use crate::network::{Card, card_arrays as arrays};
+use crate::network::backend::{OptimizerStep, Update, UpdateRule};
+use crate::network::{Array, Backend, Slot, WeightsError, download, upload};
 
-/// Keras's defaults.
+/// Keras's default betas of Adam, in double precision for the bias corrections.
 const ADAM_BETAS: [f64; 2] = [0.9, 0.999];
-const MOMENTUM: f64 = 0.9;
-const RMS_PROP_RHO: f64 = 0.9;
-const ADADELTA_RHO: f64 = 0.95;
-const EPSILON: f64 = 1e-7;
 
 /// An optimizer with its state.
 pub struct Optimizer {
     id: OptimizerId,
+    pub(super) rule: UpdateRule,
     weight_decay: f64,
-    /// One set an array; how many tensors a set has depends on the optimizer.
-    state: Vec<Vec<Tensor<1>>>,
-    /// Steps done.
+    /// The state of each parameter: [`UpdateRule::n_state`] flat tensors.
+    pub(super) state: Vec<Vec<Tensor<1>>>,
+    /// Number of steps taken.
     n_steps: i32,
 }
 
-/// The numbers of one step, for an array that decays.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// The learning rate, with Adam's bias corrections.
-    rate: f64,
-    /// The part of each number that is taken away (decoupled weight decay).
-    decay: f64,
-    /// What is added to the gradient for each number (plain weight decay).
-    penalty: f64,
-}
-
-impl Step {
-    /// As [`inkling_shaders::Rates`] has them.
-    #[cfg(feature = "gpu")]
-    pub fn numbers(self) -> [f32; 3] {
-        [self.rate, self.decay, self.penalty].map(|number| number as f32)
-    }
-
-    /// Of an array that may not decay.
-    fn of(self, slot: &Slot) -> Self {
-        if decays(slot) { self } else { Self { decay: 0.0, penalty: 0.0, ..self } }
-    }
-}
-
-/// Kernels alone decay.
+/// Whether weight decay applies to an array: only to kernels.
 fn decays(slot: &Slot) -> bool {
-    slot.role() == "kernel"
+    slot.role == Role::Kernel
 }
 
 impl Optimizer {
-    /// Fresh state for these arrays.
+    /// A new optimizer for these parameters, with a state of zeros.
     pub fn new(id: OptimizerId, weight_decay: f64, parameters: &[Tensor<1>]) -> Self {
-        let state = parameters.iter().map(|p| (0..n_arrays(id)).map(|_| p.zeros_like()).collect()).collect();
-        Self { id, weight_decay, state, n_steps: 0 }
+        let rule = UpdateRule::of(id);
+        let state = parameters.iter().map(|p| (0..rule.n_state()).map(|_| p.zeros_like()).collect()).collect();
+        Self { id, rule, weight_decay, state, n_steps: 0 }
     }
 
-    /// All arrays of the state.
-    #[cfg(feature = "gpu")]
-    pub fn state(&self) -> impl Iterator<Item = &Tensor<1>> {
-        self.state.iter().flatten()
-    }
-
-    /// Reads the state back, with the steps done: of each parameter the first array, then of each the second.
+    /// Reads the state from the device: the first array of every parameter, then the second of every parameter; and the
+    /// number of steps taken.
     ///
     /// # Errors
     /// When the device has failed.
     pub async fn arrays(&self, parameters: &[Slot]) -> Result<(Vec<Array>, i32), ExecutionError> {
-        let tensors = (0..n_arrays(self.id)).flat_map(|number| self.state.iter().map(move |state| &state[number]));
-        Ok((download(&slots(self.id, parameters), tensors).await?, self.n_steps))
+        let tensors = (0..self.rule.n_state()).flat_map(|number| self.state.iter().map(move |state| &state[number]));
+        Ok((download(&state_slots(self.rule, parameters), tensors).await?, self.n_steps))
     }
 
-    /// The state from [`Optimizer::arrays`].
+    /// Restores the state from [`Optimizer::arrays`].
     ///
     /// # Errors
-    /// When they are those of another network or optimizer.
-    pub fn going_on(self, parameters: &[Slot], arrays: &[Array], n_steps: i32) -> Result<Self, WeightsError> {
-        let slots = slots(self.id, parameters);
+    /// When the arrays do not fit the network or the optimizer.
+    pub fn restore(self, parameters: &[Slot], arrays: &[Array], n_steps: i32) -> Result<Self, WeightsError> {
+        let slots = state_slots(self.rule, parameters);
         if let Some(surplus) = arrays.iter().find(|array| slots.iter().all(|slot| slot.name != array.name)) {
             return Err(WeightsError::Surplus { name: surplus.name.clone() });
         }
         let mut state = self.state;
         for (index, slot) in slots.iter().enumerate() {
-            let place = &mut state[index % parameters.len()][index / parameters.len()];
-            *place = upload(slot, arrays, &place.device())?;
+            let tensor = &mut state[index % parameters.len()][index / parameters.len()];
+            *tensor = upload(slot, arrays, &tensor.device())?;
         }
         Ok(Self { state, n_steps, ..self })
     }
 
-    /// Counts one step; gives its numbers.
-    pub fn begin_step(&mut self, learning_rate: f64) -> Step {
+    /// Counts one step, and returns its numbers.
+    pub fn begin_step(&mut self, learning_rate: f64) -> OptimizerStep {
         self.n_steps += 1;
-        let [beta_1, beta_2] = ADAM_BETAS.map(|beta| 1.0 - beta.powi(self.n_steps));
-        match self.id {
-            OptimizerId::Adam => {
-                Step { rate: learning_rate * beta_2.sqrt() / beta_1, decay: 0.0, penalty: self.weight_decay }
+        let rate = match self.rule {
+            UpdateRule::Adam { .. } => {
+                let [mean_correction, square_correction] = ADAM_BETAS.map(|beta| 1.0 - beta.powi(self.n_steps));
+                learning_rate * square_correction.sqrt() / mean_correction
             }
-            OptimizerId::AdamW => Step {
-                rate: learning_rate * beta_2.sqrt() / beta_1,
-                decay: learning_rate * self.weight_decay,
-                penalty: 0.0,
-            },
-            _ => Step { rate: learning_rate, decay: 0.0, penalty: self.weight_decay },
+            UpdateRule::Momentum { .. } | UpdateRule::RmsProp { .. } | UpdateRule::Adadelta { .. } => learning_rate,
+        };
+        if self.id == OptimizerId::AdamW {
+            return OptimizerStep { rate, decay: learning_rate * self.weight_decay, penalty: 0.0 };
         }
+        OptimizerStep { rate, decay: 0.0, penalty: self.weight_decay }
     }
 
-    /// The parameters after the step that has begun, on the CPU.
+    /// Updates the state, and returns the updated parameters. `step` is from [`Optimizer::begin_step`].
     pub fn step(
         &mut self,
-        step: Step,
+        backend: &dyn Backend,
+        step: OptimizerStep,
         parameters: Vec<Tensor<1>>,
         gradients: Vec<Tensor<1>>,
         slots: &[Slot],
     ) -> Vec<Tensor<1>> {
+        // Moved out, not cloned: a tensor without other owners is updated in place.
         let state = std::mem::take(&mut self.state);
-        let arrays = parameters.into_iter().zip(gradients).zip(state).zip(slots);
-        let moved = arrays
-            .map(|(((parameter, gradient), state), slot)| on_cpu(self.id, step.of(slot), parameter, gradient, state));
-        let (parameters, state) = moved.unzip();
+        let (parameters, state) =
+            backend.optimize(self.rule, step, updates(parameters, gradients, state, slots)).into_iter().unzip();
         self.state = state;
         parameters
     }
-
-    /// Moves parameters on a card by a step that has begun and whose numbers lie there, in place: [`Step::numbers`].
-    #[cfg(feature = "gpu")]
-    pub fn step_on_card(
-        &self,
-        numbers: &inkling_shaders::Array,
-        parameters: &[Tensor<1>],
-        gradients: Vec<Tensor<1>>,
-        slots: &[Slot],
-    ) {
-        for (((parameter, gradient), state), slot) in parameters.iter().zip(gradients).zip(&self.state).zip(slots) {
-            let rates = inkling_shaders::Rates { numbers, decays: decays(slot) };
-            on_card(self.id, rates, parameter, gradient, state);
-        }
-    }
 }
 
-/// Arrays that an optimizer keeps beside each parameter.
-fn n_arrays(id: OptimizerId) -> usize {
-    match id {
-        OptimizerId::Adam | OptimizerId::AdamW | OptimizerId::Adadelta => 2,
-        OptimizerId::Sgd | OptimizerId::RmsProp => 1,
-    }
+/// One [`Update`] per parameter.
+pub(super) fn updates(
+    parameters: Vec<Tensor<1>>,
+    gradients: Vec<Tensor<1>>,
+    state: Vec<Vec<Tensor<1>>>,
+    slots: &[Slot],
+) -> Vec<Update> {
+    let arrays = parameters.into_iter().zip(gradients).zip(state).zip(slots);
+    let update = |(((parameter, gradient), state), slot)| Update { decays: decays(slot), parameter, gradient, state };
+    arrays.map(update).collect()
 }
 
-/// Names and shapes of these arrays: of each parameter the first, then of each the second.
-fn slots(id: OptimizerId, parameters: &[Slot]) -> Vec<Slot> {
+/// Names and shapes of the state's arrays: the first of every parameter, then the second of every parameter.
+fn state_slots(rule: UpdateRule, parameters: &[Slot]) -> Vec<Slot> {
     let named = |number, slot: &Slot| Slot {
         name: optimizer_name(number, &slot.name),
         shape: slot.shape.clone(),
+        role: slot.role,
         trained: true,
     };
-    (0..n_arrays(id)).flat_map(|number| parameters.iter().map(move |slot| named(number, slot))).collect()
-}
-
-type Moved = (Tensor<1>, Vec<Tensor<1>>);
-
-fn on_cpu(id: OptimizerId, step: Step, parameter: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
-    let isa = Isa::best();
-    let (mut parameter, gradient) = (flex::of(parameter), flex::of(gradient));
-    let mut state: Vec<_> = state.into_iter().map(flex::of).collect();
-    let (p, g): (&mut [f32], &[f32]) = (parameter.storage_mut(), gradient.storage());
-    let (rate, decay, penalty) = (step.rate as f32, step.decay as f32, step.penalty as f32);
-    let epsilon = EPSILON as f32;
-    match (id, state.as_mut_slice()) {
-        (OptimizerId::Adam | OptimizerId::AdamW, [mean, square]) => {
-            let betas = ADAM_BETAS.map(|beta| beta as f32);
-            kernels::adam(isa, g, [p, mean.storage_mut(), square.storage_mut()], betas, epsilon, rate, decay, penalty);
-        }
-        (OptimizerId::Adadelta, [square, change]) => {
-            let arrays = [p, square.storage_mut(), change.storage_mut()];
-            kernels::adadelta(isa, g, arrays, ADADELTA_RHO as f32, epsilon, rate, penalty);
-        }
-        (OptimizerId::RmsProp, [square]) => {
-            kernels::rms_prop(isa, g, [p, square.storage_mut()], RMS_PROP_RHO as f32, epsilon, rate, penalty);
-        }
-        (_, state) => {
-            let velocity = &mut state[0];
-            kernels::momentum(isa, g, [p, velocity.storage_mut()], MOMENTUM as f32, rate, penalty);
-        }
-    }
-    (flex::tensor(parameter), state.into_iter().map(flex::tensor).collect())
-}
-
-#[cfg(feature = "gpu")]
-fn on_card(
-    id: OptimizerId,
-    rates: inkling_shaders::Rates,
-    parameter: &Tensor<1>,
-    gradient: Tensor<1>,
-    state: &[Tensor<1>],
-) {
-    use inkling_shaders as shaders;
-
-    let epsilon = EPSILON as f32;
-    let (card, g) = Card::of(gradient);
-    let (_, p) = Card::of(parameter.clone());
-    let state = arrays(state);
-    match (id, state.as_slice()) {
-        (OptimizerId::Adam | OptimizerId::AdamW, [mean, square]) => {
-            let betas = ADAM_BETAS.map(|beta| beta as f32);
-            shaders::adam(&card.gpu, &g, [&p, mean, square], betas, epsilon, rates);
-        }
-        (OptimizerId::Adadelta, [square, change]) => {
-            shaders::adadelta(&card.gpu, &g, [&p, square, change], ADADELTA_RHO as f32, epsilon, rates);
-        }
-        (OptimizerId::RmsProp, [square]) => {
-            shaders::rms_prop(&card.gpu, &g, [&p, square], RMS_PROP_RHO as f32, epsilon, rates);
-        }
-        (_, state) => shaders::momentum(&card.gpu, &g, [&p, &state[0]], MOMENTUM as f32, rates),
-    }
+    (0..rule.n_state()).flat_map(|number| parameters.iter().map(move |slot| named(number, slot))).collect()
 }
 
 #[cfg(test)]
@@ -230,10 +129,22 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::network::backend::{Updated, backend};
 
-    /// The same by burn's operations: the reference.
-    fn by_burn(id: OptimizerId, step: Step, p: Tensor<1>, gradient: Tensor<1>, state: Vec<Tensor<1>>) -> Moved {
-        let Step { rate, decay, penalty } = step;
+    const MOMENTUM: f64 = 0.9;
+    const RMS_PROP_RHO: f64 = 0.9;
+    const ADADELTA_RHO: f64 = 0.95;
+    const EPSILON: f64 = 1e-7;
+
+    /// One step with burn's operations, the reference.
+    fn step_by_burn(
+        id: OptimizerId,
+        step: OptimizerStep,
+        p: Tensor<1>,
+        gradient: Tensor<1>,
+        state: Vec<Tensor<1>>,
+    ) -> Updated {
+        let OptimizerStep { rate, decay, penalty } = step;
         let g = if penalty > 0.0 { gradient.add(p.clone().mul_scalar(penalty)) } else { gradient };
         let mut state = state.into_iter();
         let mut next = || state.next().expect("the state was made for this optimizer");
@@ -270,7 +181,7 @@ mod tests {
     }
 
     fn slot() -> Slot {
-        Slot { name: "dense_1.kernel".into(), shape: vec![3], trained: true }
+        Slot { name: "dense_1.kernel".into(), role: Role::Kernel, shape: vec![3], trained: true }
     }
 
     #[test]
@@ -280,7 +191,7 @@ mod tests {
         let mut adam = Optimizer::new(OptimizerId::Adam, 0.0, std::slice::from_ref(&start));
         let gradient = Tensor::<1>::from_floats([3.0, -0.2, 0.0], &device);
         let step = adam.begin_step(0.01);
-        let moved = adam.step(step, vec![start], vec![gradient], &[slot()]);
+        let moved = adam.step(&*backend(&device), step, vec![start], vec![gradient], &[slot()]);
         let expected = [0.99, -0.99, 0.5];
         assert!(values(&moved[0]).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{moved:?}");
     }
@@ -289,56 +200,58 @@ mod tests {
         Tensor::<1>::from_floats([4.0, -3.0, 0.1], &Device::flex())
     }
 
-    /// Three numbers on a bowl.
+    /// Minimizes the sum of squares of three numbers with our kernels.
     fn descend(id: OptimizerId, weight_decay: f64, rate: f64, n_steps: usize) -> Vec<f32> {
         let mut x = start();
         let mut optimizer = Optimizer::new(id, weight_decay, std::slice::from_ref(&x));
         for _ in 0..n_steps {
-            let slope = x.clone().mul_scalar(2.0);
+            let gradient = x.clone().mul_scalar(2.0);
             let step = optimizer.begin_step(rate);
-            x = optimizer.step(step, vec![x], vec![slope], &[slot()]).remove(0);
+            x = optimizer.step(&*backend(&Device::flex()), step, vec![x], vec![gradient], &[slot()]).remove(0);
         }
         values(&x)
     }
 
-    /// The same by burn's operations.
+    /// The same as [`descend`] with burn's operations.
     fn descend_by_burn(id: OptimizerId, weight_decay: f64, rate: f64, n_steps: usize) -> Vec<f32> {
         let mut x = start();
         let mut optimizer = Optimizer::new(id, weight_decay, std::slice::from_ref(&x));
         for _ in 0..n_steps {
             let (step, state) = (optimizer.begin_step(rate), optimizer.state.remove(0));
-            let slope = x.clone().mul_scalar(2.0);
+            let gradient = x.clone().mul_scalar(2.0);
             let state_after;
-            (x, state_after) = by_burn(id, step, x, slope, state);
+            (x, state_after) = step_by_burn(id, step, x, gradient, state);
             optimizer.state.push(state_after);
         }
         values(&x)
     }
 
-    /// `tests/golden/make.py` let Keras descend. It has no plain weight decay: only AdamW's is compared.
+    /// `crates/golden/keras/make.py` took the same steps with Keras, which has no plain weight decay: only AdamW's is
+    /// compared.
     #[test]
-    fn each_goes_where_keras_goes() {
+    fn each_optimizer_agrees_with_keras() {
         let golden = include_str!("../../../golden/keras/optimizers.json");
         let golden: BTreeMap<String, Vec<f32>> = serde_json::from_str(golden).unwrap();
         for id in OptimizerId::ALL {
             let weight_decay = if *id == OptimizerId::AdamW { 0.01 } else { 0.0 };
-            let (ours, keras_s) = (descend(*id, weight_decay, 0.03, 40), &golden[&id.to_string()]);
+            let (actual, expected) = (descend(*id, weight_decay, 0.03, 40), &golden[&id.to_string()]);
             let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * b.abs();
-            assert!(ours.iter().zip(keras_s).all(near), "{id}: {ours:?}, Keras {keras_s:?}");
+            assert!(actual.iter().zip(expected).all(near), "{id}: {actual:?}, Keras {expected:?}");
         }
     }
 
     #[test]
-    fn both_ways_are_the_same() {
+    fn each_optimizer_agrees_with_burn() {
         for id in OptimizerId::ALL {
-            let (ours, theirs) = (descend(*id, 0.01, 0.03, 40), descend_by_burn(*id, 0.01, 0.03, 40));
-            assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{id}: {ours:?} and {theirs:?}");
-            assert_ne!(ours, descend(*id, 0.01, 0.02, 40), "{id} follows its rate");
+            let (actual, expected) = (descend(*id, 0.01, 0.03, 40), descend_by_burn(*id, 0.01, 0.03, 40));
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+            assert!(actual.iter().zip(&expected).all(near), "{id}: {actual:?}, burn {expected:?}");
+            assert_ne!(actual, descend(*id, 0.01, 0.02, 40), "{id} uses the learning rate");
         }
     }
 
     #[test]
-    fn each_finds_the_bottom_of_a_bowl() {
+    fn each_optimizer_finds_the_minimum_of_a_parabola() {
         for (id, rate, n_steps) in [
             (OptimizerId::Adam, 0.05, 400),
             (OptimizerId::AdamW, 0.05, 400),

@@ -1,7 +1,9 @@
-//! A trainer in bytes, as it is between two steps: what goes on from them goes on as if nothing had happened.
+//! Snapshots: the complete state of a trainer between two steps, as bytes. A restored trainer continues exactly as the
+//! original would have. Never opens a file.
 //!
-//! A safetensors file like that of a [`checkpoint`](super::checkpoint), with the optimizer's state beside the weights. The
-//! order of images, how they are bent and what is dropped follow from seed and step, so no generator is kept.
+//! A snapshot is a safetensors file like a [`checkpoint`](super::checkpoint), with the optimizer's state beside the
+//! weights. It contains no random generator: the order of images, their augmentation and the dropout masks follow from
+//! seed and step.
 
 use std::collections::HashMap;
 
@@ -12,37 +14,42 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{self, CheckpointError, Stored};
 use crate::network::Array;
 
-/// What the optimizer's arrays are called: this, the number of the array among those of a parameter, and the parameter.
+/// The prefix of the optimizer's arrays; the number of the array among those of its parameter and the name of the
+/// parameter follow.
 const OPTIMIZER: &str = "optimizer.";
-/// Where the header holds the numbers that belong to no array, and what the caller adds.
+/// The metadata key of the [`Header`].
 const KEY: &str = "snapshot";
 
-/// A snapshot that cannot be read.
+/// Why a snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
+    /// The file is not a readable checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The file is a checkpoint without the state of a run.
     #[error("the file holds weights alone, and not where a run was")]
     NoSnapshot,
+    /// The state of the run is not readable.
     #[error("what it says of the run cannot be read ({0})")]
     Header(#[from] serde_json::Error),
 }
 
-/// Everything that a trainer goes on from.
+/// The complete state of a trainer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
+    /// The model of the network.
     pub model: ModelId,
-    /// The network's arrays, its running statistics as they are.
+    /// The network's arrays, with the raw running statistics.
     pub arrays: Vec<Array>,
-    /// How much of those statistics is still their initial values.
+    /// The weight that the initial values still have in the running statistics, 0 to 1.
     pub untrained_share: f64,
-    /// The optimizer's arrays: the first of each parameter, then the second of each.
+    /// The optimizer's arrays: the first array of every parameter, then the second of every parameter.
     pub optimizer: Vec<Array>,
     /// Steps that the optimizer has taken.
     pub n_steps: i32,
 }
 
-/// The numbers of a state that belong to no array.
+/// The numbers of a state that are not arrays, and the caller's note.
 #[derive(Serialize, Deserialize)]
 struct Header<T> {
     untrained_share: f64,
@@ -50,10 +57,11 @@ struct Header<T> {
     note: T,
 }
 
-/// Writes a state and a note, bit by bit as they are.
+/// Writes a state without loss, with a note of the caller.
 ///
 /// # Panics
-/// When the note cannot be JSON: it has a map whose keys are no strings.
+/// When the note has no JSON form (it contains a map whose keys are not strings), or an array does not have as many
+/// values as its shape says.
 pub fn save<T: Serialize>(state: &State, note: &T) -> Vec<u8> {
     let header = Header { untrained_share: state.untrained_share, n_steps: state.n_steps, note };
     let header = serde_json::to_string(&header).expect("notes are plain data");
@@ -61,10 +69,10 @@ pub fn save<T: Serialize>(state: &State, note: &T) -> Vec<u8> {
     checkpoint::write(state.model, stored.map(Stored::of).collect(), HashMap::from([(KEY.into(), header)]))
 }
 
-/// Reads what [`save`] wrote.
+/// Reads a snapshot from [`save`]: the state and the note.
 ///
 /// # Errors
-/// When the bytes are no snapshot, or damaged.
+/// When the bytes are not a snapshot, or damaged.
 pub fn load<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<(State, T), SnapshotError> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Header)?;
     let header = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or(SnapshotError::NoSnapshot)?;
@@ -74,7 +82,7 @@ pub fn load<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<(State, T), Sn
     Ok((State { model: file.model, arrays, untrained_share, optimizer, n_steps }, note))
 }
 
-/// The name of the optimizer's array for a parameter.
+/// The name of the optimizer's array `number` (from 0) of a parameter.
 pub(super) fn optimizer_name(number: usize, parameter: &str) -> String {
     format!("{OPTIMIZER}{number}.{parameter}")
 }

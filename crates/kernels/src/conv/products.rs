@@ -1,41 +1,52 @@
-//! Products of the output's gradient and the input, summed over all pixels: the weights' gradient.
+//! The weights' gradient: products of the output's gradient and the input, summed over the pixels of all images.
 
 use std::ops::Range;
 
-use super::Window;
+use super::Conv2d;
 use crate::isa::{Kernel, Simd};
 use crate::threads::Shared;
 
-/// Filters whose weights' gradients are summed at once, by the number of lanes: with 6 taps 24 sums in the 32 registers
-/// of AVX-512, with 3 taps 9 in 16.
+/// Number of filters whose weights' gradients a task sums at once, by the number of lanes. With 16 lanes, 4 filters and
+/// 6 taps are 24 sums in the 32 registers of AVX-512; with fewer lanes, 3 filters and 3 taps are 9 sums in 16
+/// registers.
 pub const fn product_filters(lanes: usize) -> usize {
     if lanes == 16 { 4 } else { 3 }
 }
 
-/// Pixels that a tile of sums meets before it goes back to memory: enough that this costs little.
+/// Pixels after which a tile of sums is written back to memory: enough that writing costs little.
 const PIXELS: usize = 256;
 
-/// The weights' gradients of a few filters: products of the output's gradient and the input, summed over all pixels.
+/// The weights' gradients of a few filters, computed by one task.
 pub struct Products<'a> {
-    pub window: &'a Window,
+    /// The convolution.
+    pub window: &'a Conv2d,
+    /// The padded input.
     pub input: &'a [f32],
+    /// The gradient of the output.
     pub output_gradient: &'a [f32],
+    /// Offsets of the taps in a block of the padded input, in floats, in the order of a filter's weights.
     pub taps: &'a [usize],
+    /// The first filter.
     pub first: usize,
+    /// Number of filters, at most [`product_filters`].
     pub filters: usize,
+    /// The gradients of all filters' weights, `[filters, channels, kernel, kernel]`.
     pub to: Shared<'a>,
 }
 
 impl Kernel for Products<'_> {
-    /// A few blocks of images at a time meet all taps while they are in the cache; the sums of each lane wait in memory.
+    /// Runs all taps over a few blocks of images at a time, so that these blocks stay in the cache. Meanwhile the sums
+    /// of each lane are stored in memory.
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let [rows, columns] = self.window.output;
-        let (n_blocks, at_once) = (self.window.output_grid().n_blocks(), PIXELS.div_ceil((rows * columns).max(1)));
+        let (n_blocks, at_once) = (self.window.output_layout().n_blocks(), PIXELS.div_ceil((rows * columns).max(1)));
         let mut sums = vec![0.0; self.filters * self.taps.len() * S::LANES];
         for start in (0..n_blocks).step_by(at_once) {
             let blocks = start..n_blocks.min(start + at_once);
-            // SAFETY: `weights_gradient` checked the lengths of both slices against the window.
+            // SAFETY: `weights_gradient` checked the lengths of both slices against the layouts of the window. That
+            // every tap at every output pixel is within the padded input is not checked: it follows from the sizes of
+            // the window, as the documentation of `Conv2d::output` requires.
             unsafe {
                 match self.filters {
                     4 if S::LANES == 16 => self.filters::<S, 4>(blocks, &mut sums),
@@ -46,7 +57,7 @@ impl Kernel for Products<'_> {
             }
         }
         let len = self.filters * self.taps.len();
-        // SAFETY: the gradients of these filters are this task's.
+        // SAFETY: the gradients of these filters are this task's only.
         let to = unsafe { self.to.part(self.first * self.taps.len(), len) };
         for (to, lanes) in to.iter_mut().zip(sums.chunks_exact(S::LANES)) {
             *to = lanes.iter().sum();
@@ -55,6 +66,7 @@ impl Kernel for Products<'_> {
 }
 
 impl Products<'_> {
+    /// Adds the products of some blocks of images to the sums of all taps, for `F` filters.
     #[inline(always)]
     unsafe fn filters<S: Simd, const F: usize>(&self, blocks: Range<usize>, sums: &mut [f32]) {
         let n = self.taps.len();
@@ -76,7 +88,8 @@ impl Products<'_> {
         }
     }
 
-    /// `F` filters and `T` taps; `sums` holds `[filter][tap][lane]`.
+    /// Adds the products of some blocks of images to the sums of `F` filters and `T` taps from `first_tap` on. `sums`
+    /// is `[filter][tap][lane]`.
     #[inline(always)]
     unsafe fn tile<S: Simd, const F: usize, const T: usize>(
         &self,
@@ -85,12 +98,12 @@ impl Products<'_> {
         sums: &mut [f32],
     ) {
         let window = self.window;
-        let (from, to) = (window.padded_grid(), window.output_grid());
+        let (from, to) = (window.padded_layout(), window.output_layout());
         let [rows, columns] = window.output;
         let row_step = window.stride * window.padded()[1] * S::LANES;
         let taps: [usize; T] = std::array::from_fn(|t| self.taps[first_tap + t]);
         assert!(sums.len() >= F * self.taps.len() * S::LANES);
-        // SAFETY: as in `run`; the sums of these taps are within, as was just checked.
+        // SAFETY: as in `run`; the assertion above checked that the sums of these taps are in bounds.
         unsafe {
             let sums: [*mut f32; F] =
                 std::array::from_fn(|f| sums.as_mut_ptr().add((f * self.taps.len() + first_tap) * S::LANES));

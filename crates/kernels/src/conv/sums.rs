@@ -1,35 +1,49 @@
-//! Weighted sums over taps: the forward pass, and the input's gradient.
+//! Weighted sums over taps: the forward pass and the input's gradient.
 
 use crate::isa::{Isa, Kernel, Simd};
 use crate::threads::{self, Shared};
 
-/// Distances in floats from a row, a column or a block to the next.
+/// Distances in floats from one row, column or block to the next.
 #[derive(Clone, Copy)]
 pub struct Steps {
+    /// From one row to the next.
     pub row: usize,
+    /// From one column to the next.
     pub column: usize,
+    /// From one block of images to the next.
     pub block: usize,
 }
 
-/// Weighted sums over taps, for every filter at every pixel.
+/// Weighted sums over taps, for every filter at every pixel of the result.
 pub struct Sums<'a> {
+    /// The instruction set.
     pub isa: Isa,
+    /// Offset of each tap in the source, in floats, from the first tap of a pixel.
     pub taps: Vec<u32>,
-    /// As [`pack`] orders them.
+    /// The weights of all filters and taps, in the order of [`pack`].
     pub weights: Vec<f32>,
+    /// Added to the sums of each filter: `[filters]`.
     pub bias: Option<&'a [f32]>,
+    /// Factor for negative results (0 for ReLU, 1 for no rectifier).
     pub slope: f32,
+    /// Number of filters of the result.
     pub filters: usize,
+    /// Rows of the result.
     pub rows: usize,
+    /// Columns of the result.
     pub columns: usize,
+    /// Distances in the source between the first taps of two pixels of the result.
     pub from: Steps,
+    /// Distances in the result between two of its pixels.
     pub to: Steps,
+    /// Distance in the result between two filters, in floats.
     pub to_filter: usize,
 }
 
 impl Sums<'_> {
+    /// Computes the sums of all blocks, in parallel. `start` is the offset of the first pixel in `to`, in floats.
     pub fn run(&self, from: &[f32], start: usize, n_blocks: usize, to: &Shared<'_>) {
-        // Enough tasks for every thread, also when the batch is small.
+        // With a small batch, blocks are cut into bands of rows, so that every thread has a task.
         let parts = (2 * threads::count()).div_ceil(n_blocks).min(self.rows).max(1);
         let parts = if threads::count() == 1 { 1 } else { parts };
         threads::each(n_blocks * parts, |task| {
@@ -39,6 +53,11 @@ impl Sums<'_> {
         });
     }
 
+    /// Computes the sums of some rows of one block. `start` is the block's offset in `from` and `to_start` that of its
+    /// first pixel in `to`, in floats.
+    ///
+    /// # Panics
+    /// If a pixel of the block is out of bounds of `from` or `to`.
     pub fn run_block(
         &self,
         from: &[f32],
@@ -52,22 +71,23 @@ impl Sums<'_> {
         }
         let lanes = self.isa.lanes();
         let farthest = |steps: &Steps| (self.rows - 1) * steps.row + (self.columns - 1) * steps.column + lanes;
-        let reach = self.taps.iter().max().map_or(0, |tap| *tap as usize);
-        assert!(start + reach + farthest(&self.from) <= from.len());
+        let farthest_tap = self.taps.iter().max().map_or(0, |tap| *tap as usize);
+        assert!(start + farthest_tap + farthest(&self.from) <= from.len());
         let to = to.at(to_start, (self.filters - 1) * self.to_filter + farthest(&self.to));
-        // SAFETY: the farthest element of both was just found to be within.
+        // SAFETY: the assertion above checked that the farthest element is in bounds.
         let from = unsafe { from.as_ptr().add(start) };
         self.isa.run(Rows { sums: self, from, to, rows });
     }
 }
 
-/// Filters of the widest tile, by the number of lanes; with [`Rows::row`]'s pixels 24 sums in the 32 registers of
-/// AVX-512, 12 in AVX2's 16, and 8 in WebAssembly, where browsers leave 15 of x86's registers and spill the rest.
+/// Number of filters of the widest tile, by the number of lanes. Together with the pixels in [`Rows::row`] these are 24
+/// sums in the 32 registers of AVX-512, 12 in the 16 of AVX2, and 8 in WebAssembly, where browsers leave 15 of x86's 16
+/// registers and spill the rest to memory.
 const fn widest(lanes: usize) -> usize {
     if lanes == 16 { 8 } else { 4 }
 }
 
-/// Tiles of filters: the widest first, then halves.
+/// Splits the filters into tiles, `(first filter, number of filters)`: the widest first, then narrower ones by halves.
 fn tiles(lanes: usize, filters: usize) -> Vec<(usize, usize)> {
     let mut tiles = vec![];
     let (mut first, mut width) = (0, widest(lanes));
@@ -81,7 +101,8 @@ fn tiles(lanes: usize, filters: usize) -> Vec<(usize, usize)> {
     tiles
 }
 
-/// Weights in the order in which tiles need them: `[tile][tap][filter of the tile]`.
+/// Weights in the order in which tiles read them: `[tile][tap][filter of the tile]`. `weight(filter, tap)` is called
+/// once for each.
 pub fn pack(isa: Isa, filters: usize, n_taps: usize, weight: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     let mut packed = Vec::with_capacity(filters * n_taps);
     for (first, width) in tiles(isa.lanes(), filters) {
@@ -94,6 +115,7 @@ pub fn pack(isa: Isa, filters: usize, n_taps: usize, weight: impl Fn(usize, usiz
     packed
 }
 
+/// Computes some rows of one block, whose source and result begin at `from` and `to`.
 struct Rows<'a> {
     sums: &'a Sums<'a>,
     from: *const f32,
@@ -107,7 +129,7 @@ impl Kernel for Rows<'_> {
         let tiles = tiles(S::LANES, self.sums.filters);
         for row in self.rows.clone() {
             for (first, width) in &tiles {
-                // SAFETY: `run_block` checked the farthest elements.
+                // SAFETY: `run_block` checked that the farthest elements are in bounds.
                 unsafe {
                     match width {
                         8 if S::LANES == 16 => self.row::<S, 8>(row, *first),
@@ -122,23 +144,24 @@ impl Kernel for Rows<'_> {
 }
 
 impl Rows<'_> {
+    /// Computes one row for the `F` filters from `first` on.
     #[inline(always)]
     unsafe fn row<S: Simd, const F: usize>(&self, row: usize, first: usize) {
         let Sums { columns, from, to, to_filter, .. } = *self.sums;
-        // SAFETY: `run_block` checked the farthest elements.
+        // SAFETY: `run_block` checked that the farthest elements are in bounds.
         unsafe {
             let mut x = self.from.add(row * from.row);
             let mut y = self.to.add(first * to_filter + row * to.row);
-            let mut left = columns;
-            while S::LANES == 4 && left >= 2 {
+            let mut n_left = columns;
+            while S::LANES == 4 && n_left >= 2 {
                 self.tile::<S, F, 2>(first, x, y);
-                (x, y, left) = (x.add(2 * from.column), y.add(2 * to.column), left - 2);
+                (x, y, n_left) = (x.add(2 * from.column), y.add(2 * to.column), n_left - 2);
             }
-            while left >= 3 {
+            while n_left >= 3 {
                 self.tile::<S, F, 3>(first, x, y);
-                (x, y, left) = (x.add(3 * from.column), y.add(3 * to.column), left - 3);
+                (x, y, n_left) = (x.add(3 * from.column), y.add(3 * to.column), n_left - 3);
             }
-            match left {
+            match n_left {
                 2 => self.tile::<S, F, 2>(first, x, y),
                 1 => self.tile::<S, F, 1>(first, x, y),
                 _ => {}
@@ -146,11 +169,11 @@ impl Rows<'_> {
         }
     }
 
-    /// `F` filters at `P` pixels.
+    /// Computes the `F` filters from `first` on at `P` neighbouring pixels of a row.
     #[inline(always)]
     unsafe fn tile<S: Simd, const F: usize, const P: usize>(&self, first: usize, x: *const f32, y: *mut f32) {
         let sums = self.sums;
-        // SAFETY: `run_block` checked the farthest elements.
+        // SAFETY: `run_block` checked that the farthest elements are in bounds.
         unsafe {
             let start: [S::V; F] = std::array::from_fn(|f| S::splat(sums.bias.map_or(0.0, |bias| bias[first + f])));
             let mut sum: [[S::V; P]; F] = std::array::from_fn(|f| [start[f]; P]);
@@ -176,8 +199,9 @@ impl Rows<'_> {
     }
 }
 
+/// A leaky rectifier: `value · slope` where `value` is negative.
 #[inline(always)]
 unsafe fn rectified<S: Simd>(value: S::V, slope: f32) -> S::V {
-    // SAFETY: plain arithmetic.
+    // SAFETY: arithmetic only.
     unsafe { if slope == 1.0 { value } else { S::if_positive(value, value, S::mul(value, S::splat(slope))) } }
 }

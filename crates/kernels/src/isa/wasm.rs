@@ -1,16 +1,17 @@
-//! The vectors of WebAssembly, with and without relaxed SIMD. Knows nothing of what is computed with them.
+//! [`Simd`] for WebAssembly, with and without relaxed SIMD. Contains no kernels.
 
 use std::arch::wasm32::*;
 
 use super::Simd;
 
-/// Four lanes; the two kinds differ in the multiply-add alone.
+/// Defines a type of four lanes. The two types differ only in their multiply-add.
 macro_rules! simd {
     ($name:ident, $mul_add:expr) => {
+        /// A 128-bit register of four lanes.
         #[derive(Clone, Copy)]
         pub struct $name;
 
-        // SAFETY of every call below: as the trait says, the machine has the instructions and pointers are good.
+        // SAFETY of every call below: as the trait requires, the machine has the instructions and pointers are valid.
         impl Simd for $name {
             type V = v128;
             const LANES: usize = 4;
@@ -55,14 +56,20 @@ macro_rules! simd {
     };
 }
 
+// Multiply-add takes two instructions, with two roundings.
 simd!(Wasm, |a, b, c| f32x4_add(f32x4_mul(a, b), c));
 
+// Multiply-add takes one instruction.
 #[cfg(feature = "relaxed")]
 simd!(Relaxed, |a, b, c| f32x4_relaxed_madd(a, b, c));
 
+/// Runs a kernel with relaxed SIMD.
+///
+/// # Safety
+/// The machine has relaxed SIMD, and the kernel's pointers are valid.
 #[cfg(feature = "relaxed")]
 #[target_feature(enable = "relaxed-simd")]
 pub unsafe fn on_relaxed<K: super::Kernel>(kernel: K) {
-    // SAFETY: the caller knows that the machine has them.
+    // SAFETY: the caller guarantees that the machine has the instructions.
     unsafe { kernel.run::<Relaxed>() }
 }

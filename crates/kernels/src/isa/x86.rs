@@ -1,25 +1,34 @@
-//! The vectors of x86: AVX-512 and AVX2. Knows nothing of what is computed with them.
+//! [`Simd`] for x86-64: AVX-512 and AVX2. Contains no kernels.
 
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd};
 
+/// Runs a kernel with AVX-512.
+///
+/// # Safety
+/// The machine has AVX-512F, AVX2 and FMA, and the kernel's pointers are valid.
 #[target_feature(enable = "avx512f,avx2,fma")]
 pub unsafe fn on_avx512<K: Kernel>(kernel: K) {
-    // SAFETY: the caller knows that the machine has them.
+    // SAFETY: the caller guarantees that the machine has the instructions.
     unsafe { kernel.run::<Avx512>() }
 }
 
+/// Runs a kernel with AVX2.
+///
+/// # Safety
+/// The machine has AVX2 and FMA, and the kernel's pointers are valid.
 #[target_feature(enable = "avx2,fma")]
 pub unsafe fn on_avx2<K: Kernel>(kernel: K) {
-    // SAFETY: the caller knows that the machine has them.
+    // SAFETY: the caller guarantees that the machine has the instructions.
     unsafe { kernel.run::<Avx2>() }
 }
 
+/// 512-bit registers: 16 lanes.
 #[derive(Clone, Copy)]
 pub struct Avx512;
 
-// SAFETY of every call below: as the trait says, the machine has the instructions and pointers are good.
+// SAFETY of every call below: as the trait requires, the machine has the instructions and pointers are valid.
 impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
@@ -62,9 +71,11 @@ impl Simd for Avx512 {
     }
 }
 
+/// 256-bit registers: 8 lanes.
 #[derive(Clone, Copy)]
 pub struct Avx2;
 
+// SAFETY of every call below: as above.
 impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;

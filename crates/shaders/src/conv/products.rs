@@ -1,14 +1,22 @@
-//! Sums over pixels and images, whole windows of a few filters in registers: the weights' gradient.
+//! The weights' gradient of a convolution: sums over pixels and images, with whole windows of a few filters in
+//! registers.
 
 use cubecl::prelude::*;
 
-use super::{Four, line};
+use super::{Vec4, row_pixels};
 
+/// Partial sums of the weights' gradient. An invocation computes the windows of `4 · tile` filters in one channel, over
+/// the images of one image group and the output rows of one slice.
+///
+/// - `input`: `[channels, height, width, n]`, padded
+/// - `gradient`: that of the output, `[filters, rows, columns, n]`
+/// - `partial`: `[slices, image_groups, channels, kernel, kernel, filters]`, with the filters rounded up to vectors
+/// - `pixels`: neighbouring output pixels that are handled at a time
 #[cube(launch_unchecked)]
 pub fn window_products(
     input: &[f32],
     gradient: &[f32],
-    partial: &mut [Four],
+    partial: &mut [Vec4],
     n: usize,
     channels: usize,
     filters: usize,
@@ -16,15 +24,15 @@ pub fn window_products(
     width: usize,
     rows: usize,
     columns: usize,
-    shares: usize,
+    image_groups: usize,
     slices: usize,
     #[comptime] kernel: usize,
     #[comptime] stride: usize,
     #[comptime] pixels: usize,
     #[comptime] tile: usize,
 ) {
-    let share = ABSOLUTE_POS % shares;
-    let rest = ABSOLUTE_POS / shares;
+    let image_group = ABSOLUTE_POS % image_groups;
+    let rest = ABSOLUTE_POS / image_groups;
     let slice = rest % slices;
     let channel = rest / slices % channels;
     let group = rest / slices / channels;
@@ -32,43 +40,43 @@ pub fn window_products(
     if group * tile >= vectors {
         terminate!();
     }
-    let mut totals = Sequence::<RuntimeCell<Four>>::new();
+    let mut totals = Sequence::<RuntimeCell<Vec4>>::new();
     #[unroll]
     for _i in 0..comptime![kernel * kernel * tile] {
-        totals.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+        totals.push(RuntimeCell::<Vec4>::new(Vec4::new(0.0)));
     }
-    // Where the gradients of the group's filters begin; beyond the last one, the last one again.
+    // Offsets of the gradients of the group's filters. Past the last filter, the last one is repeated.
     let mut planes = Sequence::<usize>::new();
     #[unroll]
     for i in 0..comptime![tile * 4] {
         planes.push(min(group * tile * 4 + i, filters - 1) * rows * columns * n);
     }
     let line_len = comptime![(pixels - 1) * stride + kernel];
-    let mut image = share;
+    let mut image = image_group;
     while image < n {
         let mut row = slice;
         while row < rows {
             for chunk in 0..(columns + pixels - 1) / pixels {
                 let column = chunk * pixels;
-                let mut slopes = Sequence::<Four>::new();
+                let mut gradients = Sequence::<Vec4>::new();
                 #[unroll]
                 for vector in 0..tile {
                     #[unroll]
                     for pixel in 0..pixels {
                         let at = (row * columns + min(column + pixel, columns - 1)) * n + image;
                         let inside = column + pixel < columns;
-                        let mut four = Four::new(0.0);
+                        let mut vec4 = Vec4::new(0.0);
                         #[unroll]
                         for lane in 0..4usize {
                             let plane = planes[comptime![vector * 4 + lane]];
-                            four.insert(lane, select(inside, gradient[plane + at], 0.0));
+                            vec4.insert(lane, select(inside, gradient[plane + at], 0.0));
                         }
-                        slopes.push(four);
+                        gradients.push(vec4);
                     }
                 }
                 #[unroll]
                 for window_row in 0..kernel {
-                    let line = line(
+                    let line = row_pixels(
                         input,
                         (channel * height + row * stride + window_row) * width,
                         column * stride,
@@ -86,7 +94,7 @@ pub fn window_products(
                             #[unroll]
                             for pixel in 0..pixels {
                                 let value = line[comptime![pixel * stride + window_column]];
-                                sum += slopes[comptime![vector * pixels + pixel]] * Four::new(value);
+                                sum += gradients[comptime![vector * pixels + pixel]] * Vec4::new(value);
                             }
                             total.store(sum);
                         }
@@ -95,9 +103,9 @@ pub fn window_products(
             }
             row += slices;
         }
-        image += shares;
+        image += image_groups;
     }
-    let start = ((slice * shares + share) * channels + channel) * kernel * kernel;
+    let start = ((slice * image_groups + image_group) * channels + channel) * kernel * kernel;
     #[unroll]
     for tap in 0..comptime![kernel * kernel] {
         #[unroll]
@@ -108,6 +116,8 @@ pub fn window_products(
     }
 }
 
+/// Adds up the parts of [`window_products`]: `[parts, taps, padded]` to `[filters, taps]`, where `padded` is the number
+/// of filters rounded up to vectors. An invocation computes one weight.
 #[cube(launch_unchecked)]
 pub fn fold_products(partial: &[f32], weights: &mut [f32], filters: usize, taps: usize, padded: usize, n_parts: usize) {
     let to = ABSOLUTE_POS;

@@ -1,43 +1,52 @@
-//! Sums over the taps of a window, a few filters at a patch of pixels in registers: a convolution forward, and its input's
-//! gradient.
+//! Sums over the taps of a window, for a few filters at a patch of pixels in registers: the forward pass of a
+//! convolution, and its input's gradient.
 
 use cubecl::prelude::*;
 
-use super::{Four, LANES};
+use super::{LANES, Vec4};
 use crate::gpu::{Array, Gpu, launch};
 use crate::tiles::{self, Columns, Factor, Patches};
 
-/// Most rows and columns of pixels of one invocation: sums of 8 filters there fill the registers of a card. A software
-/// adapter has none to fill; there twice as many would gain a fifth, and take twice as long to compile.
+/// Largest patch of one invocation, in rows and columns of pixels: with 8 filters, its sums fill the registers of a
+/// card. A software adapter has no such registers; twice as many pixels would be a fifth faster there, but take twice
+/// as long to compile.
 const PIXELS: [usize; 2] = [2, 4];
 
-/// Tiles of fewer filters are no faster: on an H200, 64 gain a tenth to a half, 32 lose a tenth.
-const FEWEST_FILTERS: usize = 64;
+/// With fewer filters, tiles are no faster: on an H200, they gain a tenth to a half with 64 filters, and lose a tenth
+/// with 32.
+const MIN_FILTERS: usize = 64;
 
-/// Where the weight of a result's filter and a source's channel lies.
+/// How the weights are arranged: strides between the filters of the result and between the channels of the source.
 pub struct Order {
-    /// From one filter to the next.
+    /// Distance from one filter of the result to the next, in numbers.
     pub filter: usize,
-    /// From one channel to the next.
+    /// Distance from one channel of the source to the next, in numbers.
     pub channel: usize,
-    /// The last tap of the window first.
+    /// Whether the window is flipped: its last tap comes first.
     pub flipped: bool,
 }
 
-/// Sums over the taps of a window.
+/// Sums over the taps of a window, for each filter at each pixel of a result.
 pub struct Sums {
+    /// Number of images.
     pub n: usize,
-    /// Of the source.
+    /// Number of channels of the source.
     pub channels: usize,
-    /// Of the result.
+    /// Number of filters of the result.
     pub filters: usize,
+    /// Rows and columns of the source, with padding.
     pub from: [usize; 2],
+    /// Rows and columns of the result.
     pub to: [usize; 2],
+    /// Rows of the window, and columns.
     pub kernel: usize,
+    /// Rows, and columns, of the source from one window to the next.
     pub stride: usize,
 }
 
 impl Sums {
+    /// The result, `[filters, rows, columns, n]`, from the source `input`, `[channels, rows, columns, n]`. `bias`,
+    /// `[filters]`, is added, and negative sums are multiplied by `slope`.
     pub fn run(
         &self,
         gpu: &Gpu,
@@ -50,7 +59,7 @@ impl Sums {
         let vectors = self.filters.div_ceil(LANES);
         let tile = if vectors.is_multiple_of(2) { 2 } else { 1 };
         let packed = self.pack(gpu, weights, &order, vectors * LANES);
-        if tiles::fit(gpu, self.n) && self.filters >= FEWEST_FILTERS {
+        if tiles::fit(gpu, self.n) && self.filters >= MIN_FILTERS {
             let patches = Patches { n: self.n, from: self.from, to: self.to, kernel: self.kernel, stride: self.stride };
             let depth = self.channels * self.kernel * self.kernel;
             let product = Columns { rows: self.filters, depth, patches };
@@ -87,7 +96,8 @@ impl Sums {
         output
     }
 
-    /// The weights with all filters of a tap side by side, as many as `padded`.
+    /// The weights as `[channels, kernel · kernel, padded]`: the filters of a tap next to each other, with zeros up to
+    /// `padded` filters.
     fn pack(&self, gpu: &Gpu, weights: &Array, order: &Order, padded: usize) -> Array {
         let area = self.kernel * self.kernel;
         let packed = gpu.empty(self.channels * area * padded);
@@ -109,6 +119,7 @@ impl Sums {
     }
 }
 
+/// Arranges weights as [`Sums::pack`] describes. An invocation copies one weight.
 #[cube(launch_unchecked)]
 fn pack(
     weights: &[f32],
@@ -124,22 +135,28 @@ fn pack(
     let filter = ABSOLUTE_POS % padded;
     let tap = ABSOLUTE_POS / padded;
     if tap < channels * area {
-        let mut place = tap % area;
+        let mut tap_in_window = tap % area;
         if comptime![flipped] {
-            place = area - 1 - place;
+            tap_in_window = area - 1 - tap_in_window;
         }
         let mut value = f32::new(0.0);
         if filter < filters {
-            value = weights[filter * filter_stride + tap / area * channel_stride + place];
+            value = weights[filter * filter_stride + tap / area * channel_stride + tap_in_window];
         }
         packed[ABSOLUTE_POS] = value;
     }
 }
 
+/// An invocation computes `4 · tile` filters at a patch of `down` by `across` pixels of one image.
+///
+/// - `input`: `[channels, height, width, n]`
+/// - `weights`: as [`Sums::pack`] arranges them
+/// - `output`: `[filters, rows, columns, n]`
+/// - `whole`: whether every group has all its `4 · tile` filters
 #[cube(launch_unchecked)]
 fn sums(
     input: &[f32],
-    weights: &[Four],
+    weights: &[Vec4],
     bias: &[f32],
     output: &mut [f32],
     n: usize,
@@ -160,19 +177,19 @@ fn sums(
     #[comptime] with_bias: bool,
 ) {
     let image = ABSOLUTE_POS % n;
-    let place = ABSOLUTE_POS / n;
+    let patch_index = ABSOLUTE_POS / n;
     let parts = (columns + across - 1) / across;
-    let column = place % parts * across;
+    let column = patch_index % parts * across;
     let bands = (rows + down - 1) / down;
-    let row = place / parts % bands * down;
-    let group = place / parts / bands;
+    let row = patch_index / parts % bands * down;
+    let group = patch_index / parts / bands;
     if group >= groups {
         terminate!();
     }
-    let mut totals = Sequence::<RuntimeCell<Four>>::new();
+    let mut totals = Sequence::<RuntimeCell<Vec4>>::new();
     #[unroll]
     for _i in 0..comptime![tile * down * across] {
-        totals.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+        totals.push(RuntimeCell::<Vec4>::new(Vec4::new(0.0)));
     }
     let wide = comptime![(across - 1) * stride + kernel];
     for channel in 0..channels {
@@ -197,7 +214,7 @@ fn sums(
                     for j in 0..across {
                         let total = &totals[comptime![(vector * down + i) * across + j]];
                         let at = comptime![(i * stride + tap / kernel) * wide + j * stride + tap % kernel];
-                        total.store(total.read() + weight * Four::new(patch[at]));
+                        total.store(total.read() + weight * Vec4::new(patch[at]));
                     }
                 }
             }
@@ -217,10 +234,10 @@ fn sums(
                         let filter = (group * tile + vector) * 4 + lane;
                         let to = filter * rows * columns * n + pixel;
                         if comptime![whole] {
-                            output[to] = finished(sums.extract(lane), bias, filter, slope, with_bias);
+                            output[to] = activated(sums.extract(lane), bias, filter, slope, with_bias);
                         } else {
                             if filter < filters {
-                                output[to] = finished(sums.extract(lane), bias, filter, slope, with_bias);
+                                output[to] = activated(sums.extract(lane), bias, filter, slope, with_bias);
                             }
                         }
                     }
@@ -230,9 +247,9 @@ fn sums(
     }
 }
 
-/// A sum with its bias, rectified.
+/// A sum with its bias added, and multiplied by `slope` if it is negative.
 #[cube]
-fn finished(sum: f32, bias: &[f32], filter: usize, slope: f32, #[comptime] with_bias: bool) -> f32 {
+fn activated(sum: f32, bias: &[f32], filter: usize, slope: f32, #[comptime] with_bias: bool) -> f32 {
     let mut value = sum;
     if comptime![with_bias] {
         value = sum + bias[filter];

@@ -1,30 +1,35 @@
-//! The rows of two matrices with one another.
+//! The rows of one matrix multiplied by the rows of another. Adds no bias.
 
 use cubecl::prelude::*;
 
-use super::{ACROSS, DEPTH, Four, LANES, PITCH, Patches, ROWS, add_up, grid, row_groups, slices};
+use super::{ACROSS, DEPTH, LANES, PITCH, Patches, ROWS, Vec4, add_parts, launch_grid, row_groups, slices};
 use crate::gpu::{Array, Gpu};
 
-/// Columns of the result of one invocation.
+/// Columns of the result that one invocation computes.
 const COLUMNS: usize = 8;
-/// As many as [`super::columns`] wants have more to add up than they gain here (measured on an H200).
+/// Workgroups among which a product is divided, if its sums are long enough. With as many as [`super::columns`] asks
+/// for, adding up the slices costs more than the additional workgroups gain (measured on an H200).
 const WORKGROUPS: usize = 256;
 
-/// `[rows, columns]` from `[rows, depth]` and `[columns, depth]`, where the second are images `[columns, n]`, or one row to
-/// each tap of the windows of a convolution.
+/// The product `a · bᵀ`, `[rows, columns]`, of `a`, `[rows, depth]`, and `b`, `[columns, depth]`. `b` is a matrix
+/// `[columns, n]`, or the patches of a convolution, with a row for each tap of the window.
 #[derive(Clone, Copy, Debug)]
 pub struct Products {
+    /// Rows of the result.
     pub rows: usize,
+    /// Columns of the result; taps of the window in all channels.
     pub columns: usize,
+    /// The source of `b`; the depth is the number of its windows.
     pub patches: Patches,
 }
 
 impl Products {
-    /// Rows of `[rows, n]` with rows of `[columns, n]`.
+    /// The product of the rows of `[rows, n]` with the rows of `[columns, n]`.
     pub fn plain(rows: usize, columns: usize, n: usize) -> Self {
         Self { rows, columns, patches: Patches::none(n) }
     }
 
+    /// The result, `[rows, columns]`.
     pub fn run(&self, gpu: &Gpu, [a, b]: [&Array; 2]) -> Array {
         let Patches { n, from, to, kernel, stride } = self.patches;
         let depth = self.patches.columns();
@@ -33,8 +38,8 @@ impl Products {
         let down = self.rows.div_ceil(groups * ROWS);
         let (n_slices, per_slice) = slices(WORKGROUPS, across * down, depth);
         let output = gpu.empty(n_slices * self.rows * self.columns);
-        let (count, dim) = grid(gpu, across * down * n_slices, ACROSS * groups);
-        // SAFETY: as in `Columns::run`.
+        let (count, dim) = launch_grid(gpu, across * down * n_slices, ACROSS * groups);
+        // SAFETY: as in `Columns::run`: the kernel keeps within the factors and the result.
         unsafe {
             products_tile::launch_unchecked(
                 gpu.client(),
@@ -59,14 +64,17 @@ impl Products {
                 groups,
             );
         }
-        if n_slices == 1 { output } else { add_up(gpu, &output, n_slices, self.rows, None, 1.0) }
+        if n_slices == 1 { output } else { add_parts(gpu, &output, n_slices, self.rows, None, 1.0) }
     }
 }
 
+/// An invocation computes 8 × 8 numbers of the result. While its workgroup computes with one tile of the factors, it
+/// already reads the next one from the card's memory. `line` and `plane` are the lengths of a row and a channel of the
+/// source in vectors, and `image_quads` is `n` in vectors.
 #[cube(launch_unchecked)]
 fn products_tile(
-    a: &[Four],
-    b: &[Four],
+    a: &[Vec4],
+    b: &[Vec4],
     output: &mut [f32],
     rows: usize,
     columns: usize,
@@ -88,18 +96,18 @@ fn products_tile(
         terminate!();
     }
     let unit = UNIT_POS as usize;
-    let place = unit % ACROSS;
+    let column_in_tile = unit % ACROSS;
     let group = unit / ACROSS;
     let first_column = CUBE_POS % across * comptime![ACROSS * COLUMNS];
     let first_row = CUBE_POS / across % down * comptime![groups * ROWS];
-    let mut a_tile = Shared::<[Four]>::new_slice(comptime![groups * ROWS * PITCH]);
-    let mut b_tile = Shared::<[Four]>::new_slice(comptime![ACROSS * COLUMNS * PITCH]);
+    let mut a_tile = Shared::<[Vec4]>::new_slice(comptime![groups * ROWS * PITCH]);
+    let mut b_tile = Shared::<[Vec4]>::new_slice(comptime![ACROSS * COLUMNS * PITCH]);
     let mut totals = Sequence::<RuntimeCell<f32>>::new();
     #[unroll]
     for _i in 0..comptime![ROWS * COLUMNS] {
         totals.push(RuntimeCell::<f32>::new(0.0));
     }
-    // What this invocation reads of the second rows begins here.
+    // Offsets of the rows of `b` that this invocation reads.
     let mut starts = Sequence::<usize>::new();
     #[unroll]
     for i in 0..comptime![ACROSS * COLUMNS * 4 / (ACROSS * groups)] {
@@ -108,15 +116,15 @@ fn products_tile(
         starts.push(column / comptime![kernel * kernel] * plane + tap / kernel * line + tap % kernel * image_quads);
     }
     let end = min((slice + 1) * per_slice, depth);
-    let mut a_next = Sequence::<RuntimeCell<Four>>::new();
+    let mut a_next = Sequence::<RuntimeCell<Vec4>>::new();
     #[unroll]
     for _i in 0..2usize {
-        a_next.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+        a_next.push(RuntimeCell::<Vec4>::new(Vec4::new(0.0)));
     }
-    let mut b_next = Sequence::<RuntimeCell<Four>>::new();
+    let mut b_next = Sequence::<RuntimeCell<Vec4>>::new();
     #[unroll]
     for _i in 0..comptime![ACROSS * COLUMNS * 4 / (ACROSS * groups)] {
-        b_next.push(RuntimeCell::<Four>::new(Four::new(0.0)));
+        b_next.push(RuntimeCell::<Vec4>::new(Vec4::new(0.0)));
     }
     let mut k = slice * per_slice;
     read(
@@ -170,14 +178,14 @@ fn products_tile(
             );
         }
         for step in 0..comptime![DEPTH / LANES] {
-            let mut factors = Sequence::<Four>::new();
+            let mut factors = Sequence::<Vec4>::new();
             #[unroll]
             for i in 0..ROWS {
                 factors.push(a_tile[(group * ROWS + i) * PITCH + step]);
             }
             #[unroll]
             for j in 0..COLUMNS {
-                let factor = b_tile[(place + j * ACROSS) * PITCH + step];
+                let factor = b_tile[(column_in_tile + j * ACROSS) * PITCH + step];
                 #[unroll]
                 for i in 0..ROWS {
                     let total = &totals[comptime![j * ROWS + i]];
@@ -196,7 +204,7 @@ fn products_tile(
         let row = first_row + group * ROWS + i;
         #[unroll]
         for j in 0..COLUMNS {
-            let column = first_column + place + j * ACROSS;
+            let column = first_column + column_in_tile + j * ACROSS;
             if row < rows && column < columns {
                 output[(slice * rows + row) * columns + column] = totals[comptime![j * ROWS + i]].read();
             }
@@ -204,13 +212,15 @@ fn products_tile(
     }
 }
 
-/// This invocation's part of the tiles; zeros outside of the first, and anything outside of the second.
+/// Reads this invocation's part of the next tiles into `a_next` and `b_next`. Past the last row of `a` or the end of
+/// the slice, 0 is read from `a`. Past the last row of `b` or the end of the slice, some other number is read from `b`:
+/// its products are not written, or are multiplied by a 0 of `a`.
 #[cube]
 fn read(
-    a: &[Four],
-    b: &[Four],
-    a_next: &Sequence<RuntimeCell<Four>>,
-    b_next: &Sequence<RuntimeCell<Four>>,
+    a: &[Vec4],
+    b: &[Vec4],
+    a_next: &Sequence<RuntimeCell<Vec4>>,
+    b_next: &Sequence<RuntimeCell<Vec4>>,
     starts: &Sequence<usize>,
     first_row: usize,
     k: usize,
@@ -228,11 +238,11 @@ fn read(
     #[unroll]
     for i in 0..2usize {
         let row = first_row + unit / 4 + i * comptime![ACROSS * groups / 4];
-        let mut four = Four::new(0.0);
+        let mut vec4 = Vec4::new(0.0);
         if row < rows && quad * 4 < end {
-            four = a[row * (depth / 4) + quad];
+            vec4 = a[row * (depth / 4) + quad];
         }
-        a_next[i].store(four);
+        a_next[i].store(vec4);
     }
     let inside = min(quad, end / 4 - 1);
     let pixel = inside / image_quads;

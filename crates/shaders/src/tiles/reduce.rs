@@ -1,90 +1,101 @@
-//! Sums, with a workgroup to each: its invocations read side by side and many at once, and add up what they have in the
-//! workgroup's own memory. One invocation by itself would wait for the card's memory at every number.
+//! Sums, each computed by one workgroup: its invocations read neighbouring numbers, many at once, and add up their
+//! results in the workgroup's memory. A single invocation would wait for the card's memory at every number.
 
 use cubecl::prelude::*;
 
-use super::{Four, LANES, grid, rectified};
-use crate::gpu::{Array, Gpu, PART};
-use crate::{fold, norm};
+use super::{LANES, Vec4, launch_grid, rectified};
+use crate::gpu::{Array, Gpu, PART_ALIGNMENT};
+use crate::{norm, partial_sums};
 
-/// Invocations of a workgroup for long rows, and for short ones: those of one array of a few hundred numbers.
-const LONG: usize = 256;
-const SHORT: usize = 64;
-/// Vectors of a row for which there are the more invocations.
-const LONG_ROW: usize = 1_024;
-/// Vectors that a workgroup reads of a row at most: longer rows are cut, so that no sum is made of many numbers one by one and
-/// more of a large card computes.
-const LONGEST: usize = 16_384;
-/// Vectors that an invocation asks for before it waits for one of them.
+/// Invocations of a workgroup for long rows.
+const LONG_ROW_UNITS: usize = 256;
+/// Invocations of a workgroup for short rows, such as those of an array of a few hundred numbers.
+const SHORT_ROW_UNITS: usize = 64;
+/// A row of at least this many vectors is long.
+const LONG_ROW_QUADS: usize = 1_024;
+/// Vectors of a row that a workgroup reads at most. Longer rows are cut into slices, so that no sum adds up many
+/// numbers one by one, and so that more of a large card computes.
+const MAX_QUADS: usize = 16_384;
+/// Vectors that an invocation requests before it waits for the first of them.
 const AT_ONCE: usize = 8;
-/// Invocations side by side, each at a vector of its own, and invocations that share the parts of a vector.
+/// Neighbouring vectors whose parts a workgroup adds up.
 const SIDE_BY_SIDE: usize = 16;
-const SHARES: usize = 16;
-/// Fewer parts are read one by one.
-const FEWEST_PARTS: usize = 16;
+/// Invocations among which the parts of a vector are divided.
+const PART_GROUPS: usize = 16;
+/// Fewer parts are added up one by one, by one invocation per vector.
+const MIN_PARTS: usize = 16;
 
-/// Rows of an array, cut into slices of the same length.
+/// Rows of an array, each cut into slices of the same length.
 struct Rows {
+    /// Number of rows.
     rows: usize,
-    /// Of each row.
+    /// Number of slices in each row.
     slices: usize,
-    /// Vectors of a slice.
+    /// Length of a slice, in vectors.
     quads: usize,
 }
 
 impl Rows {
+    /// `values` as `rows` rows. Halves slices while they are too long and can be halved.
     fn of(values: &Array, rows: usize) -> Self {
         let (mut slices, mut quads) = (1, values.len() / rows / LANES);
-        while quads > LONGEST && quads.is_multiple_of(2) {
+        while quads > MAX_QUADS && quads.is_multiple_of(2) {
             (slices, quads) = (2 * slices, quads / 2);
         }
         Self { rows, slices, quads }
     }
 
+    /// Number of slices in all rows.
     fn n(&self) -> usize {
         self.rows * self.slices
     }
 
+    /// Invocations of a workgroup.
     fn units(&self) -> usize {
-        if self.quads < LONG_ROW { SHORT } else { LONG }
+        if self.quads < LONG_ROW_QUADS { SHORT_ROW_UNITS } else { LONG_ROW_UNITS }
     }
 
-    fn grid(&self, gpu: &Gpu) -> (CubeCount, CubeDim) {
-        grid(gpu, self.n(), self.units())
+    /// A workgroup for each slice.
+    fn launch_grid(&self, gpu: &Gpu) -> (CubeCount, CubeDim) {
+        launch_grid(gpu, self.n(), self.units())
     }
 }
 
-/// Launches a kernel with a workgroup to each slice of rows.
+/// Launches a kernel with a workgroup for each slice. Number and length of slices, and the workgroup's size, are its
+/// last arguments.
 macro_rules! launch_rows {
     ($kernel:ident, $gpu:expr, $rows:expr, $($argument:expr),+ $(,)?) => {{
-        let (count, dim) = $rows.grid($gpu);
-        // SAFETY: every workgroup checks which slice is its own, and reads no further than that.
-        unsafe { $kernel::launch_unchecked($gpu.client(), count, dim, $($argument),+, $rows.n(), $rows.quads, $rows.units()) }
+        let (count, dim) = $rows.launch_grid($gpu);
+        // SAFETY: every workgroup checks which slice is its own, and reads no further than the end of that slice.
+        unsafe {
+            $kernel::launch_unchecked($gpu.client(), count, dim, $($argument),+, $rows.n(), $rows.quads, $rows.units())
+        }
     }};
 }
 
-/// `[rows, len]` to `[rows]`; `len` is a multiple of 4.
+/// Sums of rows: `[rows, len]` to `[rows]`. `len` must be a multiple of 4.
 pub fn rows(gpu: &Gpu, values: &Array, rows: usize) -> Array {
     let cut = Rows::of(values, rows);
     let sums = gpu.empty(cut.n());
     launch_rows!(sum_rows, gpu, cut, values.vectors(LANES), sums.arg());
-    if cut.slices == 1 { sums } else { fold::few(gpu, &sums, cut.slices) }
+    if cut.slices == 1 { sums } else { partial_sums::rows_serial(gpu, &sums, cut.slices) }
 }
 
-/// Mean and (biased) variance of each row of `[rows, len]`.
+/// Mean and (biased) variance of each row of `x`, `[rows, len]`: two arrays `[rows]`. `len` must be a multiple of 4.
 pub fn moments(gpu: &Gpu, x: &Array, rows: usize) -> [Array; 2] {
     let cut = Rows::of(x, rows);
     let [means, squares] = [0; 2].map(|_| gpu.empty(cut.n()));
-    let share = if cut.slices == 1 { ((cut.quads * LANES) as f32).recip() } else { 1.0 };
-    launch_rows!(row_moments, gpu, cut, x.vectors(LANES), means.arg(), squares.arg(), share);
+    let weight = if cut.slices == 1 { ((cut.quads * LANES) as f32).recip() } else { 1.0 };
+    launch_rows!(row_moments, gpu, cut, x.vectors(LANES), means.arg(), squares.arg(), weight);
     if cut.slices == 1 {
         return [means, squares];
     }
-    norm::combined(gpu, [&means, &squares], rows, cut.quads * LANES)
+    norm::combine_moments(gpu, [&means, &squares], rows, cut.quads * LANES)
 }
 
-/// What a normalisation's way back adds up: of each channel the gradient, and the gradient times the normalised input.
-pub fn slopes(
+/// The sums for the backward pass of a normalisation: for each channel the sum of the gradient, and the sum of the
+/// gradient times the normalised input. `slope` is that of the rectifier after the normalisation.
+pub fn gradient_sums(
     gpu: &Gpu,
     [x, y, gradient]: [&Array; 3],
     [mean, variance]: [&Array; 2],
@@ -93,11 +104,11 @@ pub fn slopes(
 ) -> [Array; 2] {
     let channels = mean.len();
     let cut = Rows::of(x, channels);
-    // One below the other, from where a part of an array may begin.
-    let second = channels.next_multiple_of(PART);
-    let sums = gpu.empty((second + channels) * cut.slices);
+    // Both sums are in one array, so that one launch adds both up. The second begins where a part of an array may.
+    let second = channels.next_multiple_of(PART_ALIGNMENT);
+    let partial_sums = gpu.empty((second + channels) * cut.slices);
     launch_rows!(
-        row_slopes,
+        row_gradient_sums,
         gpu,
         cut,
         x.vectors(LANES),
@@ -105,27 +116,28 @@ pub fn slopes(
         gradient.vectors(LANES),
         mean.arg(),
         variance.arg(),
-        sums.arg(),
+        partial_sums.arg(),
         cut.slices,
         second * cut.slices,
         epsilon,
         slope
     );
-    let both = if cut.slices == 1 { sums } else { fold::few(gpu, &sums, cut.slices) };
-    [0, second].map(|start| both.part(start, channels))
+    let sums = if cut.slices == 1 { partial_sums } else { partial_sums::rows_serial(gpu, &partial_sums, cut.slices) };
+    [0, second].map(|start| sums.part(start, channels))
 }
 
-/// Whether so many parts are worth a workgroup.
+/// Whether `n_parts` parts are enough for a workgroup.
 pub fn fits_parts(gpu: &Gpu, n_parts: usize) -> bool {
-    gpu.has_tiles() && n_parts >= FEWEST_PARTS
+    gpu.has_tiles() && n_parts >= MIN_PARTS
 }
 
-/// The sum of parts of the same length, `[parts, rows, len]` to `[rows, len]`, with a bias to each row, rectified.
+/// The sum of parts, `[parts, rows, len]` to `[rows, len]`. `bias`, `[rows]`, is added, and negative results are
+/// multiplied by `slope`. `len` must be a multiple of 4.
 pub fn parts(gpu: &Gpu, parts: &Array, n_parts: usize, rows: usize, bias: Option<&Array>, slope: f32) -> Array {
     let sums = gpu.empty(parts.len() / n_parts);
     let len = sums.len() / LANES;
-    let (count, dim) = grid(gpu, len.div_ceil(SIDE_BY_SIDE), SIDE_BY_SIDE * SHARES);
-    // SAFETY: it computes no vector that is not there.
+    let (count, dim) = launch_grid(gpu, len.div_ceil(SIDE_BY_SIDE), SIDE_BY_SIDE * PART_GROUPS);
+    // SAFETY: the kernel computes no vector outside of the result.
     unsafe {
         sum_parts::launch_unchecked(
             gpu.client(),
@@ -144,12 +156,13 @@ pub fn parts(gpu: &Gpu, parts: &Array, n_parts: usize, rows: usize, bias: Option
     sums
 }
 
-/// The sum of parts `[parts, taps, padded]`, turned round: `[filters, taps]`.
+/// The sum of parts, transposed: `[parts, taps, padded]` to `[filters, taps]`, where `padded` is the number of filters
+/// rounded up to vectors.
 pub fn filters(gpu: &Gpu, parts: &Array, n_parts: usize, [filters, taps]: [usize; 2]) -> Array {
     let sums = gpu.empty(filters * taps);
     let len = parts.len() / n_parts / LANES;
-    let (count, dim) = grid(gpu, len.div_ceil(SIDE_BY_SIDE), SIDE_BY_SIDE * SHARES);
-    // SAFETY: it computes no vector that is not there, and writes no filter that is not there.
+    let (count, dim) = launch_grid(gpu, len.div_ceil(SIDE_BY_SIDE), SIDE_BY_SIDE * PART_GROUPS);
+    // SAFETY: the kernel computes no vector outside of the parts, and writes no filter outside of the result.
     unsafe {
         sum_filters::launch_unchecked(
             gpu.client(),
@@ -166,25 +179,26 @@ pub fn filters(gpu: &Gpu, parts: &Array, n_parts: usize, [filters, taps]: [usize
     sums
 }
 
+/// The sum of each of `n` slices.
 #[cube(launch_unchecked)]
-fn sum_rows(values: &[Four], sums: &mut [f32], n: usize, quads: usize, #[comptime] units: usize) {
+fn sum_rows(values: &[Vec4], sums: &mut [f32], n: usize, quads: usize, #[comptime] units: usize) {
     let row = CUBE_POS;
     if row >= n {
         terminate!();
     }
-    let sum = together(across(row_sum(values, row * quads, quads, units)), units);
+    let sum = workgroup_sum(lane_sum(row_sum(values, row * quads, quads, units)), units);
     if UNIT_POS == 0 {
         sums[row] = sum;
     }
 }
 
-/// Of each slice: the mean, and this share of the sum of the squares of the distances from it.
+/// For each of `n` slices: the mean, and the sum of squared deviations from it, multiplied by `weight`.
 #[cube(launch_unchecked)]
 fn row_moments(
-    x: &[Four],
+    x: &[Vec4],
     means: &mut [f32],
     squares: &mut [f32],
-    share: f32,
+    weight: f32,
     n: usize,
     quads: usize,
     #[comptime] units: usize,
@@ -194,35 +208,37 @@ fn row_moments(
         terminate!();
     }
     let first = row * quads;
-    let mean = together(across(row_sum(x, first, quads, units)), units) / f32::cast_from(quads * LANES);
-    let mut square = Four::new(0.0);
+    let mean = workgroup_sum(lane_sum(row_sum(x, first, quads, units)), units) / f32::cast_from(quads * LANES);
+    let mut squares_sum = Vec4::new(0.0);
     let rounds = quads.div_ceil(comptime![units * AT_ONCE]);
     for round in 0..rounds {
-        let mut fours = Sequence::<Four>::new();
+        let mut vec4s = Sequence::<Vec4>::new();
         #[unroll]
         for i in 0..AT_ONCE {
-            fours.push(x[first + min(spot(round, i, units), quads - 1)]);
+            vec4s.push(x[first + min(quad_index(round, i, units), quads - 1)]);
         }
-        let mut part = Four::new(0.0);
+        let mut chunk_sum = Vec4::new(0.0);
         #[unroll]
         for i in 0..AT_ONCE {
-            let distance = fours[i] - Four::new(mean);
-            part += distance * distance * Four::new(inside(round, i, quads, units));
+            let deviation = vec4s[i] - Vec4::new(mean);
+            chunk_sum += deviation * deviation * Vec4::new(in_row(round, i, quads, units));
         }
-        square += part;
+        squares_sum += chunk_sum;
     }
-    let all = together(across(square), units);
+    let total = workgroup_sum(lane_sum(squares_sum), units);
     if UNIT_POS == 0 {
         means[row] = mean;
-        squares[row] = all * share;
+        squares[row] = total * weight;
     }
 }
 
+/// For each of `n` slices: the sum of the gradient, and from `second` on the sum of the gradient times the normalised
+/// input.
 #[cube(launch_unchecked)]
-fn row_slopes(
-    x: &[Four],
-    y: &[Four],
-    gradient: &[Four],
+fn row_gradient_sums(
+    x: &[Vec4],
+    y: &[Vec4],
+    gradient: &[Vec4],
     mean: &[f32],
     variance: &[f32],
     sums: &mut [f32],
@@ -240,46 +256,47 @@ fn row_slopes(
     }
     let channel = row / slices;
     let first = row * quads;
-    let middle = Four::new(mean[channel]);
+    let channel_mean = Vec4::new(mean[channel]);
     let factor = 1.0 / (variance[channel] + epsilon).sqrt();
-    let mut sum = Four::new(0.0);
-    let mut products = Four::new(0.0);
+    let mut sum = Vec4::new(0.0);
+    let mut products = Vec4::new(0.0);
     let rounds = quads.div_ceil(comptime![units * AT_ONCE / 2]);
     for round in 0..rounds {
-        let mut slopes = Sequence::<Four>::new();
-        let mut distances = Sequence::<Four>::new();
-        // Three arrays: half as many of each.
+        let mut gradients = Sequence::<Vec4>::new();
+        let mut deviations = Sequence::<Vec4>::new();
+        // Half as many vectors at once as elsewhere, since there are three arrays to read.
         #[unroll]
         for i in 0..comptime![AT_ONCE / 2] {
-            let spot = (round * comptime![AT_ONCE / 2] + i) * units + UNIT_POS as usize;
-            let at = first + min(spot, quads - 1);
-            let there = select(spot < quads, f32::new(1.0), f32::new(0.0));
-            slopes.push(gradient[at] * sloped(y[at], slope) * Four::new(there));
-            distances.push(x[at] - middle);
+            let quad_index = (round * comptime![AT_ONCE / 2] + i) * units + UNIT_POS as usize;
+            let at = first + min(quad_index, quads - 1);
+            let in_range = select(quad_index < quads, f32::new(1.0), f32::new(0.0));
+            gradients.push(gradient[at] * rectifier_slopes(y[at], slope) * Vec4::new(in_range));
+            deviations.push(x[at] - channel_mean);
         }
-        let mut part = Four::new(0.0);
-        let mut part_of_products = Four::new(0.0);
+        let mut chunk_sum = Vec4::new(0.0);
+        let mut chunk_products = Vec4::new(0.0);
         #[unroll]
         for i in 0..comptime![AT_ONCE / 2] {
-            part += slopes[i];
-            part_of_products += slopes[i] * distances[i];
+            chunk_sum += gradients[i];
+            chunk_products += gradients[i] * deviations[i];
         }
-        sum += part;
-        products += part_of_products;
+        sum += chunk_sum;
+        products += chunk_products;
     }
-    let of_all = together(across(sum), units);
-    let of_products = together(across(products), units);
+    let gradient_sum = workgroup_sum(lane_sum(sum), units);
+    let product_sum = workgroup_sum(lane_sum(products), units);
     if UNIT_POS == 0 {
-        sums[row] = of_all;
-        sums[second + row] = of_products * factor;
+        sums[row] = gradient_sum;
+        sums[second + row] = product_sum * factor;
     }
 }
 
+/// [`parts`]: a workgroup computes [`SIDE_BY_SIDE`] vectors. `len` and `per_row` are in vectors.
 #[cube(launch_unchecked)]
 fn sum_parts(
-    parts: &[Four],
+    parts: &[Vec4],
     bias: &[f32],
-    sums: &mut [Four],
+    sums: &mut [Vec4],
     len: usize,
     per_row: usize,
     n_parts: usize,
@@ -293,14 +310,15 @@ fn sum_parts(
     let mut sum = shared_sum(parts, at, len, n_parts);
     if (UNIT_POS as usize) < SIDE_BY_SIDE && at < len {
         if comptime![with_bias] {
-            sum += Four::new(bias[at / per_row]);
+            sum += Vec4::new(bias[at / per_row]);
         }
         sums[at] = rectified(sum, slope);
     }
 }
 
+/// [`filters`]: a workgroup computes [`SIDE_BY_SIDE`] vectors. `len` is in vectors.
 #[cube(launch_unchecked)]
-fn sum_filters(parts: &[Four], sums: &mut [f32], len: usize, filters: usize, taps: usize, n_parts: usize) {
+fn sum_filters(parts: &[Vec4], sums: &mut [f32], len: usize, filters: usize, taps: usize, n_parts: usize) {
     if CUBE_POS * SIDE_BY_SIDE >= len {
         terminate!();
     }
@@ -318,43 +336,44 @@ fn sum_filters(parts: &[Four], sums: &mut [f32], len: usize, filters: usize, tap
     }
 }
 
-/// What an invocation has of the sum of a row.
+/// This invocation's part of the sum of a slice that begins at vector `first`.
 #[cube]
-fn row_sum(values: &[Four], first: usize, quads: usize, #[comptime] units: usize) -> Four {
-    let mut sum = Four::new(0.0);
+fn row_sum(values: &[Vec4], first: usize, quads: usize, #[comptime] units: usize) -> Vec4 {
+    let mut sum = Vec4::new(0.0);
     let rounds = quads.div_ceil(comptime![units * AT_ONCE]);
     for round in 0..rounds {
-        let mut fours = Sequence::<Four>::new();
+        let mut vec4s = Sequence::<Vec4>::new();
         #[unroll]
         for i in 0..AT_ONCE {
-            fours.push(values[first + min(spot(round, i, units), quads - 1)]);
+            vec4s.push(values[first + min(quad_index(round, i, units), quads - 1)]);
         }
-        let mut part = Four::new(0.0);
+        let mut chunk_sum = Vec4::new(0.0);
         #[unroll]
         for i in 0..AT_ONCE {
-            part += fours[i] * Four::new(inside(round, i, quads, units));
+            chunk_sum += vec4s[i] * Vec4::new(in_row(round, i, quads, units));
         }
-        sum += part;
+        sum += chunk_sum;
     }
     sum
 }
 
-/// Which vector of its row an invocation reads as its `i`-th of a round: neighbours read neighbouring ones.
+/// Index in its slice of the `i`-th vector that this invocation reads in a round. Neighbouring invocations read
+/// neighbouring vectors.
 #[cube]
-fn spot(round: usize, #[comptime] i: usize, #[comptime] units: usize) -> usize {
+fn quad_index(round: usize, #[comptime] i: usize, #[comptime] units: usize) -> usize {
     (round * AT_ONCE + i) * units + UNIT_POS as usize
 }
 
-/// 1 where that vector is in the row, and 0 beyond its end.
+/// 1 if that vector is within the slice, 0 past its end.
 #[cube]
-fn inside(round: usize, #[comptime] i: usize, quads: usize, #[comptime] units: usize) -> f32 {
-    select(spot(round, i, units) < quads, f32::new(1.0), f32::new(0.0))
+fn in_row(round: usize, #[comptime] i: usize, quads: usize, #[comptime] units: usize) -> f32 {
+    select(quad_index(round, i, units) < quads, f32::new(1.0), f32::new(0.0))
 }
 
-/// The slope of a rectifier at each number.
+/// Derivative of a leaky rectifier with output `y`: 1 where `y` is positive, `slope` elsewhere.
 #[cube]
-fn sloped(y: Four, slope: f32) -> Four {
-    let mut result = Four::new(0.0);
+fn rectifier_slopes(y: Vec4, slope: f32) -> Vec4 {
+    let mut result = Vec4::new(0.0);
     #[unroll]
     for lane in 0..4usize {
         result.insert(lane, select(y.extract(lane) > 0.0, f32::new(1.0), slope));
@@ -364,13 +383,14 @@ fn sloped(y: Four, slope: f32) -> Four {
 
 /// The sum of the four numbers of a vector.
 #[cube]
-fn across(four: Four) -> f32 {
-    (four.extract(0usize) + four.extract(1usize)) + (four.extract(2usize) + four.extract(3usize))
+fn lane_sum(vec4: Vec4) -> f32 {
+    (vec4.extract(0usize) + vec4.extract(1usize)) + (vec4.extract(2usize) + vec4.extract(3usize))
 }
 
-/// The sum of a number of every invocation of a workgroup, always added up in the same order; all of them get it.
+/// The sum of the `value`s of all invocations of a workgroup, added up in a fixed order. All invocations get the
+/// result.
 #[cube]
-fn together(value: f32, #[comptime] units: usize) -> f32 {
+fn workgroup_sum(value: f32, #[comptime] units: usize) -> f32 {
     let unit = UNIT_POS as usize;
     let mut shared = Shared::<[f32]>::new_slice(units);
     shared[unit] = value;
@@ -386,24 +406,25 @@ fn together(value: f32, #[comptime] units: usize) -> f32 {
     shared[0]
 }
 
-/// The sum of a vector's parts, which those invocations share that have the same place; the first of them get it.
+/// The sum of the parts of the vector at index `at`. The invocations of a workgroup with the same `at` divide its parts
+/// among them; those of the first part group get the result.
 #[cube]
-fn shared_sum(parts: &[Four], at: usize, len: usize, n_parts: usize) -> Four {
+fn shared_sum(parts: &[Vec4], at: usize, len: usize, n_parts: usize) -> Vec4 {
     let unit = UNIT_POS as usize;
-    let share = unit / SIDE_BY_SIDE;
-    let inside = min(at, len - 1);
-    let mut shared = Shared::<[Four]>::new_slice(comptime![SIDE_BY_SIDE * SHARES]);
-    let mut sum = Four::new(0.0);
-    for round in 0..n_parts.div_ceil(SHARES) {
-        let part = round * SHARES + share;
-        let there = select(part < n_parts, f32::new(1.0), f32::new(0.0));
-        sum += parts[min(part, n_parts - 1) * len + inside] * Four::new(there);
+    let part_group = unit / SIDE_BY_SIDE;
+    let clamped = min(at, len - 1);
+    let mut shared = Shared::<[Vec4]>::new_slice(comptime![SIDE_BY_SIDE * PART_GROUPS]);
+    let mut sum = Vec4::new(0.0);
+    for round in 0..n_parts.div_ceil(PART_GROUPS) {
+        let part = round * PART_GROUPS + part_group;
+        let in_range = select(part < n_parts, f32::new(1.0), f32::new(0.0));
+        sum += parts[min(part, n_parts - 1) * len + clamped] * Vec4::new(in_range);
     }
     shared[unit] = sum;
     sync_cube();
     #[unroll]
-    for step in 1..comptime![SHARES.ilog2() as usize + 1] {
-        let half = comptime![(SIDE_BY_SIDE * SHARES) >> step];
+    for step in 1..comptime![PART_GROUPS.ilog2() as usize + 1] {
+        let half = comptime![(SIDE_BY_SIDE * PART_GROUPS) >> step];
         if unit < half {
             shared[unit] = shared[unit] + shared[unit + half];
         }

@@ -1,4 +1,4 @@
-//! The worker's program: hands over to [`inkling_worker`].
+//! The worker program for the CPU. It only calls [`inkling_worker::start`].
 
 fn main() {
     inkling_worker::start();

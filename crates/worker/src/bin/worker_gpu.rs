@@ -1,4 +1,4 @@
-//! The program of the worker that also has graphics cards: the same as the other one, built with the feature `gpu`.
+//! The worker program that also supports graphics cards: [`inkling_worker::start`], built with the feature `gpu`.
 
 fn main() {
     inkling_worker::start();

@@ -1,4 +1,4 @@
-//! The program of the worker for browsers with relaxed SIMD: the same as the plain one, built with the feature `relaxed`.
+//! The worker program for browsers with relaxed SIMD: [`inkling_worker::start`], built with the feature `relaxed`.
 
 fn main() {
     inkling_worker::start();

@@ -1,23 +1,23 @@
-//! Right files, and each kind of damage with its place.
+//! Valid CSV files, and each kind of defect with its line and column.
 
 use std::io;
 
 use super::*;
 
-/// A right file of these labels; the pixels of a row are all its number.
+/// A valid `train.csv` with these labels; all pixels of a row have the row's index as value.
 fn train(labels: &[u8]) -> String {
     let header = format!("label,{}\n", pixel_names().collect::<Vec<_>>().join(","));
     let row = |(index, label): (usize, &u8)| format!("{label}{}\n", format!(",{index}").repeat(IMAGE_PIXELS));
     header + &labels.iter().enumerate().map(row).collect::<String>()
 }
 
-/// The same file without labels.
+/// A valid `test.csv`: the same file without labels.
 fn test(n_images: usize) -> String {
     let unlabelled = |line: &str| format!("{}\n", line.split_once(',').unwrap().1);
     train(&vec![0; n_images]).lines().map(unlabelled).collect()
 }
 
-/// The file with one field, counted as errors count, replaced.
+/// The file with one field replaced; line and column count from 1.
 fn with(file: &str, line: usize, column: usize, field: &str) -> String {
     let mut lines: Vec<String> = file.lines().map(String::from).collect();
     let mut fields: Vec<&str> = lines[line - 1].split(',').collect();
@@ -31,10 +31,10 @@ fn check(file: impl AsRef<[u8]>, expected: CsvError) {
     assert_eq!(Split::from_csv(file.as_ref()), Err(expected));
 }
 
-/// Bytes that come one at a time, and then a failure, if there is one.
-struct Drip<'a>(&'a [u8], Option<&'static str>);
+/// A reader that returns one byte at a time and then fails with this message, if there is one.
+struct OneByteReader<'a>(&'a [u8], Option<&'static str>);
 
-impl Read for Drip<'_> {
+impl Read for OneByteReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match (self.0.split_first(), self.1) {
             (Some((first, rest)), _) => {
@@ -63,7 +63,7 @@ fn pixels_keep_their_order() {
 }
 
 #[test]
-fn line_ends_marks_and_blank_lines_make_no_difference() {
+fn line_endings_byte_order_marks_and_blank_lines_are_ignored() {
     let plain = train(&[1, 2]);
     let split = Split::from_csv(plain.as_bytes()).unwrap();
     let windows = plain.replace('\n', "\r\n");
@@ -72,11 +72,11 @@ fn line_ends_marks_and_blank_lines_make_no_difference() {
     {
         assert_eq!(Split::from_csv(same.as_bytes()).as_ref(), Ok(&split));
     }
-    assert_eq!(Split::from_csv(Drip(windows.as_bytes(), None)), Ok(split));
+    assert_eq!(Split::from_csv(OneByteReader(windows.as_bytes(), None)), Ok(split));
 }
 
 #[test]
-fn a_wrong_value_is_found_where_it_stands() {
+fn an_invalid_value_is_reported_with_its_position() {
     for found in ["256", "-1", "1.5", "", "x", "\"1\""] {
         let error = |line| CsvError::Value { line, column: 4, name: "pixel2".into(), found: found.into() };
         let file = with(&train(&[1, 2, 3]), 3, 4, found);
@@ -108,7 +108,7 @@ fn a_header_of_another_file_is_refused() {
     assert_eq!(images(train(&[1]).as_bytes()), Err(header(1, "pixel0", "label")));
     check(with(&train(&[1]), 1, 3, "pixel2"), header(3, "pixel1", "pixel2"));
     check("<!DOCTYPE html><html><head><title>Sign in", header(1, "label", "<!DOCTYPE html><html><he"));
-    // Without a header the first image stands in its place.
+    // Without a header the first image is on its line.
     check(train(&[3]).split_once('\n').unwrap().1, header(1, "label", "3"));
 }
 
@@ -123,31 +123,31 @@ fn columns_are_counted() {
 }
 
 #[test]
-fn a_file_without_rows_is_no_data_set() {
+fn a_file_without_rows_is_refused() {
     for file in ["", "\n\r\n", &train(&[])] {
         check(file, CsvError::NoRows);
     }
 }
 
 #[test]
-fn what_is_not_text_is_told_from_what_is_no_number() {
+fn invalid_utf8_is_its_own_error() {
     let mut file = train(&[1, 2]).into_bytes();
     *file.iter_mut().rev().nth(1).unwrap() = 0xff;
     check(file, CsvError::Utf8 { line: 3, column: 785, name: "pixel783".into() });
-    // The first bytes of a spreadsheet's file.
+    // The first bytes of a spreadsheet file (a ZIP archive).
     check(b"PK\x03\x04\xff", CsvError::Utf8 { line: 1, column: 1, name: "label".into() });
 }
 
 #[test]
-fn a_failure_to_read_names_the_line() {
+fn a_failed_read_names_the_line() {
     let file = train(&[1, 2]);
     let cut = &file.as_bytes()[..file.len() - 9];
     let error = CsvError::Read { line: 3, why: "the disk is gone".into() };
-    assert_eq!(Split::from_csv(Drip(cut, Some("the disk is gone"))), Err(error));
+    assert_eq!(Split::from_csv(OneByteReader(cut, Some("the disk is gone"))), Err(error));
 }
 
 #[test]
-fn messages_say_where_and_what_to_do() {
+fn messages_name_the_position_and_a_remedy() {
     let message = Split::from_csv(with(&train(&[1]), 2, 4, "256").as_bytes()).unwrap_err().to_string();
     assert_eq!(message, "line 2, column 4 (pixel2): \"256\" is not a whole number from 0 to 255; correct it");
 }

@@ -1,14 +1,15 @@
-//! How people write the ten digits: the knots of each variant, with the chances that make no two alike.
+//! The shapes of the ten digits as people write them: the knots of each variant, with random variation so that no two
+//! are alike. It never renders a stroke.
 
 use std::f64::consts::FRAC_PI_4;
 
 use super::hand::Hand;
 use super::pen::{Knot, at, corner};
 
-/// The knots of each stroke.
+/// The knots of each stroke of a digit.
 pub(super) type Glyph = Vec<Vec<Knot>>;
 
-/// One way of writing a digit (0 to 9), in a square of side 1.
+/// A random shape of a digit (0 to 9), in a square of side 1.
 pub(super) fn glyph(digit: usize, hand: &mut Hand) -> Glyph {
     match digit {
         0 => zero(hand),
@@ -24,9 +25,9 @@ pub(super) fn glyph(digit: usize, hand: &mut Hand) -> Glyph {
     }
 }
 
-/// Sixteenths of a turn around an ellipse, counter-clockwise from the top when `step` grows.
+/// A point on an ellipse, `step` sixteenths of a turn counter-clockwise from its top.
 fn oval(x: f64, y: f64, half_width: f64, half_height: f64, step: f64) -> Knot {
-    // Sine and cosine of an angle from its tangent half, which needs no library.
+    // Sine and cosine from the tangent of half the angle, because the library's results depend on the platform.
     let turn = (step / 16.0) - (step / 16.0).floor();
     let quarter = (turn * 4.0).floor();
     let t = half_tangent(turn * 4.0 - quarter);
@@ -40,7 +41,7 @@ fn oval(x: f64, y: f64, half_width: f64, half_height: f64, step: f64) -> Knot {
     at(x - half_width * left, y - half_height * up)
 }
 
-/// The tangent of an eighth of a turn times `quarter` (0 to 1), to three digits.
+/// The tangent of `quarter` (0 to 1) times an eighth of a turn, to three digits.
 fn half_tangent(quarter: f64) -> f64 {
     quarter * (FRAC_PI_4 + quarter * quarter * (0.1615 + 0.0531 * quarter * quarter))
 }
@@ -49,7 +50,7 @@ fn zero(hand: &mut Hand) -> Glyph {
     let start = hand.around(-0.7, 1.8);
     let turn = hand.around(16.2, 1.3);
     let half_width = hand.between(0.28, 0.62);
-    // The line may end inside or outside of where it began.
+    // The stroke may end inside or outside of its start.
     let spiral = hand.around(-0.06, 0.1);
     let knots = (0..=9).map(|index| {
         let done = f64::from(index) / 9.0;
@@ -58,7 +59,7 @@ fn zero(hand: &mut Hand) -> Glyph {
     });
     let mut strokes: Glyph = vec![knots.collect()];
     if hand.chance(0.15) {
-        // The pen runs on into the inside.
+        // The pen continues into the inside.
         let end = at(0.5 + hand.around(0.0, 0.12), hand.between(0.15, 0.45));
         strokes[0].push(end);
     }
@@ -66,8 +67,8 @@ fn zero(hand: &mut Hand) -> Glyph {
 }
 
 fn one(hand: &mut Hand) -> Glyph {
-    let bend = hand.around(0.0, 0.03);
-    let stem = [at(0.5, 0.0), at(0.5 + bend, 0.5), at(0.5, 1.0)];
+    let bulge = hand.around(0.0, 0.03);
+    let stem = [at(0.5, 0.0), at(0.5 + bulge, 0.5), at(0.5, 1.0)];
     if hand.chance(0.82) {
         return vec![stem.to_vec()];
     }
@@ -86,7 +87,7 @@ fn two(hand: &mut Hand) -> Glyph {
     let reach = hand.between(0.7, 1.35);
     let foot = hand.around(0.93, 0.05);
     let mut knots = if hand.chance(0.12) {
-        // A bar and a straight way down, as in a Z.
+        // A bar and a straight line down, as in a Z.
         let turn = Knot { round: hand.between(0.0, 0.6), ..at(right, hand.around(0.03, 0.05)) };
         vec![at(hand.around(0.0, 0.08), hand.around(0.06, 0.06)), turn, at(right * 0.6, hand.around(0.45, 0.06))]
     } else {
@@ -140,13 +141,13 @@ fn four(hand: &mut Hand) -> Glyph {
     let stem = hand.around(0.72, 0.08);
     let foot = at(stem + hand.around(-0.03, 0.07), 1.0);
     if hand.chance(0.12) {
-        // Closed: down the left side, along the bar, and the stem from the same top.
+        // Closed: down the left side, then along the bar; the stem starts at the same top.
         let stem_top = at(stem, hand.around(0.0, 0.04));
         let left = vec![at(stem, 0.0), corner(0.0, bar), at(hand.around(1.02, 0.1), bar)];
         return vec![left, vec![stem_top, foot]];
     }
     if hand.chance(0.3) {
-        // In one line: an open bowl, then the stem up and down.
+        // In one stroke: an open bowl, then the stem up and down.
         let bowl = [
             at(hand.around(0.05, 0.06), hand.around(0.05, 0.06)),
             at(0.0, bar * 0.7),
@@ -198,7 +199,7 @@ fn six(hand: &mut Hand) -> Glyph {
         at(right, low + hand.between(-0.12, 0.06)),
         at(hand.around(middle + 0.13, 0.13), loop_top),
     ];
-    // The loop ends in the open, or at the stem, or beyond it and may run on.
+    // The loop ends before the stem, or near the stem; in the latter case the pen may continue.
     if hand.chance(0.3) {
         knots.push(at(hand.between(left + 0.15, middle), hand.between(loop_top + 0.08, 0.9)));
         return vec![knots];
@@ -212,7 +213,7 @@ fn six(hand: &mut Hand) -> Glyph {
 }
 
 fn seven(hand: &mut Hand) -> Glyph {
-    let bend = hand.around(0.0, 0.06);
+    let bulge = hand.around(0.0, 0.06);
     let foot = hand.around(0.42, 0.14);
     let top = hand.around(0.02, 0.05);
     let right = hand.around(0.9, 0.08);
@@ -223,7 +224,7 @@ fn seven(hand: &mut Hand) -> Glyph {
     knots.push(Knot { round: hand.between(0.0, 0.6), ..at(0.05, hand.around(0.06, 0.05)) });
     knots.push(at(0.5, top));
     knots.push(Knot { round: hand.between(0.0, 1.0), ..at(right, hand.around(0.03, 0.05)) });
-    knots.push(at((right + foot) / 2.0 + bend, 0.5));
+    knots.push(at((right + foot) / 2.0 + bulge, 0.5));
     knots.push(at(foot, 1.0));
     let mut strokes = vec![knots];
     if hand.chance(0.2) {
@@ -269,7 +270,7 @@ fn nine(hand: &mut Hand) -> Glyph {
         at(hand.around(0.36, 0.09), loop_bottom),
         at(right - hand.around(0.1, 0.04), loop_bottom * hand.between(0.45, 0.85)),
     ];
-    // The pen goes up again before the tail, to the top or only a little.
+    // The pen moves up again before the tail, to the top or only a little.
     knots
         .push(Knot { round: hand.between(0.0, 1.0), ..at(right + hand.around(0.01, 0.03), hand.between(-0.04, 0.25)) });
     if hand.chance(0.3) {

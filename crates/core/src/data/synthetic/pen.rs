@@ -1,31 +1,33 @@
-//! From a few knots to the smooth line that a pen draws through them. Pure geometry.
+//! Interpolates a few knots with a smooth stroke. It draws no random numbers.
 
 use crate::preprocess::{Point, Stroke};
 
-/// Steps between two knots.
+/// Number of line segments between two knots.
 const STEPS: usize = 8;
 
-/// A place that the pen passes: x from 0 (left) to 1 (right), y from 0 (top) to 1 (bottom).
+/// A point through which the stroke passes: x from 0 (left) to 1 (right), y from 0 (top) to 1 (bottom).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Knot {
+    /// Horizontal coordinate.
     pub(super) x: f64,
+    /// Vertical coordinate.
     pub(super) y: f64,
-    /// How smoothly the pen passes: 1 is a curve, 0 is a corner.
+    /// Smoothness: 1 is a curve, 0 is a corner.
     pub(super) round: f64,
 }
 
-/// A knot that the pen passes in a curve.
+/// A smooth knot.
 pub(super) fn at(x: f64, y: f64) -> Knot {
     Knot { x, y, round: 1.0 }
 }
 
-/// A knot at which the pen turns sharply.
+/// A knot that is a corner.
 pub(super) fn corner(x: f64, y: f64) -> Knot {
     Knot { x, y, round: 0.0 }
 }
 
-/// The line through some knots: a centripetal Catmull-Rom spline, which neither overshoots nor makes cusps of
-/// its own, with tangents shortened where a knot is not round.
+/// The stroke through some knots: a centripetal Catmull-Rom spline, which neither overshoots nor forms cusps, with
+/// tangents shortened at knots that are not round.
 pub(super) fn through(knots: &[Knot]) -> Stroke {
     let mut points: Vec<Point> = knots.first().map(|&knot| point(knot.x, knot.y)).into_iter().collect();
     for index in 1..knots.len() {
@@ -37,14 +39,14 @@ pub(super) fn through(knots: &[Knot]) -> Stroke {
     Stroke { points }
 }
 
-/// The knot that continues a line beyond its end.
+/// The knot that extends a stroke beyond its end: `inner` mirrored at `end`.
 fn mirrored(inner: Knot, end: Knot) -> Knot {
     Knot { x: 2.0 * end.x - inner.x, y: 2.0 * end.y - inner.y, round: 1.0 }
 }
 
-/// The curve between two knots, without its first point.
+/// The points of the curve between two knots, without the first one.
 fn span(before: Knot, from: Knot, to: Knot, after: Knot) -> impl Iterator<Item = Point> {
-    let (first, middle, last) = (stride(before, from), stride(from, to), stride(to, after));
+    let (first, middle, last) = (interval(before, from), interval(from, to), interval(to, after));
     let tangent =
         |a: f64, b: f64, c: f64, left: f64, right: f64| (b - a) / left - (c - a) / (left + right) + (c - b) / right;
     let curve = move |p: fn(Knot) -> f64, t: f64| {
@@ -61,8 +63,8 @@ fn span(before: Knot, from: Knot, to: Knot, after: Knot) -> impl Iterator<Item =
     })
 }
 
-/// The square root of the distance, kept above zero for knots in the same place.
-fn stride(a: Knot, b: Knot) -> f64 {
+/// The parameter interval between two knots: the square root of their distance, kept above zero for equal knots.
+fn interval(a: Knot, b: Knot) -> f64 {
     let (dx, dy) = (b.x - a.x, b.y - a.y);
     (dx * dx + dy * dy).sqrt().sqrt().max(1e-3)
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Three networks that were judged together; the last one's run was not recorded.
-fn together() -> Ensemble {
-    let member = |model, seed: u64| Member { model, sha256: sha256(&seed.to_le_bytes()) };
+/// The receipt of three networks; the run of the last one has no receipt.
+fn ensemble() -> Ensemble {
+    let member = |model, seed: u64| EnsembleMember { model, sha256: sha256(&seed.to_le_bytes()) };
     Ensemble {
         members: vec![member(ModelId::Strided, 2), member(ModelId::Compact, 1), member(ModelId::Compact, 9)],
         shifts: false,
@@ -23,13 +23,13 @@ fn together() -> Ensemble {
 }
 
 fn records() -> Records {
-    Records { runs: vec![compact(), receipt(ModelId::Strided, 2, 40)], ensembles: vec![together()] }
+    Records { runs: vec![compact(), receipt(ModelId::Strided, 2, 40)], ensembles: vec![ensemble()] }
 }
 
 #[test]
-fn json_tells_runs_and_ensembles_apart() {
+fn json_distinguishes_runs_and_ensembles() {
     let mut read = Records::default();
-    for text in records().runs.iter().map(|run| run.to_json()).chain([together().to_json()]) {
+    for text in records().runs.iter().map(|run| run.to_json()).chain([ensemble().to_json()]) {
         read.add(&text.unwrap()).unwrap();
     }
     assert_eq!(read, records());
@@ -42,25 +42,25 @@ fn the_file_of_the_page_survives_a_round_trip() {
     let bytes = records().to_bytes().unwrap();
     assert_eq!(Records::from_bytes(&bytes), Ok(records()));
     let damaged = Records::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err().to_string();
-    assert!(damaged.contains("write them anew"), "{damaged}");
+    assert!(damaged.contains("write them again"), "{damaged}");
 }
 
 #[test]
 fn contradictions_are_found() {
     let found = |change: fn(&mut Ensemble)| {
-        let mut changed = together();
+        let mut changed = ensemble();
         change(&mut changed);
         match (changed.check(), changed.to_json()) {
             (Err(ReceiptError::Contradiction { field, .. }), Err(_)) => field,
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(found(|it| it.members.truncate(1)), "members");
-    assert_eq!(found(|it| it.test_errors = 22), "test_accuracy");
-    assert_eq!(found(|it| it.interval.low = 0.0), "interval");
-    assert_eq!(found(|it| it.date = "today".into()), "date");
-    assert_eq!(found(|it| it.data.clear()), "data");
-    assert_eq!(found(|it| it.members[0].sha256.clear()), "sha256 of a member");
+    assert_eq!(found(|e| e.members.truncate(1)), "members");
+    assert_eq!(found(|e| e.test_errors = 22), "test_accuracy");
+    assert_eq!(found(|e| e.interval.low = 0.0), "interval");
+    assert_eq!(found(|e| e.date = "today".into()), "date");
+    assert_eq!(found(|e| e.data.clear()), "data");
+    assert_eq!(found(|e| e.members[0].sha256.clear()), "sha256 of a member");
 }
 
 #[test]
@@ -72,17 +72,17 @@ fn the_scoreboard_names_the_members() {
         "{row}"
     );
     assert!(row.contains("| 27 of 10000 | 0.0087 | 8 cores (cpu) | 2026-11-22 | 0.1.0 (0123456789ab) |"), "{row}");
-    let first: String = together().members[0].sha256.chars().take(12).collect();
+    let first: String = ensemble().members[0].sha256.chars().take(12).collect();
     assert_eq!(text.matches(&first).count(), 2, "in the ensemble and at its run");
     assert!(!scoreboard(&Records { ensembles: vec![], ..records() }).contains("Ensembles"));
 }
 
 #[test]
-fn standings_have_a_median_and_a_best() {
+fn leaderboard_entries_have_a_median_and_a_best_run() {
     let runs = [receipt(ModelId::Compact, 1, 40), receipt(ModelId::Compact, 2, 60), receipt(ModelId::Compact, 3, 50)];
-    let standings = standings(&runs);
+    let leaderboard = leaderboard(&runs);
     let seed = |run: Option<&Receipt>| run.map(|run| run.seed);
-    assert_eq!((seed(standings[0].median()), seed(standings[0].best())), (Some(3), Some(1)));
-    assert_eq!((standings[1].model, seed(standings[1].median())), (ModelId::Strided, None));
-    assert_eq!(standings.len(), ModelId::ALL.len());
+    assert_eq!((seed(leaderboard[0].median()), seed(leaderboard[0].best())), (Some(3), Some(1)));
+    assert_eq!((leaderboard[1].model, seed(leaderboard[1].median())), (ModelId::Strided, None));
+    assert_eq!(leaderboard.len(), ModelId::ALL.len());
 }

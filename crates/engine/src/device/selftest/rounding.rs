@@ -1,47 +1,51 @@
-//! How far rounding alone can take two right engines apart.
+//! Bounds for the difference between two correct engines that only rounding causes. It never judges results itself.
 
 use burn::tensor::Device;
 
 use super::Subject;
-use crate::network::single::{Given, Kind, Outcome, Single};
+use crate::network::single_op::{Given, Kind, Outcome, Single};
 
-/// Half a unit in the last place of a 32-bit float of size 1.
+/// The rounding unit: half a unit in the last place of a 32-bit float of size 1.
 const UNIT: f32 = f32::EPSILON / 2.0;
-/// Units that a few operations may be off: WebGPU allows a division 2.5 units in the last place and a square root as
-/// many, and fused multiply-adds and other orders of sums add theirs (WGSL, "Floating Point Accuracy").
+/// Allowed error of a few operations, in rounding units. WebGPU allows an error of 2.5 units in the last place for a
+/// division and the same for a square root; fused multiply-adds and other orders of summation add theirs (WGSL,
+/// "Floating Point Accuracy").
 const FEW: f32 = 64.0;
-/// Rounding errors of a sum are as good as random: they grow with the root of the number of terms. This many times that is
-/// more than any order of summation was seen to make, and less than a hundredth of what half precision makes.
+/// Allowed error of a sum, in rounding units per square root of the number of terms: rounding errors are almost random,
+/// so they grow with that root. 8 is more than any order of summation caused, and less than a hundredth of what half
+/// precision causes.
 const PER_ROOT: f32 = 8.0;
 
-/// The units that a sum of so many products may be off, in parts of the sum of their absolute values.
-fn units(n_terms: usize) -> f32 {
+/// The allowed error of a sum of `n_terms` products, relative to the sum of their absolute values.
+fn relative_error(n_terms: usize) -> f32 {
     UNIT * (FEW + PER_ROOT * (n_terms as f32).sqrt())
 }
 
-/// For each number of an outcome, how far from the truth it may be.
-pub(super) async fn allowed(single: &Single, given: &Given, truth: &Outcome) -> Result<Outcome, String> {
+/// The allowed difference from the expected outcome, for each of its numbers.
+pub(super) async fn allowed(single: &Single, given: &Given, expected: &Outcome) -> Result<Outcome, String> {
     Ok(match single.kind() {
         Kind::Sums { forward, weights, back } => {
-            // Rounding is a part of what is added up, not of what comes out: where terms cancel, little comes out.
+            // Rounding errors are relative to the terms, not to the sum: where terms cancel, the sum is small. So the
+            // op runs once more on absolute values.
             let Outcome { output, gradients, input_gradient, .. } =
                 Device::flex().run(&single.clone().linear(), &absolute(given)).await?;
             Outcome {
-                output: times(output, units(forward)),
+                output: times(output, relative_error(forward)),
                 statistics: vec![],
-                gradients: gradients.into_iter().map(|gradient| times(gradient, units(weights))).collect(),
-                input_gradient: input_gradient.map(|gradient| times(gradient, units(back))),
+                gradients: gradients.into_iter().map(|gradient| times(gradient, relative_error(weights))).collect(),
+                input_gradient: input_gradient.map(|gradient| times(gradient, relative_error(back))),
             }
         }
-        Kind::Norm { .. } => of_norm(single, given, truth),
+        Kind::BatchNorm { .. } => allowed_of_norm(single, given, expected),
         Kind::Moves => Outcome {
-            output: uniform(&truth.output),
-            input_gradient: truth.input_gradient.as_deref().map(uniform),
+            output: uniform(&expected.output),
+            input_gradient: expected.input_gradient.as_deref().map(uniform),
             ..Outcome::default()
         },
     })
 }
 
+/// The absolute values of all inputs of an op.
 fn absolute(given: &Given) -> Given {
     let absolute = |numbers: &Vec<f32>| numbers.iter().map(|x| x.abs()).collect();
     Given {
@@ -57,58 +61,62 @@ fn times(mut numbers: Vec<f32>, factor: f32) -> Vec<f32> {
     numbers
 }
 
-/// Numbers that were moved and scaled: as exact as their largest.
+/// The allowed differences of numbers that were only moved and scaled: relative to the largest of them.
 fn uniform(numbers: &[f32]) -> Vec<f32> {
     let largest = numbers.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
-    vec![largest * units(1); numbers.len()]
+    vec![largest * relative_error(1); numbers.len()]
 }
 
-/// One channel of a normalisation, with what its sums add up.
+/// One channel of a normalisation, and the means of the absolute terms of its sums.
 #[derive(Clone, Copy, Default)]
 struct Channel {
     mean: f32,
-    /// One over the deviation.
+    /// One over the standard deviation.
     scale: f32,
-    /// Means over all its pixels: of |x|, of (x - mean)², of |g|, and of |g| times the size of the normalised x.
+    /// Mean of |x| over all pixels of the channel.
     of_input: f32,
+    /// Mean of (x - mean)².
     of_square: f32,
+    /// Mean of |g|, where g is the gradient of the output.
     of_gradient: f32,
+    /// Mean of |g| times the size of the normalised x.
     of_product: f32,
 }
 
-fn of_norm(single: &Single, given: &Given, truth: &Outcome) -> Outcome {
+/// The allowed differences of a normalisation.
+fn allowed_of_norm(single: &Single, given: &Given, expected: &Outcome) -> Outcome {
     let shape = single.input();
     let (n_pixels, n_channels) = (shape.height * shape.width, shape.channels);
     let n_terms = n_pixels * single.n;
-    let units = units(n_terms);
+    let error = relative_error(n_terms);
     let [gamma, beta] = [0, 1].map(|array| &given.arrays[array]);
-    let [means, variances] = [0, 1].map(|statistic| &truth.statistics[statistic]);
+    let [means, variances] = [0, 1].map(|statistic| &expected.statistics[statistic]);
     let channel_of = |at: usize| at / n_pixels % n_channels;
     let mut channels: Vec<Channel> = means
         .iter()
         .zip(variances)
         .map(|(mean, variance)| Channel { mean: *mean, scale: (variance + 1e-3).sqrt().recip(), ..Channel::default() })
         .collect();
-    // The size of a normalised number before its mean is taken out, which is what rounding goes by.
+    // The size of a normalised number before its mean is subtracted; rounding errors are relative to it.
     let size = |x: f32, channel: &Channel| (x.abs() + channel.mean.abs()) * channel.scale;
     for (at, (x, g)) in given.input.iter().zip(&given.gradient).enumerate() {
         let channel = &mut channels[channel_of(at)];
         let size = size(*x, channel);
-        let share = 1.0 / n_terms as f32;
-        channel.of_input += share * x.abs();
-        channel.of_square += share * (x - channel.mean) * (x - channel.mean);
-        channel.of_gradient += share * g.abs();
-        channel.of_product += share * g.abs() * size;
+        let weight = 1.0 / n_terms as f32;
+        channel.of_input += weight * x.abs();
+        channel.of_square += weight * (x - channel.mean) * (x - channel.mean);
+        channel.of_gradient += weight * g.abs();
+        channel.of_product += weight * g.abs() * size;
     }
-    let numbers = |each: &dyn Fn(usize, &Channel) -> f32| -> Vec<f32> {
-        (0..given.input.len()).map(|at| units * each(at, &channels[channel_of(at)])).collect()
+    let by_number = |each: &dyn Fn(usize, &Channel) -> f32| -> Vec<f32> {
+        (0..given.input.len()).map(|at| error * each(at, &channels[channel_of(at)])).collect()
     };
-    let by_channel = |each: &dyn Fn(&Channel) -> f32| channels.iter().map(|channel| units * each(channel)).collect();
-    let output = numbers(&|at, channel| {
+    let by_channel = |each: &dyn Fn(&Channel) -> f32| channels.iter().map(|channel| error * each(channel)).collect();
+    let output = by_number(&|at, channel| {
         let (gamma, beta) = (gamma[channel_of(at)], beta[channel_of(at)]);
         gamma.abs() * size(given.input[at], channel) + beta.abs()
     });
-    let before = numbers(&|at, channel| {
+    let input_gradient = by_number(&|at, channel| {
         let means = channel.of_gradient + size(given.input[at], channel) * channel.of_product;
         gamma[channel_of(at)].abs() * channel.scale * (given.gradient[at].abs() + means)
     });
@@ -120,6 +128,6 @@ fn of_norm(single: &Single, given: &Given, truth: &Outcome) -> Outcome {
             by_channel(&|channel| channel.of_square + channel.mean * channel.mean),
         ],
         gradients: vec![by_channel(&|channel| n * channel.of_product), by_channel(&|channel| n * channel.of_gradient)],
-        input_gradient: truth.input_gradient.as_ref().map(|_| before),
+        input_gradient: expected.input_gradient.as_ref().map(|_| input_gradient),
     }
 }

@@ -1,20 +1,21 @@
-//! Kernels that are right are accepted, however they add up; kernels broken on purpose are refused, each by itself.
+//! The self-test accepts correct kernels, whatever their order of summation, and rejects each of several kernels that
+//! are broken on purpose.
 
 use burn::tensor::Device;
 use inkling_core::spec::ModelId;
 use pollster::block_on;
 
 use super::{Question, Subject, singles};
-use crate::network::single::{Given, Outcome, Single, Sums};
+use crate::network::single_op::{Given, Outcome, Single, Sums};
 
-/// Fewer than in earnest: the plain loops below are slow.
+/// Fewer images than in the real self-test, because the plain loops below are slow.
 const N_IMAGES: usize = 3;
 
 async fn compare(single: &Single, subject: &impl Subject) -> Result<(), String> {
-    Question::of(single.clone()).await?.ask(subject).await
+    Question::of(single.clone()).await?.check(subject).await
 }
 
-/// Which of a kernel's three jobs.
+/// One of the three computations of an op.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Job {
     Forward,
@@ -22,7 +23,7 @@ enum Job {
     Input,
 }
 
-/// What is wrong with a kernel.
+/// A fault that a kernel is given on purpose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Flaw {
     None,
@@ -45,7 +46,7 @@ const FLAWS: [Flaw; 7] = [
     Flaw::HalfPrecision,
 ];
 
-/// An engine that does one job of sums of products by plain loops, with a flaw; the rest is the CPU engine's.
+/// An engine that computes one job of an op by plain loops with a flaw, and everything else on the CPU engine.
 struct Plain {
     job: Job,
     flaw: Flaw,
@@ -59,16 +60,16 @@ impl Subject for Plain {
         let gradient = loops.before_rectifier(given);
         match self.job {
             Job::Forward => {
-                outcome.output = self.spoilt(outcome.output, sums.conv.filters, loops.forward(given));
+                outcome.output = self.written(outcome.output, sums.conv.filters, loops.forward(given));
             }
             Job::Weights => {
-                let fresh = loops.weights(&given.input, &gradient);
-                outcome.gradients[0] = self.spoilt(std::mem::take(&mut outcome.gradients[0]), 1, fresh);
+                let computed = loops.weights(&given.input, &gradient);
+                outcome.gradients[0] = self.written(std::mem::take(&mut outcome.gradients[0]), 1, computed);
             }
             Job::Input => {
-                let fresh =
-                    |before| self.spoilt(before, single.input().channels, loops.input(&given.arrays[0], &gradient));
-                outcome.input_gradient = outcome.input_gradient.map(fresh);
+                let written =
+                    |correct| self.written(correct, single.input().channels, loops.input(&given.arrays[0], &gradient));
+                outcome.input_gradient = outcome.input_gradient.map(written);
             }
         }
         Ok(outcome)
@@ -76,26 +77,27 @@ impl Subject for Plain {
 }
 
 impl Plain {
-    /// What the loops came to, or what a flaw of the writing makes of it.
-    fn spoilt(&self, right: Vec<f32>, planes: usize, fresh: Vec<f32>) -> Vec<f32> {
+    /// The numbers that the loops computed, changed if the flaw is one of writing results. `planes` is the number of
+    /// planes per image; `correct` are the numbers of the CPU engine, for their count.
+    fn written(&self, correct: Vec<f32>, planes: usize, computed: Vec<f32>) -> Vec<f32> {
         match self.flaw {
-            Flaw::WrongSign => fresh.into_iter().map(|x| -x).collect(),
-            Flaw::Zeros => vec![0.0; fresh.len()],
-            // The last plane of the last image, or the last numbers of an array, are those of another time.
+            Flaw::WrongSign => computed.into_iter().map(|x| -x).collect(),
+            Flaw::Zeros => vec![0.0; computed.len()],
+            // The last plane of the last image, or the last numbers of an array, are stale.
             Flaw::StaleFilter => {
-                let n_stale = (fresh.len() / N_IMAGES / planes.max(8)).max(1);
-                let (kept, old) = (&fresh[..fresh.len() - n_stale], &fresh[..n_stale]);
-                [kept, old].concat()
+                let n_stale = (computed.len() / N_IMAGES / planes.max(8)).max(1);
+                let (fresh, stale) = (&computed[..computed.len() - n_stale], &computed[..n_stale]);
+                [fresh, stale].concat()
             }
             _ => {
-                debug_assert_eq!(right.len(), fresh.len());
-                fresh
+                debug_assert_eq!(correct.len(), computed.len());
+                computed
             }
         }
     }
 }
 
-/// Convolution by plain loops over rows `[n, channels, height, width]`; a dense layer is one of 1×1.
+/// Convolution by plain loops over arrays `[n, channels, height, width]`; a dense layer is a convolution of 1×1.
 struct Loops<'a> {
     single: &'a Single,
     sums: Sums,
@@ -103,7 +105,7 @@ struct Loops<'a> {
 }
 
 impl Loops<'_> {
-    /// Calls `each` with the places of the output, the input and the weight of every product.
+    /// Calls `each` with the indices of the output, the input and the weight of every product.
     fn products(&self, mut each: impl FnMut(usize, usize, usize)) {
         let (input, output, conv) = (self.single.input(), self.single.output(), self.sums.conv);
         let (channels, height, width) = (input.channels, input.height, input.width);
@@ -153,17 +155,18 @@ impl Loops<'_> {
         self.products(|to, from, weight| self.add(&mut y[to], given.input[from] * given.arrays[0][weight]));
         let per_filter = y.len() / self.single.n / filters;
         let bias = |at: usize| given.arrays.get(1).map_or(0.0, |bias| bias[at / per_filter % filters]);
-        let finished = |(at, sum): (usize, f32)| {
+        let rectified = |(at, sum): (usize, f32)| {
             let sum = sum + bias(at);
             if sum > 0.0 { sum } else { sum * self.sums.slope }
         };
-        y.into_iter().enumerate().map(finished).collect()
+        y.into_iter().enumerate().map(rectified).collect()
     }
 
+    /// The gradient of the output, propagated backward through the op's rectifier.
     fn before_rectifier(&self, given: &Given) -> Vec<f32> {
         let output = given.output.as_ref().unwrap_or(&given.gradient);
-        let back = |(g, y): (&f32, &f32)| if *y > 0.0 { *g } else { g * self.sums.slope_back };
-        given.gradient.iter().zip(output).map(back).collect()
+        let backward = |(g, y): (&f32, &f32)| if *y > 0.0 { *g } else { g * self.sums.slope_back };
+        given.gradient.iter().zip(output).map(backward).collect()
     }
 
     fn weights(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
@@ -173,13 +176,13 @@ impl Loops<'_> {
     }
 
     fn input(&self, weights: &[f32], gradient: &[f32]) -> Vec<f32> {
-        let mut before = vec![0.0; self.single.n * self.single.input().size()];
-        self.products(|to, from, weight| self.add(&mut before[from], weights[weight] * gradient[to]));
-        before
+        let mut input_gradient = vec![0.0; self.single.n * self.single.input().size()];
+        self.products(|to, from, weight| self.add(&mut input_gradient[from], weights[weight] * gradient[to]));
+        input_gradient
     }
 }
 
-/// The nearest number of half precision.
+/// Rounds to half precision.
 fn half(x: f32) -> f32 {
     if x.abs() < 2.0_f32.powi(-14) {
         return (x * 2.0_f32.powi(24)).round() / 2.0_f32.powi(24);
@@ -191,44 +194,44 @@ fn half(x: f32) -> f32 {
 const JOBS: [Job; 3] = [Job::Forward, Job::Weights, Job::Input];
 
 #[test]
-fn right_kernels_are_accepted_however_they_add_up() {
+fn correct_kernels_are_accepted_in_any_order_of_summation() {
     for &model in ModelId::ALL {
         for single in singles(model, N_IMAGES) {
             for job in JOBS {
-                let right = Plain { job, flaw: Flaw::None };
-                assert_eq!(block_on(compare(&single, &right)), Ok(()), "{model}: {job:?} of {}", single.name);
+                let correct = Plain { job, flaw: Flaw::None };
+                assert_eq!(block_on(compare(&single, &correct)), Ok(()), "{model}: {job:?} of {}", single.name);
             }
         }
     }
 }
 
 #[test]
-fn broken_kernels_are_refused() {
+fn broken_kernels_are_rejected() {
     for model in [ModelId::Sprint, ModelId::Strided, ModelId::Classic] {
         for single in singles(model, N_IMAGES) {
             let Some(sums) = single.sums() else { continue };
             for (job, flaw) in JOBS.into_iter().flat_map(|job| FLAWS.map(|flaw| (job, flaw))) {
-                let has_none = match flaw {
+                let without_effect = match flaw {
                     Flaw::TapLeftOut => sums.conv.kernel == 1,
                     Flaw::StrideOff => single.output().height == 1,
                     Flaw::ReadsOutside => sums.conv.pads(single.input().height) == (0, 0),
                     _ => false,
                 };
-                // A network's first arrays need no gradient of the input.
-                if has_none || (job == Job::Input && single.first) {
+                // The network's first op computes no gradient of its input.
+                if without_effect || (job == Job::Input && single.first) {
                     continue;
                 }
-                let refused = block_on(compare(&single, &Plain { job, flaw })).err();
-                let told = refused.unwrap_or_else(|| panic!("{flaw:?} in {job:?} of {} of {model}", single.name));
-                assert!(told.contains(&single.name) && told.contains("was expected"), "{told}");
+                let error = block_on(compare(&single, &Plain { job, flaw })).err();
+                let error = error.unwrap_or_else(|| panic!("{flaw:?} in {job:?} of {} of {model}", single.name));
+                assert!(error.contains(&single.name) && error.contains("was expected"), "{error}");
             }
         }
     }
 }
 
-/// What differs in an op without sums is found too.
+/// NaN is found in every op, also in those without sums.
 #[test]
-fn a_number_that_is_none_is_refused() {
+fn nan_is_rejected() {
     struct Broken;
     impl Subject for Broken {
         async fn run(&self, single: &Single, given: &Given) -> Result<Outcome, String> {
@@ -238,12 +241,12 @@ fn a_number_that_is_none_is_refused() {
         }
     }
     for single in singles(ModelId::Strided, N_IMAGES) {
-        let told = block_on(compare(&single, &Broken)).unwrap_err();
-        assert!(told.contains("number 5: NaN"), "{told}");
+        let error = block_on(compare(&single, &Broken)).unwrap_err();
+        assert!(error.contains("number 5: NaN"), "{error}");
     }
 }
 
-/// The whole of it, on an engine that is certainly right.
+/// The whole self-test on the CPU engine, whose results are the expected ones.
 #[test]
 fn the_cpu_engine_passes() {
     for model in [ModelId::Sprint, ModelId::Compact] {

@@ -1,0 +1,15 @@
+//! Finds the graphics adapter, tells whether it is real hardware, and opens a device on it. It never computes.
+
+#[cfg_attr(target_family = "wasm", path = "adapter/browser.rs")]
+#[cfg_attr(not(target_family = "wasm"), path = "adapter/native.rs")]
+mod platform;
+
+use inkling_core::protocol::EngineKind;
+pub use platform::{Found, find, largest_buffer, open};
+
+/// The kind of engine that a graphics adapter is on this platform, for reports.
+pub const KIND: EngineKind = if cfg!(target_family = "wasm") { EngineKind::WebGpu } else { EngineKind::Gpu };
+
+/// Number of GPU commands that are submitted together. Measured: larger values gain nothing, smaller ones cost more
+/// submissions.
+const TASKS_MAX: usize = 64;

@@ -1,0 +1,371 @@
+//! One training run: epochs of steps with a validation after each, and a final test if the test images are not also the
+//! validation images. It works in pieces short enough to interrupt, and never starts one by itself.
+
+mod position;
+
+pub use position::Position;
+
+use std::rc::Rc;
+
+use inkling_core::data::{Dataset, Split};
+use inkling_core::evaluation::Evaluation;
+use inkling_core::protocol::{
+    BestEpoch, DatasetReport, EpochReport, Event, Fault, Phase, Progress, RunSummary, StepReport,
+};
+use inkling_core::spec::{Metrics, TrainSpec};
+
+use super::Host;
+use super::evaluation_task::{self, EvaluationTask};
+use super::throughput::Throughput;
+use super::worker_pool::WorkerPool;
+use crate::batch::{self, BatchPlan, HostBatch};
+use crate::device;
+use crate::network::DropoutKey;
+use crate::train::{BatchSource, ImageCache, Mean, PendingMetrics, Trainer};
+
+/// The most steps whose metrics are read in one transfer.
+const MAX_PENDING: usize = 16;
+/// How often metrics are requested, in seconds, approximately. Each request also awaits the previous one, which
+/// bounds the work in flight to twice this time. Nothing else bounds it in a browser tab, and a command waits for it.
+const REPORT_SECS: f64 = 0.05;
+/// The reported throughput is the mean over this many seconds of training.
+const THROUGHPUT_SECS: f64 = 4.0;
+
+/// The result of one piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A step is complete, including the validation if it was the last step of an epoch.
+    Stepped,
+    /// A validation or the test is in progress.
+    Evaluating,
+    /// The run is complete.
+    Finished,
+}
+
+/// The state of a training run, apart from its trainer.
+pub struct TrainingRun {
+    spec: TrainSpec,
+    dataset: Rc<Dataset>,
+    caches: ImageCaches,
+    started_secs: f64,
+    /// Counts from 1.
+    epoch: usize,
+    epoch_started_secs: f64,
+    /// The training images in the order of this epoch.
+    order: Vec<usize>,
+    /// The batch of the next step, prepared ahead if peer workers share the steps.
+    next_batch: Option<HostBatch>,
+    /// Images of `order` already trained on.
+    n_trained: usize,
+    /// Steps of the whole run.
+    n_steps: usize,
+    /// Steps of the whole run whose metrics were reported.
+    n_reported: usize,
+    pending: PendingMetrics,
+    /// The metrics of this epoch's steps, in training mode.
+    training: Mean,
+    /// Set while a validation or the test is in progress.
+    evaluation: Option<EvaluationTask>,
+    /// The epoch with the best validation accuracy.
+    best: Option<BestEpoch>,
+    /// The learning rate of the last step.
+    last_learning_rate: f64,
+    throughput: Throughput,
+    /// When the steps that `throughput` counts were finished.
+    measured_secs: f64,
+    epoch_throughput: Throughput,
+}
+
+/// The images of the run on the device that trains.
+#[derive(Default)]
+struct ImageCaches {
+    train: ImageCache,
+    validation: ImageCache,
+    test: ImageCache,
+}
+
+impl TrainingRun {
+    /// A run at its beginning. `now_secs` is the time on the host's clock.
+    pub fn new(spec: TrainSpec, dataset: Rc<Dataset>, now_secs: f64) -> Self {
+        let n_train = dataset.train.len().min(spec.train_limit.unwrap_or(usize::MAX));
+        Self {
+            order: batch::epoch_order(spec.seed, 1, n_train),
+            spec,
+            dataset,
+            caches: ImageCaches::default(),
+            started_secs: now_secs,
+            epoch: 1,
+            epoch_started_secs: now_secs,
+            next_batch: None,
+            n_trained: 0,
+            n_steps: 0,
+            n_reported: 0,
+            pending: PendingMetrics::default(),
+            training: Mean::default(),
+            evaluation: None,
+            best: None,
+            last_learning_rate: 0.0,
+            throughput: Throughput::over(THROUGHPUT_SECS),
+            measured_secs: now_secs,
+            epoch_throughput: Throughput::over(f64::INFINITY),
+        }
+    }
+
+    /// Whether the last piece of work completed an epoch and another epoch follows.
+    pub fn begins_epoch(&self) -> bool {
+        self.n_trained == 0 && self.n_steps > 0
+    }
+
+    /// Number of training images, after limits.
+    fn n_train(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The data set of the run, after limits. `fallback` says why it is not the requested data set.
+    pub fn dataset_report(&self, fallback: Option<String>) -> DatasetReport {
+        DatasetReport {
+            id: self.dataset.id.clone(),
+            n_train: self.n_train(),
+            n_validation: self.dataset.validation.as_ref().map(|split| self.limited(split)),
+            n_test: self.limited(&self.dataset.test),
+            fallback,
+        }
+    }
+
+    /// Number of images of a validation or test split, after the limit.
+    fn limited(&self, split: &Split) -> usize {
+        split.len().min(self.spec.test_limit.unwrap_or(usize::MAX))
+    }
+
+    /// Steps in an epoch; the last one may have fewer images than the others.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.n_train().div_ceil(self.spec.recipe.batch)
+    }
+
+    /// Takes one training step, or evaluates one batch.
+    ///
+    /// # Errors
+    /// When the device has failed, or the loss is not finite.
+    pub async fn advance(
+        &mut self,
+        trainer: &mut Trainer,
+        pool: &mut WorkerPool,
+        host: &impl Host,
+    ) -> Result<Outcome, Fault> {
+        match self.evaluation.take() {
+            Some(task) => self.evaluate(task, trainer, pool, host).await,
+            None => self.step(trainer, pool, host).await,
+        }
+    }
+
+    async fn step(&mut self, trainer: &mut Trainer, pool: &mut WorkerPool, host: &impl Host) -> Result<Outcome, Fault> {
+        let began_secs = host.now_secs();
+        if self.pending.is_empty() {
+            // No step is in flight, as after a pause or an evaluation: the time until now must not count.
+            self.measured_secs = began_secs;
+        }
+        let end = self.end_of_step(self.n_trained);
+        self.last_learning_rate = self.learning_rate();
+        let key = DropoutKey::of(self.spec.seed, self.n_steps + 1);
+        let batch_metrics = if pool.n_shards() == 1 {
+            let plan = self.plan(self.n_trained, 1);
+            pool.step(trainer, (self.source(trainer), &plan), self.last_learning_rate, key, host).await
+        } else {
+            let batch = self.next_batch.take().unwrap_or_else(|| self.gather(self.n_trained, 1, trainer));
+            let pending = pool.begin_step(trainer, &batch, key, host);
+            // The images of the next step are augmented while peer workers are still computing this one.
+            self.next_batch = (end < self.order.len()).then(|| self.gather(end, 2, trainer));
+            pool.finish_step(pending, trainer, self.last_learning_rate, host).await
+        };
+        self.pending.push(batch_metrics);
+        self.n_steps += 1;
+        let is_due = self.pending.n_waiting() >= self.max_pending();
+        self.n_trained = end;
+        let ends_epoch = end == self.order.len();
+        // The first step also allocates buffers: its metrics are read at once, and its time does not count.
+        let read = if ends_epoch || self.n_steps == 1 {
+            self.pending.read().await
+        } else if is_due {
+            self.pending.request_and_take().await
+        } else {
+            Ok(vec![])
+        };
+        let read = read.map_err(device_failed)?;
+        if self.n_steps > 1 {
+            self.measure(&read, host.now_secs());
+        }
+        self.report(read, host)?;
+        if !ends_epoch {
+            return Ok(Outcome::Stepped);
+        }
+        self.evaluation = Some(EvaluationTask::new(self.dataset.validation.is_none()));
+        Ok(Outcome::Evaluating)
+    }
+
+    /// Adds steps that the device has finished to the throughput, with the time since it finished the steps before
+    /// them. The launch of a step is no measure: a graphics card computes long after it.
+    fn measure(&mut self, read: &[(Metrics, usize)], now_secs: f64) {
+        if read.is_empty() {
+            return;
+        }
+        let n_images = read.iter().map(|(_, n_images)| n_images).sum();
+        let elapsed_secs = now_secs - self.measured_secs;
+        self.throughput.add(n_images, elapsed_secs);
+        self.epoch_throughput.add(n_images, elapsed_secs);
+        self.measured_secs = now_secs;
+    }
+
+    /// The position in `order` after the step that begins at `begin`.
+    fn end_of_step(&self, begin: usize) -> usize {
+        (begin + self.spec.recipe.batch).min(self.order.len())
+    }
+
+    /// The plan of the step that begins at `begin` in `order`, `steps_ahead` steps after the last one taken.
+    fn plan(&self, begin: usize, steps_ahead: usize) -> BatchPlan<'_> {
+        let mut random = batch::step_generator(self.spec.seed, self.epoch, self.n_steps + steps_ahead);
+        BatchPlan::for_training(&self.order[begin..self.end_of_step(begin)], &self.spec.recipe, &mut random)
+    }
+
+    fn source(&self, trainer: &Trainer) -> BatchSource<'_> {
+        BatchSource::of(&self.caches.train, &self.dataset.train, self.order.len(), trainer.device())
+    }
+
+    /// The augmented images of [`TrainingRun::plan`], on the host.
+    fn gather(&self, begin: usize, steps_ahead: usize, trainer: &Trainer) -> HostBatch {
+        self.source(trainer).gather(&self.plan(begin, steps_ahead))
+    }
+
+    /// Reports the steps whose metrics are still on the device.
+    ///
+    /// # Errors
+    /// When the device has failed, or the loss is not finite.
+    pub async fn report_steps(&mut self, host: &impl Host) -> Result<(), Fault> {
+        let read = self.pending.read().await.map_err(device_failed)?;
+        if self.n_steps > 1 && !read.is_empty() {
+            self.measure(&read, host.now_secs());
+        }
+        self.report(read, host)
+    }
+
+    /// The number of steps that take [`REPORT_SECS`], from 1 to [`MAX_PENDING`].
+    fn max_pending(&self) -> usize {
+        let steps_per_second = self.throughput.images_per_second() / self.spec.recipe.batch as f64;
+        ((REPORT_SECS * steps_per_second) as usize).clamp(1, MAX_PENDING)
+    }
+
+    /// Emits the metrics of steps, each given with its number of images. An error means that the loss is not finite.
+    fn report(&mut self, read: Vec<(Metrics, usize)>, host: &impl Host) -> Result<(), Fault> {
+        if read.is_empty() {
+            return Ok(());
+        }
+        let first = self.n_reported + 1;
+        self.n_reported += read.len();
+        let images_per_second = self.throughput.images_per_second();
+        let mut reports = Vec::with_capacity(read.len());
+        for (index, (batch, n_images)) in read.into_iter().enumerate() {
+            self.training.add(batch, n_images);
+            let running = self.training.metrics();
+            reports.push(StepReport { epoch: self.epoch, step: first + index, batch, running, images_per_second });
+        }
+        let diverged = reports.iter().find(|report| !report.batch.loss.is_finite()).map(|report| report.step);
+        host.emit(Event::Stepped(reports));
+        let (done, total) = (self.n_trained as u64, self.order.len() as u64);
+        host.emit(Event::Progress(Progress { phase: Phase::Train, done, total }));
+        diverged.map_or(Ok(()), |step| Err(loss_diverged(step)))
+    }
+
+    /// Evaluates one batch. After the last one, ends the epoch or the run.
+    async fn evaluate(
+        &mut self,
+        task: EvaluationTask,
+        trainer: &Trainer,
+        pool: &mut WorkerPool,
+        host: &impl Host,
+    ) -> Result<Outcome, Fault> {
+        let mut task = task;
+        let dataset = self.dataset.clone();
+        let validation = dataset.validation.as_ref().filter(|_| !task.is_test);
+        let (split, cache) = match validation {
+            Some(split) => (split, &self.caches.validation),
+            None => (&dataset.test, &self.caches.test),
+        };
+        let n = self.limited(split);
+        task.advance(BatchSource::of(cache, split, n, trainer.device()), n, trainer, pool, host).await?;
+        let (done, total) = (task.n_done as u64, n as u64);
+        // Without validation images, the test images are the validation images of every epoch.
+        let phase = if task.is_test && dataset.validation.is_some() { Phase::Test } else { Phase::Validate };
+        host.emit(Event::Progress(Progress { phase, done, total }));
+        if done < total {
+            self.evaluation = Some(task);
+            return Ok(Outcome::Evaluating);
+        }
+        let (is_test, evaluation) = (task.is_test, task.finish());
+        if phase == Phase::Validate {
+            self.end_epoch(&evaluation, host);
+        }
+        if self.epoch < self.spec.recipe.epochs {
+            self.next_epoch(host);
+            return Ok(Outcome::Stepped);
+        }
+        if !is_test {
+            self.evaluation = Some(EvaluationTask::new(true));
+            return Ok(Outcome::Evaluating);
+        }
+        self.finish(evaluation, host);
+        Ok(Outcome::Finished)
+    }
+
+    fn end_epoch(&mut self, evaluation: &Evaluation, host: &impl Host) {
+        let validation = Metrics { loss: evaluation.loss, accuracy: evaluation.accuracy };
+        if self.best.is_none_or(|best| validation.accuracy > best.validation.accuracy) {
+            self.best = Some(BestEpoch { epoch: self.epoch, validation });
+        }
+        host.emit(Event::EpochEnded(EpochReport {
+            epoch: self.epoch,
+            epochs: self.spec.recipe.epochs,
+            step: self.n_steps,
+            training: self.training.metrics(),
+            validation,
+            learning_rate: self.last_learning_rate,
+            images_per_second: self.epoch_throughput.images_per_second(),
+            elapsed_secs: host.now_secs() - self.epoch_started_secs,
+        }));
+    }
+
+    fn next_epoch(&mut self, host: &impl Host) {
+        self.epoch += 1;
+        self.order = batch::epoch_order(self.spec.seed, self.epoch, self.n_train());
+        (self.n_trained, self.training, self.epoch_started_secs) = (0, Mean::default(), host.now_secs());
+        self.epoch_throughput = Throughput::over(f64::INFINITY);
+    }
+
+    fn finish(&self, evaluation: Evaluation, host: &impl Host) {
+        let (test_images, test_errors) = (evaluation.n_images, evaluation.n_errors);
+        let test = Metrics { loss: evaluation.loss, accuracy: evaluation.accuracy };
+        evaluation_task::emit_evaluation(evaluation, &self.dataset.test, host);
+        host.emit(Event::Finished(RunSummary {
+            test_images,
+            test_errors,
+            test,
+            best: self.best.unwrap_or(BestEpoch { epoch: self.epoch, validation: test }),
+            elapsed_secs: host.now_secs() - self.started_secs,
+        }));
+    }
+
+    /// The learning rate of the next step.
+    fn learning_rate(&self) -> f64 {
+        let recipe = &self.spec.recipe;
+        let epochs_done = (self.epoch - 1) as f64 + self.n_trained as f64 / self.n_train() as f64;
+        recipe.learning_rate * recipe.schedule.factor(epochs_done, recipe.epochs)
+    }
+}
+
+/// The fault to emit after any error of the device.
+pub fn device_failed(_: impl std::fmt::Display) -> Fault {
+    device::device_lost()
+}
+
+fn loss_diverged(step: usize) -> Fault {
+    let what = format!("The loss of step {step} is not a number any more: training has diverged");
+    Fault::new(what, "Start again with a smaller learning rate.")
+}
