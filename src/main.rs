@@ -1,4 +1,4 @@
-//! The page's binary: mounts [`inkling::views`] in a browser. Anywhere else it only prints how to build the page.
+//! The page's binary: mounts `inkling::views` in a browser. Anywhere else it only prints how to build the page.
 
 #[cfg(target_family = "wasm")]
 fn main() {

@@ -1,7 +1,7 @@
 //! Development tasks of Inkling, as `cargo xtask <command>`. Nothing here is part of the page or of the command line.
 //!
 //! In reading order: [`tools`] provides the programs that a build needs, [`data`] downloads MNIST, [`site`] builds and
-//! serves the page, [`tests`] runs all tests, [`bench`] measures, [`shot`] takes screenshots.
+//! serves the page, [`tests`] runs all tests, [`mod@bench`] measures, [`shot`] takes screenshots.
 
 pub mod bench;
 pub mod data;

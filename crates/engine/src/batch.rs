@@ -169,7 +169,7 @@ pub fn epoch_order(seed: u64, epoch: usize, n: usize) -> Vec<usize> {
 /// and a restored run draws the same augmentations.
 ///
 /// `epoch` counts from 1. `step` counts from 1 over the whole training run, not within the epoch; step 0 is the
-/// generator of the epoch's image [`order`].
+/// generator of the epoch's image order ([`epoch_order`]).
 pub fn step_generator(seed: u64, epoch: usize, step: usize) -> Pcg64Mcg {
     // Odd constants spread the three numbers over all 64 bits: the golden ratio's, and two of SplitMix64.
     let mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)

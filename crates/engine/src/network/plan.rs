@@ -44,7 +44,7 @@ pub enum Op {
     Pool {
         /// Shape of one image before the pooling.
         input: Shape,
-        /// Slope of the preceding rectifier for negative numbers; its backward pass is fused here. [`LINEAR`] if there is none.
+        /// Slope of the preceding rectifier for negative numbers; its backward pass is fused here. `LINEAR` if there is none.
         slope: f32,
     },
     /// Dropout with this rate.
@@ -56,7 +56,7 @@ pub enum Op {
 /// The rectifier that follows a layer.
 #[derive(Clone, Copy, Debug)]
 pub struct Rectifier {
-    /// Factor of negative numbers; [`LINEAR`] if there is no rectifier.
+    /// Factor of negative numbers; `LINEAR` if there is no rectifier.
     pub slope: f32,
     /// The normalisation or pooling that follows computes its backward pass.
     pub fused_backward: bool,
