@@ -5,6 +5,7 @@
 
 mod ensemble;
 mod evaluation_task;
+mod host;
 mod images;
 mod snapshots;
 mod speed;
@@ -12,12 +13,12 @@ mod throughput;
 mod training_run;
 mod worker_pool;
 
+pub use host::Host;
 pub use worker_pool::{Answer, PeerWorker};
 
 use ensemble::Ensemble;
 use futures_util::future::join;
 use images::Images;
-use inkling_core::data::Dataset;
 use inkling_core::protocol::{
     Command, EngineKind, EngineRequest, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedMeasurement,
 };
@@ -31,31 +32,6 @@ use worker_pool::WorkerPool;
 use crate::device::{self, Engine};
 use crate::network::Array;
 use crate::train::{Checkpoint, Trainer, checkpoint};
-
-/// The environment of a session: a web worker, a terminal or a test.
-pub trait Host {
-    /// Receives every event of the session.
-    fn emit(&self, event: Event);
-    /// Seconds since an arbitrary fixed time.
-    fn now_secs(&self) -> f64;
-    /// Loads a data set. If it is not the requested one, the string tells the user why.
-    ///
-    /// # Errors
-    /// When the data set cannot be loaded.
-    fn dataset(&self, id: &DatasetId) -> impl Future<Output = Result<(Dataset, Option<String>), Fault>>;
-    /// Loads the pretrained weights of a model that ship with the program, in the format of [`checkpoint`]. `None` when
-    /// there are none.
-    fn pretrained(&self, model: ModelId) -> impl Future<Output = Option<Vec<u8>>>;
-    /// How many seconds of a training run on this kind of engine may be lost: the longest time between two snapshots,
-    /// unless snapshots themselves are slow. `None`, the default, when the host stores no snapshots.
-    fn snapshot_secs(&self, _: EngineKind) -> Option<f64> {
-        None
-    }
-    /// Starts at most `_max_peers` peer workers. They may become ready later. The default starts none.
-    fn peers(&self, _max_peers: usize) -> Vec<Box<dyn PeerWorker>> {
-        vec![]
-    }
-}
 
 /// An engine, a network, and the run that trains it.
 pub struct Session<H: Host> {

@@ -1,12 +1,13 @@
 //! Scripts of commands for the session, compared with the events that it emits.
 
+#[path = "session/ensembles.rs"]
+mod ensembles;
 #[path = "session/test_host.rs"]
 mod test_host;
 #[path = "session/user_files.rs"]
 mod user_files;
 
 use inkling_core::data::synthetic;
-use inkling_core::evaluation;
 use inkling_core::protocol::{Command, Event};
 use inkling_core::run::State;
 use inkling_core::spec::{DatasetId, ModelId, OptimizerId, Prediction, Recipe, SplitId, TrainSpec};
@@ -293,62 +294,4 @@ fn the_kaggle_split_reserves_the_test_images_for_the_end() {
     let run = run(&session);
     assert_eq!(run.dataset.and_then(|dataset| dataset.n_validation), Some(7));
     assert_eq!(run.summary.map(|summary| summary.test_images), Some(44));
-}
-
-/// A host with pretrained weights of three models.
-fn with_three_models() -> TestHost {
-    TestHost { pretrained_seeds: [("strided", 8), ("leaky", 9)].into(), ..TestHost::default() }
-}
-
-fn predictions(session: &Session<TestHost>) -> Vec<Prediction> {
-    session.host().events.borrow().iter().filter_map(prediction).collect()
-}
-
-#[test]
-fn an_ensemble_predicts_the_mean_of_its_networks() {
-    let load = |model| Handle(Command::LoadModel(model));
-    let single =
-        [load(ModelId::Strided), predict(1), load(ModelId::Leaky), predict(2), load(ModelId::Compact), predict(3)];
-    let ensemble = [Handle(Command::SetEnsemble(true)), predict(4), Handle(Command::SetEnsemble(false)), predict(5)];
-    let session = run_script_on(with_three_models(), single.into_iter().chain(ensemble).collect());
-    let expected = ["ensemble compact strided leaky", "predicted 4", "ensemble compact", "predicted 5"];
-    assert_eq!(transcript(&session)[8..], expected);
-    let predicted = predictions(&session);
-    let mean = evaluation::ensemble(&[predicted[2].clone(), predicted[0].clone(), predicted[1].clone()]);
-    assert_eq!(predicted[3], mean);
-    assert_ne!(predicted[3], predicted[2]);
-    assert_eq!(predicted[4], predicted[2]);
-}
-
-#[test]
-fn the_ensemble_follows_the_current_network() {
-    let session = run_script_on(
-        with_three_models(),
-        vec![
-            Handle(Command::SetEnsemble(true)),
-            Handle(Command::LoadModel(ModelId::Strided)),
-            Handle(Command::Start(spec())),
-            Advance(1),
-            Handle(Command::SetEnsemble(false)),
-            Handle(Command::SetEnsemble(true)),
-            Advance(1),
-            Handle(Command::Pause),
-        ],
-    );
-    let events = transcript(&session);
-    let loaded = ["ensemble compact strided leaky", "using strided", "ensemble strided compact leaky"];
-    assert_eq!(events[2..5], loaded);
-    let trained = ["dataset 90", "started 3", "ensemble compact strided leaky", "step 1", "ensemble compact"];
-    assert_eq!(events[5..10], trained);
-    assert_eq!(events[10..], ["ensemble compact strided leaky", "step 2", "paused"], "the run goes on");
-    // Once for each model when the ensemble was first activated, and once for each of the two loaded as current
-    // network.
-    assert_eq!(session.host().n_loads.get(), ModelId::ALL.len() + 2);
-    assert_eq!(run(&session).ensemble, [ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
-}
-
-#[test]
-fn an_ensemble_of_one_network_is_reported_as_one() {
-    let session = run_script(vec![Handle(Command::SetEnsemble(true)), predict(1)]);
-    assert_eq!(transcript(&session)[2..], ["ensemble compact", "predicted 1"]);
 }

@@ -51,6 +51,9 @@ pub struct CrossEntropy {
     pub gradient: Tensor<2>,
 }
 
+/// Keras's default betas of Adam, in double precision for the bias corrections.
+pub const ADAM_BETAS: [f64; 2] = [0.9, 0.999];
+
 /// How an optimizer turns a gradient into a change, with Keras's constants.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum UpdateRule {
@@ -88,7 +91,9 @@ impl UpdateRule {
         /// Keras's default for all of them.
         const EPSILON: f32 = 1e-7;
         match id {
-            OptimizerId::Adam | OptimizerId::AdamW => Self::Adam { betas: [0.9, 0.999], epsilon: EPSILON },
+            OptimizerId::Adam | OptimizerId::AdamW => {
+                Self::Adam { betas: ADAM_BETAS.map(|beta| beta as f32), epsilon: EPSILON }
+            }
             OptimizerId::Sgd => Self::Momentum { momentum: 0.9 },
             OptimizerId::RmsProp => Self::RmsProp { rho: 0.9, epsilon: EPSILON },
             OptimizerId::Adadelta => Self::Adadelta { rho: 0.95, epsilon: EPSILON },

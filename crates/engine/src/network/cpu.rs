@@ -17,7 +17,7 @@ use inkling_kernels::{BlockedLayout, Conv2d, Dense, Dropout, FusedRectifier, Isa
 
 use super::backend::{Backend, CrossEntropy, OptimizerStep, SingleRun, Update, UpdateRule, Updated};
 use super::pass::{self, Context, Forward, Gradients, Kernels, Pass};
-use super::plan::Op;
+use super::plan::{ConvGeometry, Op};
 use super::single_op::{self, Given, Single, SingleKernels};
 use super::{Dropouts, flex};
 
@@ -219,18 +219,18 @@ impl CpuKernels {
     }
 
     fn window(&self, n: usize, conv: Conv, input: Shape) -> Conv2d {
-        let ((top, bottom), (left, right)) = (conv.pads(input.height), conv.pads(input.width));
+        let ConvGeometry { input: sides, output, before, after } = ConvGeometry::of(conv, input);
         Conv2d {
             isa: self.isa,
             n,
             channels: input.channels,
             filters: conv.filters,
-            input: [input.height, input.width],
-            output: [conv.output_side(input.height), conv.output_side(input.width)],
+            input: sides,
+            output,
             kernel: conv.kernel,
             stride: conv.stride,
-            before: [top, left],
-            after: [bottom, right],
+            before,
+            after,
         }
     }
 

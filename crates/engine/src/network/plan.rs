@@ -109,6 +109,32 @@ impl Op {
     }
 }
 
+/// Rows and columns of a convolution: what kernels on every device ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvGeometry {
+    /// Height and width of the input.
+    pub input: [usize; 2],
+    /// Height and width of the output.
+    pub output: [usize; 2],
+    /// Zeros above and to the left of the input.
+    pub before: [usize; 2],
+    /// Zeros below and to the right of the input.
+    pub after: [usize; 2],
+}
+
+impl ConvGeometry {
+    /// Of a convolution over images of this shape.
+    pub fn of(conv: Conv, input: Shape) -> Self {
+        let ((top, bottom), (left, right)) = (conv.pads(input.height), conv.pads(input.width));
+        Self {
+            input: [input.height, input.width],
+            output: [conv.output_side(input.height), conv.output_side(input.width)],
+            before: [top, left],
+            after: [bottom, right],
+        }
+    }
+}
+
 /// The plan of a sequence of layers: each rectifier is fused into the op before it.
 pub fn ops(layers: &[Layer]) -> Vec<Op> {
     let with_inputs: Vec<_> = models::with_inputs(layers).collect();

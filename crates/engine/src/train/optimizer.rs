@@ -8,11 +8,8 @@ use inkling_core::models::Role;
 use inkling_core::spec::OptimizerId;
 
 use super::snapshot::optimizer_name;
-use crate::network::backend::{OptimizerStep, Update, UpdateRule};
+use crate::network::backend::{ADAM_BETAS, OptimizerStep, Update, UpdateRule};
 use crate::network::{Array, Backend, Slot, WeightsError, download, upload};
-
-/// Keras's default betas of Adam, in double precision for the bias corrections.
-const ADAM_BETAS: [f64; 2] = [0.9, 0.999];
 
 /// An optimizer with its state.
 pub struct Optimizer {
