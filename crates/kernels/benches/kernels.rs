@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use inkling_kernels::{self as kernels, BatchNorm, BlockedLayout, Conv2d, Dense, FusedRectifier, Isa};
+use inkling_kernels::{self as kernels, BatchNorm, BlockedLayout, Conv2d, Conv2dSizes, Dense, FusedRectifier, Isa};
 
 /// Images in a batch.
 const BATCH: usize = 128;
@@ -33,9 +33,7 @@ const CONVOLUTIONS: [Layer; 12] = [
 fn window(isa: Isa, (_, channels, filters, side, kernel, stride, same): Layer) -> Conv2d {
     let output = if same { side.div_ceil(stride) } else { (side - kernel) / stride + 1 };
     let padding = if same { (output - 1) * stride + kernel - side } else { 0 };
-    Conv2d {
-        isa,
-        n: BATCH,
+    let sizes = Conv2dSizes {
         channels,
         filters,
         input: [side; 2],
@@ -44,7 +42,8 @@ fn window(isa: Isa, (_, channels, filters, side, kernel, stride, same): Layer) -
         stride,
         before: [padding / 2; 2],
         after: [padding - padding / 2; 2],
-    }
+    };
+    Conv2d::new(isa, BATCH, sizes).expect("the sizes fit each other")
 }
 
 fn convolutions(criterion: &mut Criterion) {
@@ -57,7 +56,7 @@ fn convolutions(criterion: &mut Criterion) {
         let mut dw = vec![0.0; weights.len()];
         let name = format!("{}/{network} {channels}→{filters} {side}² {kernel}×{kernel}|{stride}", isa.name());
         let mut group = criterion.benchmark_group(name);
-        let multiply_adds = BATCH * weights.len() * window.output[0] * window.output[1];
+        let multiply_adds = BATCH * weights.len() * window.output_layout().pixels();
         group.throughput(Throughput::Elements(2 * multiply_adds as u64));
         group.bench_function("forward", |b| b.iter(|| window.forward(&x, &weights, None, 0.0, &mut y)));
         group.bench_function("input gradient", |b| b.iter(|| window.input_gradient(&y, &weights, &mut dx)));
@@ -69,11 +68,10 @@ fn convolutions(criterion: &mut Criterion) {
 fn dense(criterion: &mut Criterion) {
     let isa = Isa::best();
     for (network, inputs, units) in [("strided", 1024, 256), ("classic", 9216, 128)] {
-        let dense =
-            Dense { input: BlockedLayout::flat(isa, BATCH, inputs), output: BlockedLayout::flat(isa, BATCH, units) };
+        let dense = Dense::new(isa, BATCH, inputs, units);
         let (weights, mut dw) = (vec![0.01; inputs * units], vec![0.0; inputs * units]);
-        let (x, mut dx) = (vec![0.5; dense.input.len()], vec![0.0; dense.input.len()]);
-        let mut y = vec![0.0; dense.output.len()];
+        let (x, mut dx) = (vec![0.5; dense.input().len()], vec![0.0; dense.input().len()]);
+        let mut y = vec![0.0; dense.output().len()];
         let mut group = criterion.benchmark_group(format!("dense/{network} {inputs}→{units}"));
         group.throughput(Throughput::Elements(2 * (BATCH * weights.len()) as u64));
         group.bench_function("forward", |b| b.iter(|| dense.forward(&x, &weights, &mut y)));

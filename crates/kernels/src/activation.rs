@@ -4,15 +4,8 @@ use crate::isa::{Isa, Kernel, Simd};
 use crate::layout::BlockedLayout;
 use crate::threads::{self, Shared};
 
-/// Vectors that one task handles.
+/// Vectors of which a task turns the gradients back through a rectifier.
 const CHUNK: usize = 4096;
-
-/// Runs `kernel(from, to)` for consecutive ranges `from..to` of `0..len`, in parallel. Ranges begin at whole vectors;
-/// the last one may end with a partial vector.
-fn for_each_chunk<K: Kernel>(isa: Isa, len: usize, kernel: impl Fn(usize, usize) -> K + Sync + Send) {
-    let chunk = CHUNK * isa.lanes();
-    threads::each(len.div_ceil(chunk), |task| isa.run(kernel(task * chunk, len.min((task + 1) * chunk))));
-}
 
 /// Backward pass of a leaky rectifier, in place: turns the gradient of its output into the gradient of its input.
 /// `values` is the rectifier's output; where it is not positive, the gradient is multiplied by `slope`. A partial
@@ -22,9 +15,13 @@ fn for_each_chunk<K: Kernel>(isa: Isa, len: usize, kernel: impl Fn(usize, usize)
 /// If the slices differ in length.
 pub fn rectify_backward(isa: Isa, values: &[f32], gradient: &mut [f32], slope: f32) {
     assert_eq!(values.len(), gradient.len());
-    let len = values.len();
+    let (len, chunk) = (values.len(), CHUNK * isa.lanes());
     let gradient = Shared::new(gradient);
-    for_each_chunk(isa, len, |from, to| RectifyBackward { values, gradient, from, to, slope });
+    threads::each(len.div_ceil(chunk), |task| {
+        let (from, to) = (task * chunk, len.min((task + 1) * chunk));
+        // SAFETY: both slices have `len` numbers, and tasks take ranges that do not overlap.
+        unsafe { isa.run(RectifyBackward { values, gradient, from, to, slope }) };
+    });
 }
 
 struct RectifyBackward<'a> {
@@ -38,7 +35,7 @@ struct RectifyBackward<'a> {
 impl Kernel for RectifyBackward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: this range is this task's only; loads and stores cover whole vectors of it.
+        // SAFETY: `rectify_backward` gave this range to this task only; loads and stores are whole vectors of it.
         unsafe {
             let slope = S::splat(self.slope);
             let gradient = self.gradient.part(self.from, self.to - self.from).chunks_exact_mut(S::LANES);
@@ -60,9 +57,10 @@ impl Kernel for RectifyBackward<'_> {
 /// # Panics
 /// If a slice has the wrong length.
 pub fn add_bias(layout: &BlockedLayout, values: &mut [f32], bias: &[f32], slope: f32) {
-    assert_eq!((values.len(), bias.len()), (layout.len(), layout.channels));
+    assert_eq!((values.len(), bias.len()), (layout.len(), layout.channels()));
     let values = Shared::new(values);
-    layout.each_channel(|channel| AddBias { layout, values, channel, bias: bias[channel], slope });
+    // SAFETY: `values` is as long as the layout, and a kernel writes only vectors of its channel.
+    unsafe { layout.each_channel(|channel| AddBias { layout, values, channel, bias: bias[channel], slope }) };
 }
 
 struct AddBias<'a> {
@@ -76,7 +74,8 @@ struct AddBias<'a> {
 impl Kernel for AddBias<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: this channel is this task's only; `add_bias` checked that the offsets of the layout are in bounds.
+        // SAFETY: `add_bias` checked that `values` is as long as the layout, so the offsets that `visit` calls with are
+        // in bounds. The channel is this kernel's only.
         unsafe {
             let (bias, slope) = (S::splat(self.bias), S::splat(self.slope));
             let values = self.values.at(0, self.layout.len());
@@ -97,9 +96,10 @@ impl Kernel for AddBias<'_> {
 /// # Panics
 /// If a slice has the wrong length.
 pub fn sum_channels(layout: &BlockedLayout, values: &[f32], sums: &mut [f32]) {
-    assert_eq!((values.len(), sums.len()), (layout.len(), layout.channels));
+    assert_eq!((values.len(), sums.len()), (layout.len(), layout.channels()));
     let sums = Shared::new(sums);
-    layout.each_channel(|channel| SumChannel { layout, values, channel, sums });
+    // SAFETY: `values` is as long as the layout, and a kernel writes only the sum of its channel.
+    unsafe { layout.each_channel(|channel| SumChannel { layout, values, channel, sums }) };
 }
 
 struct SumChannel<'a> {
@@ -112,8 +112,8 @@ struct SumChannel<'a> {
 impl Kernel for SumChannel<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: `sum_channels` checked that the offsets of the layout are in bounds; this channel's sum is this
-        // task's only.
+        // SAFETY: `sum_channels` checked that `values` is as long as the layout, so the offsets that `visit` calls with
+        // are in bounds. The channel's sum is this kernel's only.
         unsafe {
             let mut sum = S::zero();
             self.layout.visit::<S>(self.channel, |at, _| sum = S::add(sum, S::load(self.values.as_ptr().add(at))));

@@ -2,15 +2,14 @@
 
 use gemm::Parallelism;
 
+use crate::isa::Isa;
 use crate::layout::BlockedLayout;
 
-/// A dense layer between two flat layouts, which must be of the same number of images.
+/// A dense layer between two flat layouts of the same images.
 #[derive(Clone, Copy, Debug)]
 pub struct Dense {
-    /// Layout of the input, `[inputs][image]`.
-    pub input: BlockedLayout,
-    /// Layout of the output, `[units][image]`.
-    pub output: BlockedLayout,
+    input: BlockedLayout,
+    output: BlockedLayout,
 }
 
 /// A matrix: its elements, the distance between consecutive columns, and the distance between consecutive rows, in
@@ -18,6 +17,25 @@ pub struct Dense {
 type Matrix<'a> = (&'a [f32], usize, usize);
 
 impl Dense {
+    /// A layer of `units` units over `inputs` inputs, for `n` images.
+    ///
+    /// # Panics
+    /// If a layout or the weights have more floats than a `usize` counts.
+    pub fn new(isa: Isa, n: usize, inputs: usize, units: usize) -> Self {
+        assert!(units.checked_mul(inputs).is_some(), "{units} × {inputs} weights do not fit in memory");
+        Self { input: BlockedLayout::flat(isa, n, inputs), output: BlockedLayout::flat(isa, n, units) }
+    }
+
+    /// Layout of the input, `[inputs][image]`.
+    pub fn input(&self) -> BlockedLayout {
+        self.input
+    }
+
+    /// Layout of the output, `[units][image]`.
+    pub fn output(&self) -> BlockedLayout {
+        self.output
+    }
+
     /// `y = weights · x`.
     ///
     /// # Shapes
@@ -55,19 +73,30 @@ impl Dense {
 
     /// Units, inputs, and images with the padding to whole vectors.
     fn sizes(&self) -> (usize, usize, usize) {
-        (self.output.channels, self.input.channels, self.input.channel_stride)
+        (self.output.channels(), self.input.channels(), self.input.channel_stride)
     }
 }
 
 /// `to = left · right`, where `left` is `[rows, inner]`, `right` is `[inner, columns]`, and `to` is `[rows, columns]`,
 /// row by row.
+///
+/// # Panics
+/// If an element of a matrix is beyond its slice.
 fn product(
     [rows, columns, inner]: [usize; 3],
     to: &mut [f32],
     (left, left_column, left_row): Matrix,
     (right, right_column, right_row): Matrix,
 ) {
-    // SAFETY: the callers checked the lengths of all three slices against these sizes.
+    let end = |n_rows: usize, row: usize, n_columns: usize, column: usize| match (n_rows, n_columns) {
+        (0, _) | (_, 0) => 0,
+        _ => (n_rows - 1) * row + (n_columns - 1) * column + 1,
+    };
+    assert!(end(rows, left_row, inner, left_column) <= left.len());
+    assert!(end(inner, right_row, columns, right_column) <= right.len());
+    assert!(rows * columns <= to.len());
+    // SAFETY: the assertions above checked that every element of the three matrices is in bounds. `to` is borrowed
+    // mutably, so the others do not overlap it.
     unsafe {
         gemm::gemm(
             rows,

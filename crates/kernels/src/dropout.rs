@@ -43,7 +43,10 @@ impl Dropout {
     pub fn apply(&self, layout: &BlockedLayout, x: &mut [f32]) {
         assert_eq!(x.len(), layout.len());
         let x = Shared::new(x);
-        threads::each(layout.n_blocks(), |block| layout.isa.run(Apply { dropout: *self, layout, x, block }));
+        // SAFETY: `x` is as long as the layout, and tasks take blocks that do not overlap.
+        threads::each(layout.n_blocks(), |block| unsafe {
+            layout.isa.run(Apply { dropout: *self, layout, x, block });
+        });
     }
 
     /// The factor of each unit, 0 or the scale: `[image][unit]`.
@@ -122,9 +125,10 @@ impl Kernel for Apply<'_> {
                     dropout.factor(bits([words[0][lane], words[1][lane]], unit % UNITS))
                 });
                 let at = block * layout.block_stride
-                    + unit / layout.pixels * layout.channel_stride
-                    + unit % layout.pixels * S::LANES;
-                // SAFETY: the vectors of this block are this task's only; the array is as long as the widest register.
+                    + unit / layout.pixels() * layout.channel_stride
+                    + unit % layout.pixels() * S::LANES;
+                // SAFETY: `at` checks the bounds, and `Dropout::apply` gave the vectors of this block to this task only.
+                // The factors are as many as the widest register has lanes.
                 unsafe {
                     let vector = x.at(at, S::LANES);
                     S::store(vector, S::mul(S::load(vector), S::load(factors.as_ptr())));

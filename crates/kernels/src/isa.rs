@@ -8,10 +8,14 @@ mod x86;
 
 use std::sync::OnceLock;
 
-/// A set of vector instructions. Take values from [`Isa::best`] or [`Isa::all`]: running a kernel with instructions
-/// that the machine lacks is undefined behaviour.
+/// A set of vector instructions that this machine has. Only [`Isa::best`] and [`Isa::all`] make values, after they have
+/// detected the instructions, so a value is a proof of them: kernels rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
+pub struct Isa(Instructions);
+
+/// All instruction sets that there are kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instructions {
     /// AVX-512: 16 lanes, 32 registers, fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -33,20 +37,76 @@ impl Isa {
     /// The fastest instruction set of this machine, detected once.
     pub fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| *Self::all().first().unwrap_or(&Self::Portable))
+        *BEST.get_or_init(|| Self::all()[0])
     }
 
-    /// All instruction sets of this machine, fastest first. The last is always [`Isa::Portable`].
+    /// All instruction sets of this machine, fastest first. The last one is always the portable one, so there is at
+    /// least one.
     pub fn all() -> Vec<Self> {
-        [Self::detected(), vec![Self::Portable]].concat()
+        let mut all = Instructions::detected();
+        all.push(Instructions::Portable);
+        all.into_iter().map(Self).collect()
     }
 
-    /// The instruction sets of this machine besides [`Isa::Portable`], fastest first.
+    /// Number of `f32` lanes in a vector register, which is the number of images in a block: 4, 8 or 16.
+    pub fn lanes(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => 16,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => 8,
+            _ => 4,
+        }
+    }
+
+    /// The usual name of this instruction set, for display.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => "AVX2",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "relaxed"))]
+            Instructions::WasmRelaxed => "WASM SIMD, relaxed",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Instructions::Wasm => "WASM SIMD",
+            Instructions::Portable => "portable",
+        }
+    }
+
+    /// Runs `kernel`, compiled for these instructions, on the calling thread.
+    ///
+    /// # Safety
+    /// Every access of the kernel, with vectors of [`Isa::lanes`] lanes, is in bounds, and no other thread accesses
+    /// what it writes meanwhile.
+    pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) {
+        match self.0 {
+            // SAFETY: `detected` makes this variant only where the machine has AVX-512F, AVX2 and FMA. The caller
+            // vouches for the kernel's accesses, here and below.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => unsafe { x86::on_avx512(kernel) },
+            // SAFETY: `detected` makes this variant only where the machine has AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => unsafe { x86::on_avx2(kernel) },
+            // SAFETY: a browser without relaxed SIMD would have refused the whole program.
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "relaxed"))]
+            Instructions::WasmRelaxed => unsafe { wasm::on_relaxed(kernel) },
+            // SAFETY: a browser without SIMD would have refused the whole program.
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Instructions::Wasm => unsafe { kernel.run::<wasm::Wasm>() },
+            // SAFETY: `Portable` needs no special instructions.
+            Instructions::Portable => unsafe { kernel.run::<Portable>() },
+        }
+    }
+}
+
+impl Instructions {
+    /// The instruction sets of this machine besides [`Instructions::Portable`], fastest first.
     #[cfg(target_arch = "x86_64")]
     fn detected() -> Vec<Self> {
-        let avx512 = is_x86_feature_detected!("avx512f").then_some(Self::Avx512);
-        let avx2 = (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self::Avx2);
-        avx512.into_iter().chain(avx2).collect()
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = avx2 && is_x86_feature_detected!("avx512f");
+        [avx512.then_some(Self::Avx512), avx2.then_some(Self::Avx2)].into_iter().flatten().collect()
     }
 
     /// The instruction sets that this program was built for: a browser accepts the program only if it has them.
@@ -64,55 +124,6 @@ impl Isa {
     fn detected() -> Vec<Self> {
         vec![]
     }
-
-    /// Number of `f32` lanes in a vector register, which is the number of images in a block: 4, 8 or 16.
-    pub fn lanes(self) -> usize {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 16,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => 8,
-            _ => 4,
-        }
-    }
-
-    /// The usual name of this instruction set, for display.
-    pub fn name(self) -> &'static str {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "AVX-512",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "AVX2",
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "relaxed"))]
-            Self::WasmRelaxed => "WASM SIMD, relaxed",
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Self::Wasm => "WASM SIMD",
-            Self::Portable => "portable",
-        }
-    }
-
-    /// Runs `kernel`, compiled for these instructions, on the calling thread. Whoever builds a kernel vouches for its
-    /// pointers.
-    pub(crate) fn run<K: Kernel>(self, kernel: K) {
-        match self {
-            // SAFETY: `all` and `best` return this variant only where they detected AVX-512F, which implies AVX2 and
-            // FMA. The type does not enforce this, since variants are public: callers must take values from those
-            // functions.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { x86::on_avx512(kernel) },
-            // SAFETY: as above, for AVX2 and FMA.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { x86::on_avx2(kernel) },
-            // SAFETY: a browser without relaxed SIMD would have refused the whole program.
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "relaxed"))]
-            Self::WasmRelaxed => unsafe { wasm::on_relaxed(kernel) },
-            // SAFETY: a browser without SIMD would have refused the whole program.
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Self::Wasm => unsafe { kernel.run::<wasm::Wasm>() },
-            // SAFETY: `Portable` needs no special instructions.
-            Self::Portable => unsafe { kernel.run::<Portable>() },
-        }
-    }
 }
 
 /// A unit of work that is compiled for each instruction set.
@@ -120,9 +131,8 @@ pub(crate) trait Kernel {
     /// Does the work with the vectors of `S`.
     ///
     /// # Safety
-    /// The machine has the instructions of `S`, and every pointer in the kernel is valid for the accesses that the
-    /// kernel makes.
-    /// The machine has the instructions of `S`, and every pointer the kernel holds is good for what it does.
+    /// The machine has the instructions of `S`, every access of the kernel with vectors of `S::LANES` lanes is in
+    /// bounds, and no other thread accesses what it writes meanwhile.
     unsafe fn run<S: Simd>(self);
 }
 

@@ -6,16 +6,19 @@ use crate::threads::{self, Shared};
 
 /// The memory layout of a batch of images. Its unit is a vector of `lanes` images, one vector per pixel of each
 /// channel.
+///
+/// The sizes are checked once, when a layout is made, and never change: in a slice that is as long as the layout, every
+/// vector of every channel is in bounds, and vectors of different blocks or channels do not overlap. Kernels rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockedLayout {
     /// The instruction set whose number of lanes is the number of images in a block.
-    pub isa: Isa,
+    pub(crate) isa: Isa,
     /// Number of images in the batch.
-    pub n: usize,
+    n: usize,
     /// Number of channels; of features in a flat layout.
-    pub channels: usize,
+    channels: usize,
     /// Pixels in a channel (rows × columns); 1 in a flat layout.
-    pub pixels: usize,
+    pixels: usize,
     /// Distance between consecutive blocks, in floats.
     pub(crate) block_stride: usize,
     /// Distance between consecutive channels, in floats.
@@ -24,15 +27,49 @@ pub struct BlockedLayout {
 
 impl BlockedLayout {
     /// The layout `[block][channel][pixel][lane]`, for everything that has rows and columns.
+    ///
+    /// # Panics
+    /// If `pixels` is 0, or the layout has more floats than a `usize` counts.
     pub fn blocked(isa: Isa, n: usize, channels: usize, pixels: usize) -> Self {
-        let channel_stride = pixels * isa.lanes();
-        Self { isa, n, channels, pixels, block_stride: channels * channel_stride, channel_stride }
+        Self::checked(isa, n, channels, pixels).expect("a layout has pixels, and fits in memory")
+    }
+
+    /// [`BlockedLayout::blocked`]; `None` where that panics.
+    pub(crate) fn checked(isa: Isa, n: usize, channels: usize, pixels: usize) -> Option<Self> {
+        let channel_stride = pixels.checked_mul(isa.lanes()).filter(|stride| *stride > 0)?;
+        let block_stride = channels.checked_mul(channel_stride)?;
+        n.div_ceil(isa.lanes()).checked_mul(block_stride)?;
+        Some(Self { isa, n, channels, pixels, block_stride, channel_stride })
     }
 
     /// The layout `[feature][image]`, for dense layers. The number of images is padded to a multiple of the lanes.
+    ///
+    /// # Panics
+    /// If the layout has more floats than a `usize` counts.
     pub fn flat(isa: Isa, n: usize, features: usize) -> Self {
-        let channel_stride = n.div_ceil(isa.lanes()) * isa.lanes();
+        let channel_stride = n.checked_next_multiple_of(isa.lanes()).filter(|n| n.checked_mul(features).is_some());
+        let channel_stride = channel_stride.expect("a layout fits in memory");
         Self { isa, n, channels: features, pixels: 1, block_stride: isa.lanes(), channel_stride }
+    }
+
+    /// Number of images in the batch.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of channels; of features in a flat layout.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Pixels in a channel (rows × columns); 1 in a flat layout.
+    pub fn pixels(&self) -> usize {
+        self.pixels
+    }
+
+    /// Whether a block's channels follow each other, as they do in [`BlockedLayout::blocked`].
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.block_stride == self.features() * self.isa.lanes()
     }
 
     /// Number of values in an image: channels × pixels.
@@ -83,7 +120,8 @@ impl BlockedLayout {
                     let from = &rows[(image * self.channels + channel) * self.pixels..][..self.pixels];
                     let to = to.at(self.offset(image, channel), (self.pixels - 1) * lanes + 1);
                     for (pixel, value) in from.iter().enumerate() {
-                        // SAFETY: within the vectors of this block, which only this task writes.
+                        // SAFETY: `at` checked that all pixels are in bounds. They are in this block, which only this
+                        // task writes.
                         unsafe { *to.add(pixel * lanes) = *value };
                     }
                 }
@@ -107,7 +145,7 @@ impl BlockedLayout {
     /// Copies `from`, in this blocked layout, into the flat layout of the same values, and returns the flat layout.
     ///
     /// # Panics
-    /// If a slice has the wrong length.
+    /// If a slice has the wrong length, or this layout is flat.
     pub fn flatten(&self, from: &[f32], to: &mut [f32]) -> Self {
         let flat = Self::flat(self.isa, self.n, self.channels * self.pixels);
         self.transpose_blocks(flat, from, to, false);
@@ -117,7 +155,7 @@ impl BlockedLayout {
     /// Copies `from`, in the flat layout that [`BlockedLayout::flatten`] returned, back into this blocked layout.
     ///
     /// # Panics
-    /// If a slice has the wrong length.
+    /// If a slice has the wrong length, or this layout is flat.
     pub fn unflatten(&self, from: &[f32], to: &mut [f32]) {
         let flat = Self::flat(self.isa, self.n, self.channels * self.pixels);
         self.transpose_blocks(flat, from, to, true);
@@ -125,6 +163,7 @@ impl BlockedLayout {
 
     /// Copies every vector from this blocked layout to `flat`, or from `flat` to this one (`unflatten`).
     fn transpose_blocks(&self, flat: Self, from: &[f32], to: &mut [f32], unflatten: bool) {
+        assert!(self.is_blocked(), "a flat layout cannot be flattened: {self:?}");
         assert_eq!((from.len(), to.len()), (self.len(), flat.len()));
         let (lanes, features) = (self.isa.lanes(), flat.channels);
         let to = Shared::new(to);
@@ -133,7 +172,7 @@ impl BlockedLayout {
                 let (blocked, flat) =
                     (block * self.block_stride + feature * lanes, block * lanes + feature * flat.channel_stride);
                 let (source, target) = if unflatten { (flat, blocked) } else { (blocked, flat) };
-                // SAFETY: the vectors of this block are written by this task only.
+                // SAFETY: in both layouts only this task writes the vectors of this block; `part` checks the bounds.
                 unsafe { to.part(target, lanes) }.copy_from_slice(&from[source..source + lanes]);
             }
         });
@@ -142,8 +181,9 @@ impl BlockedLayout {
     /// Sets the spare lanes of `values`, in this layout, to 0.
     ///
     /// # Panics
-    /// If `values` is shorter than the layout.
+    /// If `values` has the wrong length.
     pub fn clear_spare(&self, values: &mut [f32]) {
+        assert_eq!(values.len(), self.len());
         if self.n_in_partial_block() == 0 {
             return;
         }
@@ -169,12 +209,16 @@ impl BlockedLayout {
     }
 
     /// Runs the kernel that `kernel` returns for each channel, in parallel.
-    pub(crate) fn each_channel<K: Kernel>(&self, kernel: impl Fn(usize) -> K + Sync + Send) {
+    ///
+    /// # Safety
+    /// Every access of these kernels is in bounds, and what the kernel of one channel writes, no other one accesses.
+    pub(crate) unsafe fn each_channel<K: Kernel>(&self, kernel: impl Fn(usize) -> K + Sync + Send) {
         // A task takes several channels, since a channel may be cheap: four tasks per thread.
         let group = (self.channels / (4 * threads::count())).max(1);
         threads::each(self.channels.div_ceil(group), |task| {
             for channel in task * group..self.channels.min((task + 1) * group) {
-                self.isa.run(kernel(channel));
+                // SAFETY: the caller guarantees that the accesses are in bounds and that channels do not overlap.
+                unsafe { self.isa.run(kernel(channel)) };
             }
         });
     }
@@ -182,11 +226,12 @@ impl BlockedLayout {
     /// Calls `visit(offset, mask)` for each vector of a channel: its offset in floats, and the mask of its block.
     ///
     /// # Safety
-    /// The machine has the instructions of `S`, and `visit` may be called with every offset of the channel.
+    /// The machine has the instructions of `S`, which are those of the layout, and `visit` may be called with every
+    /// offset of the channel.
     #[inline(always)]
     pub(crate) unsafe fn visit<S: Simd>(&self, channel: usize, mut visit: impl FnMut(usize, S::V)) {
         for block in 0..self.n_blocks() {
-            // SAFETY: the mask is as long as the widest register.
+            // SAFETY: the mask is as long as the widest register; the caller guarantees the instructions.
             let mask = unsafe { S::load(self.mask(block).as_ptr()) };
             let start = block * self.block_stride + channel * self.channel_stride;
             for pixel in 0..self.pixels {
@@ -201,7 +246,8 @@ impl BlockedLayout {
     /// were four times as far from the exact ones.
     ///
     /// # Safety
-    /// The machine has the instructions of `S`, and `add` may be called with every offset of the channel.
+    /// The machine has the instructions of `S`, which are those of the layout, and `add` may be called with every offset
+    /// of the channel.
     #[inline(always)]
     pub(crate) unsafe fn totals<S: Simd, const N: usize>(
         &self,
@@ -215,7 +261,7 @@ impl BlockedLayout {
         for block in 0..self.n_blocks() {
             let start = block * self.block_stride + channel * self.channel_stride;
             for first in (0..self.pixels).step_by(CHUNK) {
-                // SAFETY: the mask is as long as the widest register; the caller guarantees the rest.
+                // SAFETY: the mask is as long as the widest register; the caller guarantees the instructions.
                 unsafe {
                     let mask = S::load(self.mask(block).as_ptr());
                     let mut sums = [S::zero(); N];

@@ -29,7 +29,7 @@ mod pool;
 mod threads;
 
 pub use activation::{add_bias, rectify_backward, sum_channels};
-pub use conv::Conv2d;
+pub use conv::{Conv2d, Conv2dSizes, SizeError};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use isa::{Isa, cpu_brand};

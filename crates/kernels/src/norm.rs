@@ -44,7 +44,7 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// Number of values in a channel, over all images.
     fn count(&self) -> f32 {
-        (self.layout.n * self.layout.pixels) as f32
+        (self.layout.n() * self.layout.pixels()) as f32
     }
 
     /// Training mode: normalises with the batch's own statistics and writes these to `mean` and `variance` (the biased
@@ -55,22 +55,30 @@ impl BatchNorm {
     /// - `gamma`, `beta`, `mean`, `variance`: `[channels]`
     ///
     /// # Panics
-    /// If a slice is too short, or `x` or `y` has another length than the layout.
+    /// If a slice has the wrong length.
     pub fn forward(&self, x: &[f32], [gamma, beta]: [&[f32]; 2], y: &mut [f32], [mean, variance]: [&mut [f32]; 2]) {
-        assert_eq!((x.len(), y.len()), (self.layout.len(), self.layout.len()));
+        self.check([x, y], [gamma, beta, mean, variance]);
         let (y, mean, variance) = (Shared::new(y), Shared::new(mean), Shared::new(variance));
-        self.layout.each_channel(|channel| Forward { norm: self, x, gamma, beta, y, mean, variance, channel });
+        let kernel = |channel| Forward { norm: self, x, gamma, beta, y, mean, variance, channel };
+        // SAFETY: the lengths are checked, and a kernel writes only what belongs to its channel.
+        unsafe { self.layout.each_channel(kernel) };
+    }
+
+    /// Asserts the lengths of slices that hold the whole batch, and of slices that hold one number per channel.
+    fn check<const N: usize, const M: usize>(&self, batch: [&[f32]; N], channels: [&[f32]; M]) {
+        assert_eq!(batch.map(<[f32]>::len), [self.layout.len(); N]);
+        assert_eq!(channels.map(<[f32]>::len), [self.layout.channels(); M]);
     }
 
     /// Evaluation mode: normalises with the given statistics, in place. `x` is as the layout describes, all others are
     /// `[channels]`.
     ///
     /// # Panics
-    /// If a slice is too short, or `x` has another length than the layout.
+    /// If a slice has the wrong length.
     pub fn evaluate(&self, x: &mut [f32], [gamma, beta]: [&[f32]; 2], [mean, variance]: [&[f32]; 2]) {
-        assert_eq!(x.len(), self.layout.len());
+        self.check([x], [gamma, beta, mean, variance]);
         let x = Shared::new(x);
-        self.layout.each_channel(|channel| {
+        let kernel = |channel: usize| {
             let factor = gamma[channel] / (variance[channel] + self.epsilon).sqrt();
             let offset = beta[channel] - mean[channel] * factor;
             Scale {
@@ -82,7 +90,9 @@ impl BatchNorm {
                 offset,
                 slope: self.rectified.slope_after(),
             }
-        });
+        };
+        // SAFETY: the lengths are checked, and a kernel reads and writes only the vectors of its channel.
+        unsafe { self.layout.each_channel(kernel) };
     }
 
     /// Backward pass. Replaces `gradient`, the gradient of the output, by the gradient of the input, and writes the
@@ -95,7 +105,7 @@ impl BatchNorm {
     /// - `gamma_gradient`, `beta_gradient`: `[channels]`
     ///
     /// # Panics
-    /// If a slice is too short, or `x`, `y` or `gradient` has another length than the layout.
+    /// If a slice has the wrong length.
     pub fn backward(
         &self,
         [x, y]: [&[f32]; 2],
@@ -104,10 +114,10 @@ impl BatchNorm {
         gradient: &mut [f32],
         [gamma_gradient, beta_gradient]: [&mut [f32]; 2],
     ) {
-        assert_eq!((x.len(), y.len(), gradient.len()), (self.layout.len(), self.layout.len(), self.layout.len()));
+        self.check([x, y, gradient], [gamma, mean, variance, gamma_gradient, beta_gradient]);
         let (gradient, gamma_gradient, beta_gradient) =
             (Shared::new(gradient), Shared::new(gamma_gradient), Shared::new(beta_gradient));
-        self.layout.each_channel(|channel| Backward {
+        let kernel = |channel: usize| Backward {
             norm: self,
             x,
             y,
@@ -118,7 +128,9 @@ impl BatchNorm {
             gamma_gradient,
             beta_gradient,
             channel,
-        });
+        };
+        // SAFETY: the lengths are checked, and a kernel reads and writes only what belongs to its channel.
+        unsafe { self.layout.each_channel(kernel) };
     }
 }
 
@@ -138,8 +150,8 @@ impl Kernel for Forward<'_> {
     unsafe fn run<S: Simd>(self) {
         let (layout, channel) = (&self.norm.layout, self.channel);
         let x = self.x.as_ptr();
-        // SAFETY: `BatchNorm::forward` checked that the offsets of the layout are in bounds; the channel is this task's
-        // only.
+        // SAFETY: `BatchNorm::forward` checked that `x` and `y` are as long as the layout, so the offsets that `totals`
+        // and `Scale` use are in bounds. The channel is this kernel's only.
         unsafe {
             let [sum] =
                 layout.totals::<S, 1>(channel, |at, mask, [sum]| *sum = S::mul_add(S::load(x.add(at)), mask, *sum));
@@ -163,6 +175,7 @@ impl Kernel for Forward<'_> {
 /// `factor · x + offset` for one channel, with negative results multiplied by `slope`.
 struct Scale<'a> {
     layout: &'a BlockedLayout,
+    /// The input, as long as the layout. It may be `to`.
     from: *const f32,
     to: Shared<'a>,
     channel: usize,
@@ -174,7 +187,8 @@ struct Scale<'a> {
 impl Kernel for Scale<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the callers checked that the offsets of the layout are in bounds; the channel is this task's only.
+        // SAFETY: `from` and `to` are as long as the layout, as `BatchNorm::forward` and `evaluate` checked, so the
+        // offsets that `visit` calls with are in bounds. The channel is this kernel's only.
         unsafe {
             let (factor, offset, slope) = (S::splat(self.factor), S::splat(self.offset), S::splat(self.slope));
             let to = self.to.at(0, self.layout.len());
@@ -207,8 +221,8 @@ impl Kernel for Backward<'_> {
     unsafe fn run<S: Simd>(self) {
         let BatchNorm { layout, rectified, .. } = self.norm;
         let (x, y) = (self.x.as_ptr(), self.y.as_ptr());
-        // SAFETY: `BatchNorm::backward` checked that the offsets of the layout are in bounds; the channel is this task's
-        // only.
+        // SAFETY: `BatchNorm::backward` checked that `x`, `y` and `gradient` are as long as the layout, so the offsets
+        // that `totals` and `visit` call with are in bounds. The channel is this kernel's only.
         unsafe {
             let gradient = self.gradient.at(0, layout.len());
             let (mean, inverse_std) = (S::splat(self.mean), S::splat(self.inverse_std));

@@ -20,7 +20,8 @@ fn update_chunks<const N: usize>(
     threads::each(gradient.len().div_ceil(CHUNK), |task| {
         let from = task * CHUNK;
         let gradient = &gradient[from..gradient.len().min(from + CHUNK)];
-        isa.run(Chunk { gradient, state, from, step });
+        // SAFETY: all slices have one length, and tasks take ranges that do not overlap.
+        unsafe { isa.run(Chunk { gradient, state, from, step }) };
     });
 }
 
@@ -36,7 +37,7 @@ impl<const N: usize, F: Fn(f32, [f32; N]) -> [f32; N]> Kernel for Chunk<'_, N, F
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let len = self.gradient.len();
-        // SAFETY: this range of each slice is this task's only.
+        // SAFETY: `update_chunks` gave this range of each slice to this task only.
         let state = self.state.map(|slice| &mut unsafe { slice.part(self.from, len) }[..len]);
         for i in 0..len {
             let next = (self.step)(self.gradient[i], std::array::from_fn(|s| state[s][i]));

@@ -12,16 +12,23 @@ use crate::threads::{self, Shared};
 /// - `y`: `[block][channel][side / 2][side / 2][lane]`
 ///
 /// # Panics
-/// If `x` has another length than the layout, `y` is too short, or the layout has another number of pixels.
+/// If a slice has the wrong length, or the layout is flat or has another number of pixels.
 pub fn max_pool(layout: &BlockedLayout, side: usize, x: &[f32], y: &mut [f32]) {
-    assert_eq!((x.len(), layout.pixels), (layout.len(), side * side));
+    assert_eq!((x.len(), y.len()), (layout.len(), pooled_len(layout, side)));
     let y = Shared::new(y);
-    each_block(layout, |block| Pool { layout, side, x, y, block });
+    // SAFETY: both slices have the lengths of their layouts, and tasks take blocks that do not overlap.
+    threads::each(layout.n_blocks(), |block| unsafe { layout.isa.run(Pool { layout, side, x, y, block }) });
 }
 
-/// Runs the kernel that `kernel` returns for each block, in parallel.
-fn each_block<K: Kernel>(layout: &BlockedLayout, kernel: impl Fn(usize) -> K + Sync + Send) {
-    threads::each(layout.n_blocks(), |block| layout.isa.run(kernel(block)));
+/// Length of the pooled values of a layout, in floats.
+///
+/// # Panics
+/// If the layout is flat, or has another number of pixels than `side` · `side`.
+fn pooled_len(layout: &BlockedLayout, side: usize) -> usize {
+    assert!(layout.is_blocked(), "pooling needs rows and columns: {layout:?}");
+    assert_eq!(side.checked_mul(side), Some(layout.pixels()));
+    let half = side / 2;
+    layout.len() / layout.pixels() * half * half
 }
 
 struct Pool<'a> {
@@ -36,11 +43,12 @@ impl Kernel for Pool<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (side, half) = (self.side, self.side / 2);
-        let planes = self.block * self.layout.channels..(self.block + 1) * self.layout.channels;
+        let planes = self.block * self.layout.channels()..(self.block + 1) * self.layout.channels();
         for plane in planes {
-            // SAFETY: the planes of this block are this task's only; all four pixels of each window are within a plane.
+            // SAFETY: `max_pool` gave the planes of this block to this task only. The slices and `at` check that each
+            // plane is in bounds, and as rows and columns are halved downwards, all windows are within their plane.
             unsafe {
-                let x = self.x[plane * side * side * S::LANES..].as_ptr();
+                let x = self.x[plane * side * side * S::LANES..][..side * side * S::LANES].as_ptr();
                 let y = self.y.at(plane * half * half * S::LANES, half * half * S::LANES);
                 for row in 0..half {
                     for column in 0..half {
@@ -55,6 +63,9 @@ impl Kernel for Pool<'_> {
 }
 
 /// The four pixels of the window at this row and column of the output: upper left and right, lower left and right.
+///
+/// # Safety
+/// The machine has the instructions of `S`, and the window is within the plane of `side` · `side` vectors at `x`.
 #[inline(always)]
 unsafe fn corners<S: Simd>(x: *const f32, side: usize, row: usize, column: usize) -> [S::V; 4] {
     let at = |i: usize| ((2 * row + i / 2) * side + 2 * column + i % 2) * S::LANES;
@@ -71,11 +82,16 @@ unsafe fn corners<S: Simd>(x: *const f32, side: usize, row: usize, column: usize
 /// - `y_gradient`: `[block][channel][side / 2][side / 2][lane]`
 ///
 /// # Panics
-/// If `x` or `gradient` has another length than the layout, or `y_gradient` is too short.
+/// If a slice has the wrong length, or the layout is flat or has another number of pixels.
 pub fn max_pool_backward(layout: &BlockedLayout, side: usize, x: &[f32], y_gradient: &[f32], gradient: &mut [f32]) {
     assert_eq!((x.len(), gradient.len()), (layout.len(), layout.len()));
+    assert_eq!(y_gradient.len(), pooled_len(layout, side));
     let gradient = Shared::new(gradient);
-    each_block(layout, |block| Unpool { layout, side, x, y_gradient, gradient, block });
+    threads::each(layout.n_blocks(), |block| {
+        let unpool = Unpool { layout, side, x, y_gradient, gradient, block };
+        // SAFETY: all slices have the lengths of their layouts, and tasks take blocks that do not overlap.
+        unsafe { layout.isa.run(unpool) };
+    });
 }
 
 struct Unpool<'a> {
@@ -91,11 +107,11 @@ impl Kernel for Unpool<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (side, half) = (self.side, self.side / 2);
-        let planes = self.block * self.layout.channels..(self.block + 1) * self.layout.channels;
+        let planes = self.block * self.layout.channels()..(self.block + 1) * self.layout.channels();
         for plane in planes {
             let (len, half_len) = (side * side * S::LANES, half * half * S::LANES);
             let dy = &self.y_gradient[plane * half_len..][..half_len];
-            // SAFETY: the planes of this block are this task's only; all four pixels of each window are within a plane.
+            // SAFETY: as in `Pool::run`, for `max_pool_backward`.
             unsafe {
                 let x = self.x[plane * len..][..len].as_ptr();
                 let gradient = self.gradient.part(plane * len, len);
@@ -118,9 +134,13 @@ impl Kernel for Unpool<'_> {
 }
 
 /// The gradients of the four pixels of a window: `dy` for the first maximum and 0 for the others, lane by lane.
+///
+/// # Safety
+/// The machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn window_gradients<S: Simd>(x: [S::V; 4], dy: S::V) -> [S::V; 4] {
-    // SAFETY: arithmetic only. `a > b` is computed as `a − b > 0`, which holds also for differences of subnormals.
+    // `a > b` is computed as `a − b > 0`, which holds also for differences of subnormals.
+    // SAFETY: arithmetic only; the caller guarantees the instructions.
     unsafe {
         let zero = S::zero();
         let greater = |a: S::V, b: S::V, yes: S::V, no: S::V| S::if_positive(S::sub(a, b), yes, no);

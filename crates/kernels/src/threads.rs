@@ -28,9 +28,10 @@ pub struct Shared<'a> {
     borrowed: std::marker::PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: the parts that tasks take do not overlap, as `part` requires.
+// SAFETY: it is a slice of numbers, and `part` and the users of `at` vouch that tasks on different threads use parts that
+// do not overlap.
 unsafe impl Send for Shared<'_> {}
-// SAFETY: as above.
+// SAFETY: as above. Nothing behind a shared reference changes without such a part.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
@@ -44,8 +45,8 @@ impl<'a> Shared<'a> {
     /// # Panics
     /// If `at..at + len` is not within the slice.
     pub fn at(self, at: usize, len: usize) -> *mut f32 {
-        assert!(at + len <= self.len, "{at} + {len} is beyond {}", self.len);
-        // SAFETY: the assertion above checked that this is within the slice.
+        assert!(at <= self.len && len <= self.len - at, "{at} + {len} is beyond {}", self.len);
+        // SAFETY: the assertion above checked that this is within the slice or at its end.
         unsafe { self.start.add(at) }
     }
 

@@ -1,7 +1,7 @@
 //! Tests every kernel on every instruction set of this machine against plain loops in double precision. Measures no
 //! speed.
 
-use inkling_kernels::{BatchNorm, BlockedLayout, Conv2d, Dense, FusedRectifier, Isa};
+use inkling_kernels::{BatchNorm, BlockedLayout, Conv2d, Conv2dSizes, Dense, FusedRectifier, Isa};
 
 /// Pseudo-random numbers from −1 to 1, the same on every machine.
 fn pseudo_random(n: usize, seed: u32) -> Vec<f32> {
@@ -30,7 +30,7 @@ fn scattered(layout: &BlockedLayout, rows: &[f32]) -> Vec<f32> {
 
 /// `values`, in the given layout, as `[image][channel][pixel]`.
 fn gathered(layout: &BlockedLayout, values: &[f32]) -> Vec<f32> {
-    let mut rows = vec![0.0; layout.n * layout.channels * layout.pixels];
+    let mut rows = vec![0.0; layout.n() * layout.features()];
     layout.gather(values, &mut rows);
     rows
 }
@@ -41,9 +41,7 @@ fn windows(isa: Isa) -> Vec<Conv2d> {
         let output = if same { side.div_ceil(stride) } else { (side - kernel) / stride + 1 };
         let padding = if same { ((output - 1) * stride + kernel).saturating_sub(side) } else { 0 };
         let (before, after) = (padding / 2, padding - padding / 2);
-        Conv2d {
-            isa,
-            n,
+        let sizes = Conv2dSizes {
             channels,
             filters,
             input: [side; 2],
@@ -52,7 +50,8 @@ fn windows(isa: Isa) -> Vec<Conv2d> {
             stride,
             before: [before; 2],
             after: [after; 2],
-        }
+        };
+        Conv2d::new(isa, n, sizes).unwrap()
     };
     vec![
         window(5, 1, 16, 12, 3, 1, false),
@@ -66,13 +65,16 @@ fn windows(isa: Isa) -> Vec<Conv2d> {
         window(2, 3, 6, 10, 5, 1, true),
         window(3, 2, 3, 8, 1, 2, false),
         window(3, 2, 5, 11, 3, 3, true),
+        // The stride exceeds the window, so that the last step leaves the input, and then the whole input.
+        window(3, 2, 5, 7, 1, 2, false),
+        window(3, 2, 5, 2, 3, 3, true),
     ]
 }
 
 /// Calls `visit(image, filter, channel, output pixel, input pixel, tap)` for every multiplication of a convolution.
-fn products(w: &Conv2d, mut visit: impl FnMut(usize, usize, usize, usize, usize, usize)) {
+fn products(w: &Conv2dSizes, n: usize, mut visit: impl FnMut(usize, usize, usize, usize, usize, usize)) {
     let [rows, columns] = w.output;
-    for (n, f, c) in (0..w.n).flat_map(|n| (0..w.filters).flat_map(move |f| (0..w.channels).map(move |c| (n, f, c)))) {
+    for (n, f, c) in (0..n).flat_map(|n| (0..w.filters).flat_map(move |f| (0..w.channels).map(move |c| (n, f, c)))) {
         for (o, tap) in (0..rows * columns).flat_map(|o| (0..w.kernel * w.kernel).map(move |tap| (o, tap))) {
             let y = (o / columns * w.stride + tap / w.kernel).checked_sub(w.before[0]).filter(|y| *y < w.input[0]);
             let x = (o % columns * w.stride + tap % w.kernel).checked_sub(w.before[1]).filter(|x| *x < w.input[1]);
@@ -86,20 +88,21 @@ fn products(w: &Conv2d, mut visit: impl FnMut(usize, usize, usize, usize, usize,
 #[test]
 fn convolutions_in_all_directions() {
     for isa in Isa::all() {
-        for w in windows(isa) {
+        for conv in windows(isa) {
+            let (w, n) = (conv.sizes(), conv.input_layout().n());
             let what = |direction: &str| format!("{direction} of {w:?}");
-            let (input, output) = (w.input_layout(), w.output_layout());
-            let x = pseudo_random(w.n * w.channels * input.pixels, 1);
+            let (input, output) = (conv.input_layout(), conv.output_layout());
+            let x = pseudo_random(n * w.channels * input.pixels(), 1);
             let weights = pseudo_random(w.filters * w.channels * w.kernel * w.kernel, 2);
-            let (bias, dy) = (pseudo_random(w.filters, 3), pseudo_random(w.n * w.filters * output.pixels, 4));
+            let (bias, dy) = (pseudo_random(w.filters, 3), pseudo_random(n * w.filters * output.pixels(), 4));
             let area = w.kernel * w.kernel;
-            let x_index = |n: usize, c: usize, i: usize| (n * w.channels + c) * input.pixels + i;
-            let y_index = |n: usize, f: usize, o: usize| (n * w.filters + f) * output.pixels + o;
+            let x_index = |n: usize, c: usize, i: usize| (n * w.channels + c) * input.pixels() + i;
+            let y_index = |n: usize, f: usize, o: usize| (n * w.filters + f) * output.pixels() + o;
             let weight_index = |f: usize, c: usize, tap: usize| (f * w.channels + c) * area + tap;
 
-            let mut y: Vec<f64> = (0..dy.len()).map(|i| f64::from(bias[i / output.pixels % w.filters])).collect();
+            let mut y: Vec<f64> = (0..dy.len()).map(|i| f64::from(bias[i / output.pixels() % w.filters])).collect();
             let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
-            products(&w, |n, f, c, o, i, tap| {
+            products(w, n, |n, f, c, o, i, tap| {
                 let (x_at, y_at, w_at) = (x_index(n, c, i), y_index(n, f, o), weight_index(f, c, tap));
                 y[y_at] += f64::from(weights[w_at]) * f64::from(x[x_at]);
                 dx[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
@@ -107,19 +110,19 @@ fn convolutions_in_all_directions() {
             });
             y.iter_mut().for_each(|y| *y = if *y > 0.0 { *y } else { 0.25 * *y });
 
-            let mut padded = vec![7.0; w.padded_layout().len()];
-            w.pad(&scattered(&input, &x), &mut padded);
+            let mut padded = vec![7.0; conv.padded_layout().len()];
+            conv.pad(&scattered(&input, &x), &mut padded);
             let mut ours = vec![7.0; output.len()];
-            w.forward(&padded, &weights, Some(&bias), 0.25, &mut ours);
+            conv.forward(&padded, &weights, Some(&bias), 0.25, &mut ours);
             assert_close(&what("forward"), &gathered(&output, &ours), &y);
 
             let dy = scattered(&output, &dy);
             let mut ours = vec![7.0; input.len()];
-            w.input_gradient(&dy, &weights, &mut ours);
+            conv.input_gradient(&dy, &weights, &mut ours);
             assert_close(&what("input gradient"), &gathered(&input, &ours), &dx);
 
             let mut ours = vec![7.0; weights.len()];
-            w.weights_gradient(&padded, &dy, &mut ours);
+            conv.weights_gradient(&padded, &dy, &mut ours);
             assert_close(&what("weights' gradient"), &ours, &dw);
         }
     }
@@ -137,7 +140,7 @@ fn layouts(isa: Isa) -> Vec<BlockedLayout> {
 
 /// The values of a channel, image by image, from `rows`, `[image][channel][pixel]`.
 fn channel(layout: &BlockedLayout, rows: &[f32], channel: usize) -> Vec<f64> {
-    let pixels = rows.chunks_exact(layout.pixels).skip(channel).step_by(layout.channels);
+    let pixels = rows.chunks_exact(layout.pixels()).skip(channel).step_by(layout.channels());
     pixels.flatten().map(|x| f64::from(*x)).collect()
 }
 
@@ -147,7 +150,7 @@ fn normalisation_forward_and_backward() {
         for layout in layouts(isa) {
             for rectified in [FusedRectifier::Neither, FusedRectifier::Before(0.0), FusedRectifier::After(0.3)] {
                 let norm = BatchNorm { layout, epsilon: 1e-3, rectified };
-                let (n, channels) = (layout.n * layout.pixels * layout.channels, layout.channels);
+                let (n, channels) = (layout.n() * layout.features(), layout.channels());
                 let (mut rows, dy_rows) = (pseudo_random(n, 1), pseudo_random(n, 2));
                 if rectified == FusedRectifier::Before(0.0) {
                     rows.iter_mut().for_each(|x| *x = x.max(0.0));
@@ -217,7 +220,8 @@ fn pooling_passes_the_gradient_to_the_first_maximum() {
         for side in [4, 5, 7] {
             let layout = BlockedLayout::blocked(isa, 6, 3, side * side);
             // Few distinct values, so that there are ties.
-            let rows: Vec<_> = pseudo_random(layout.n * 3 * side * side, 5).iter().map(|x| (x * 2.0).round()).collect();
+            let rows: Vec<_> =
+                pseudo_random(layout.n() * 3 * side * side, 5).iter().map(|x| (x * 2.0).round()).collect();
             let half = side / 2;
             let pooled = BlockedLayout::blocked(isa, 6, 3, half * half);
             let dy_rows = pseudo_random(6 * 3 * half * half, 6);
@@ -244,7 +248,7 @@ fn pooling_passes_the_gradient_to_the_first_maximum() {
 fn dense_layers_in_all_directions() {
     for isa in Isa::all() {
         let (n, inputs, units) = (21, 37, 12);
-        let dense = Dense { input: BlockedLayout::flat(isa, n, inputs), output: BlockedLayout::flat(isa, n, units) };
+        let dense = Dense::new(isa, n, inputs, units);
         let (x, weights, dy) =
             (pseudo_random(n * inputs, 1), pseudo_random(units * inputs, 2), pseudo_random(n * units, 3));
         let (mut y, mut dx, mut dw) = (vec![0f64; n * units], vec![0f64; n * inputs], vec![0f64; units * inputs]);
@@ -254,13 +258,13 @@ fn dense_layers_in_all_directions() {
             dx[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
             dw[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]);
         }
-        let (x, dy) = (scattered(&dense.input, &x), scattered(&dense.output, &dy));
-        let mut ours = vec![0.0; dense.output.len()];
+        let (x, dy) = (scattered(&dense.input(), &x), scattered(&dense.output(), &dy));
+        let mut ours = vec![0.0; dense.output().len()];
         dense.forward(&x, &weights, &mut ours);
-        assert_close("forward", &gathered(&dense.output, &ours), &y);
-        let mut ours = vec![0.0; dense.input.len()];
+        assert_close("forward", &gathered(&dense.output(), &ours), &y);
+        let mut ours = vec![0.0; dense.input().len()];
         dense.input_gradient(&dy, &weights, &mut ours);
-        assert_close("input gradient", &gathered(&dense.input, &ours), &dx);
+        assert_close("input gradient", &gathered(&dense.input(), &ours), &dx);
         let mut ours = vec![0.0; weights.len()];
         dense.weights_gradient(&x, &dy, &mut ours);
         assert_close("weights' gradient", &ours, &dw);

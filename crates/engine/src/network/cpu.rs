@@ -13,7 +13,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Device, Tensor, TensorData};
 use inkling_core::models::{Conv, Shape};
 use inkling_core::spec::{IMAGE_PIXELS, N_CLASSES};
-use inkling_kernels::{BlockedLayout, Conv2d, Dense, Dropout, FusedRectifier, Isa};
+use inkling_kernels::{BlockedLayout, Conv2d, Conv2dSizes, Dense, Dropout, FusedRectifier, Isa};
 
 use super::backend::{Backend, CrossEntropy, OptimizerStep, SingleRun, Update, UpdateRule, Updated};
 use super::pass::{self, Context, Forward, Gradients, Kernels, Pass};
@@ -121,7 +121,7 @@ impl Kernels for CpuKernels {
     }
 
     fn logits(&self, value: &Blocked) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(gathered(value), [value.layout.n, N_CLASSES]), &Device::flex())
+        Tensor::from_data(TensorData::new(gathered(value), [value.layout.n(), N_CLASSES]), &Device::flex())
     }
 
     fn logits_gradient(&self, gradient: Tensor<2>, last: &Blocked) -> Blocked {
@@ -220,9 +220,7 @@ impl CpuKernels {
 
     fn window(&self, n: usize, conv: Conv, input: Shape) -> Conv2d {
         let ConvGeometry { input: sides, output, before, after } = ConvGeometry::of(conv, input);
-        Conv2d {
-            isa: self.isa,
-            n,
+        let sizes = Conv2dSizes {
             channels: input.channels,
             filters: conv.filters,
             input: sides,
@@ -231,17 +229,18 @@ impl CpuKernels {
             stride: conv.stride,
             before,
             after,
-        }
+        };
+        Conv2d::new(self.isa, n, sizes).expect("a layer's output follows from its input")
     }
 
     fn dense(&self, n: usize, inputs: usize, units: usize) -> Dense {
-        Dense { input: BlockedLayout::flat(self.isa, n, inputs), output: BlockedLayout::flat(self.isa, n, units) }
+        Dense::new(self.isa, n, inputs, units)
     }
 }
 
 /// Values as rows, one an image.
 fn gathered(value: &Blocked) -> Vec<f32> {
-    let mut rows = vec![0.0; value.layout.n * value.layout.features()];
+    let mut rows = vec![0.0; value.layout.n() * value.layout.features()];
     value.layout.gather(&value.numbers, &mut rows);
     rows
 }

@@ -1,6 +1,6 @@
 //! Zero padding around planes, and the stride phases of an input's gradient. Multiplies nothing.
 
-use super::Conv2d;
+use super::Conv2dSizes;
 
 /// A plane (one channel of one block, `[row][column][lane]`) with a border of zeros.
 pub struct Frame {
@@ -61,18 +61,18 @@ pub struct StridePhase {
 
 impl StridePhase {
     /// All phases along an axis: 0 for rows, 1 for columns.
-    pub fn all(window: &Conv2d, axis: usize) -> Vec<Self> {
-        (0..window.stride.min(window.input[axis])).map(|first| Self::new(window, axis, first)).collect()
+    pub fn all(sizes: &Conv2dSizes, axis: usize) -> Vec<Self> {
+        (0..sizes.stride.min(sizes.input[axis])).map(|start| Self::new(sizes, axis, start)).collect()
     }
 
-    fn new(window: &Conv2d, axis: usize, first: usize) -> Self {
-        let (stride, pad) = (window.stride, window.before[axis]);
-        let start = (first + stride - pad % stride) % stride;
-        let n = (window.input[axis] - start).div_ceil(stride);
-        let n_taps = if first < window.kernel { (window.kernel - first).div_ceil(stride) } else { 0 };
-        let shift = (start + pad - first) / stride;
+    fn new(sizes: &Conv2dSizes, axis: usize, start: usize) -> Self {
+        let Conv2dSizes { stride, kernel, .. } = *sizes;
+        let n = (sizes.input[axis] - start).div_ceil(stride);
+        let position = start + sizes.before[axis];
+        let (first, shift) = (position % stride, position / stride);
+        let n_taps = kernel.saturating_sub(first).div_ceil(stride);
         let before = n_taps.saturating_sub(shift + 1);
-        let after = (n + shift).saturating_sub(window.output[axis]);
+        let after = (n + shift).saturating_sub(sizes.output[axis]);
         Self { start, n, first, n_taps, shift, before, after }
     }
 

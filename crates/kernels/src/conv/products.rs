@@ -39,14 +39,12 @@ impl Kernel for Products<'_> {
     /// of each lane are stored in memory.
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let [rows, columns] = self.window.output;
-        let (n_blocks, at_once) = (self.window.output_layout().n_blocks(), PIXELS.div_ceil((rows * columns).max(1)));
+        let [rows, columns] = self.window.sizes.output;
+        let (n_blocks, at_once) = (self.window.output.n_blocks(), PIXELS.div_ceil(rows * columns));
         let mut sums = vec![0.0; self.filters * self.taps.len() * S::LANES];
         for start in (0..n_blocks).step_by(at_once) {
             let blocks = start..n_blocks.min(start + at_once);
-            // SAFETY: `weights_gradient` checked the lengths of both slices against the layouts of the window. That
-            // every tap at every output pixel is within the padded input is not checked: it follows from the sizes of
-            // the window, as the documentation of `Conv2d::output` requires.
+            // SAFETY: the blocks exist, and the sums have room for these filters and all taps.
             unsafe {
                 match self.filters {
                     4 if S::LANES == 16 => self.filters::<S, 4>(blocks, &mut sums),
@@ -57,7 +55,7 @@ impl Kernel for Products<'_> {
             }
         }
         let len = self.filters * self.taps.len();
-        // SAFETY: the gradients of these filters are this task's only.
+        // SAFETY: `weights_gradient` gave these filters to this task only; `part` checks the bounds.
         let to = unsafe { self.to.part(self.first * self.taps.len(), len) };
         for (to, lanes) in to.iter_mut().zip(sums.chunks_exact(S::LANES)) {
             *to = lanes.iter().sum();
@@ -67,11 +65,14 @@ impl Kernel for Products<'_> {
 
 impl Products<'_> {
     /// Adds the products of some blocks of images to the sums of all taps, for `F` filters.
+    ///
+    /// # Safety
+    /// As for [`Products::tile`].
     #[inline(always)]
     unsafe fn filters<S: Simd, const F: usize>(&self, blocks: Range<usize>, sums: &mut [f32]) {
         let n = self.taps.len();
         let mut tap = 0;
-        // SAFETY: as in `run`.
+        // SAFETY: `n - tap` taps are left; the caller guarantees the rest.
         unsafe {
             while S::LANES == 16 && n - tap >= 6 {
                 self.tile::<S, F, 6>(tap, blocks.clone(), sums);
@@ -90,6 +91,10 @@ impl Products<'_> {
 
     /// Adds the products of some blocks of images to the sums of `F` filters and `T` taps from `first_tap` on. `sums`
     /// is `[filter][tap][lane]`.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `S`, which are those of the window; the filters from `first` on are at least
+    /// `F`, and the blocks are some of the window's.
     #[inline(always)]
     unsafe fn tile<S: Simd, const F: usize, const T: usize>(
         &self,
@@ -98,12 +103,15 @@ impl Products<'_> {
         sums: &mut [f32],
     ) {
         let window = self.window;
-        let (from, to) = (window.padded_layout(), window.output_layout());
-        let [rows, columns] = window.output;
-        let row_step = window.stride * window.padded()[1] * S::LANES;
+        let (from, to, stride) = (window.padded, window.output, window.sizes.stride);
+        let [rows, columns] = window.sizes.output;
+        let row_step = stride * window.sizes.padded()[1] * S::LANES;
         let taps: [usize; T] = std::array::from_fn(|t| self.taps[first_tap + t]);
         assert!(sums.len() >= F * self.taps.len() * S::LANES);
-        // SAFETY: as in `run`; the assertion above checked that the sums of these taps are in bounds.
+        // SAFETY: the array of taps checked that `T` taps are left, and the assertion that their sums are in bounds.
+        // `weights_gradient` checked that both slices are as long as their layouts, and `Conv2d::new` that every tap at
+        // every pixel of the output is within a block of the padded input. The pointers move without `add` because the
+        // last move may leave the slices; nothing is read there.
         unsafe {
             let sums: [*mut f32; F] =
                 std::array::from_fn(|f| sums.as_mut_ptr().add((f * self.taps.len() + first_tap) * S::LANES));
@@ -123,7 +131,7 @@ impl Products<'_> {
                                 sum[f][t] = S::mul_add(g[f], x, sum[f][t]);
                             }
                         }
-                        (x, dy) = (x.add(window.stride * S::LANES), dy.add(S::LANES));
+                        (x, dy) = (x.wrapping_add(stride * S::LANES), dy.wrapping_add(S::LANES));
                     }
                 }
             }

@@ -42,14 +42,21 @@ pub struct Sums<'a> {
 
 impl Sums<'_> {
     /// Computes the sums of all blocks, in parallel. `start` is the offset of the first pixel in `to`, in floats.
-    pub fn run(&self, from: &[f32], start: usize, n_blocks: usize, to: &Shared<'_>) {
+    ///
+    /// # Panics
+    /// If a pixel is out of bounds of `from` or `to`.
+    ///
+    /// # Safety
+    /// No two sums are written to the same place in `to`, and nobody else accesses these places meanwhile.
+    pub unsafe fn run(&self, from: &[f32], start: usize, n_blocks: usize, to: &Shared<'_>) {
         // With a small batch, blocks are cut into bands of rows, so that every thread has a task.
-        let parts = (2 * threads::count()).div_ceil(n_blocks).min(self.rows).max(1);
+        let parts = (2 * threads::count()).div_ceil(n_blocks.max(1)).min(self.rows).max(1);
         let parts = if threads::count() == 1 { 1 } else { parts };
         threads::each(n_blocks * parts, |task| {
             let (block, part) = (task / parts, task % parts);
             let rows = part * self.rows / parts..(part + 1) * self.rows / parts;
-            self.run_block(from, block * self.from.block, to, start + block * self.to.block, rows);
+            // SAFETY: tasks take blocks or rows that do not overlap; the caller guarantees the rest.
+            unsafe { self.run_block(from, block * self.from.block, to, start + block * self.to.block, rows) };
         });
     }
 
@@ -57,8 +64,11 @@ impl Sums<'_> {
     /// first pixel in `to`, in floats.
     ///
     /// # Panics
-    /// If a pixel of the block is out of bounds of `from` or `to`.
-    pub fn run_block(
+    /// If a pixel of the block is out of bounds of `from` or `to`, or the weights or the bias have the wrong length.
+    ///
+    /// # Safety
+    /// No two sums are written to the same place in `to`, and nobody else accesses the places of these rows meanwhile.
+    pub unsafe fn run_block(
         &self,
         from: &[f32],
         start: usize,
@@ -73,10 +83,12 @@ impl Sums<'_> {
         let farthest = |steps: &Steps| (self.rows - 1) * steps.row + (self.columns - 1) * steps.column + lanes;
         let farthest_tap = self.taps.iter().max().map_or(0, |tap| *tap as usize);
         assert!(start + farthest_tap + farthest(&self.from) <= from.len());
+        assert!(rows.end <= self.rows && self.weights.len() == self.filters * self.taps.len());
+        assert!(self.bias.is_none_or(|bias| bias.len() == self.filters));
         let to = to.at(to_start, (self.filters - 1) * self.to_filter + farthest(&self.to));
-        // SAFETY: the assertion above checked that the farthest element is in bounds.
-        let from = unsafe { from.as_ptr().add(start) };
-        self.isa.run(Rows { sums: self, from, to, rows });
+        // SAFETY: the assertions above and `at` checked that the farthest tap of the farthest pixel and the farthest
+        // result are in bounds, and all others come before them. The caller guarantees that nobody else writes there.
+        unsafe { self.isa.run(Rows { sums: self, from: from[start..].as_ptr(), to, rows }) };
     }
 }
 
@@ -115,7 +127,9 @@ pub fn pack(isa: Isa, filters: usize, n_taps: usize, weight: impl Fn(usize, usiz
     packed
 }
 
-/// Computes some rows of one block, whose source and result begin at `from` and `to`.
+/// Computes some rows of one block, whose source and result begin at `from` and `to`. Below, *checked* means that
+/// [`Sums::run_block`] checked it: all taps at all pixels are in bounds of the source, all pixels of all filters in
+/// bounds of the result, and there are as many weights as filters and taps.
 struct Rows<'a> {
     sums: &'a Sums<'a>,
     from: *const f32,
@@ -129,7 +143,7 @@ impl Kernel for Rows<'_> {
         let tiles = tiles(S::LANES, self.sums.filters);
         for row in self.rows.clone() {
             for (first, width) in &tiles {
-                // SAFETY: `run_block` checked that the farthest elements are in bounds.
+                // SAFETY: the rows are checked, and tiles do not go beyond the filters.
                 unsafe {
                     match width {
                         8 if S::LANES == 16 => self.row::<S, 8>(row, *first),
@@ -145,21 +159,25 @@ impl Kernel for Rows<'_> {
 
 impl Rows<'_> {
     /// Computes one row for the `F` filters from `first` on.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `S`, which are those of the sums, and the row and the filters exist.
     #[inline(always)]
     unsafe fn row<S: Simd, const F: usize>(&self, row: usize, first: usize) {
         let Sums { columns, from, to, to_filter, .. } = *self.sums;
-        // SAFETY: `run_block` checked that the farthest elements are in bounds.
+        // SAFETY: the row and its pixels are checked. The pointers move without `add` because the last move may leave the
+        // slices; nothing is read or written there.
         unsafe {
             let mut x = self.from.add(row * from.row);
             let mut y = self.to.add(first * to_filter + row * to.row);
             let mut n_left = columns;
             while S::LANES == 4 && n_left >= 2 {
                 self.tile::<S, F, 2>(first, x, y);
-                (x, y, n_left) = (x.add(2 * from.column), y.add(2 * to.column), n_left - 2);
+                (x, y, n_left) = (x.wrapping_add(2 * from.column), y.wrapping_add(2 * to.column), n_left - 2);
             }
             while n_left >= 3 {
                 self.tile::<S, F, 3>(first, x, y);
-                (x, y, n_left) = (x.add(3 * from.column), y.add(3 * to.column), n_left - 3);
+                (x, y, n_left) = (x.wrapping_add(3 * from.column), y.wrapping_add(3 * to.column), n_left - 3);
             }
             match n_left {
                 2 => self.tile::<S, F, 2>(first, x, y),
@@ -169,11 +187,15 @@ impl Rows<'_> {
         }
     }
 
-    /// Computes the `F` filters from `first` on at `P` neighbouring pixels of a row.
+    /// Computes the `F` filters from `first` on at `P` neighbouring pixels of a row, whose first tap is at `x` and whose
+    /// result for the filter `first` is at `y`.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `S`, which are those of the sums, and the filters and the pixels exist.
     #[inline(always)]
     unsafe fn tile<S: Simd, const F: usize, const P: usize>(&self, first: usize, x: *const f32, y: *mut f32) {
         let sums = self.sums;
-        // SAFETY: `run_block` checked that the farthest elements are in bounds.
+        // SAFETY: taps, pixels and weights are checked, and `pack` put the tile's weights side by side, `F` for each tap.
         unsafe {
             let start: [S::V; F] = std::array::from_fn(|f| S::splat(sums.bias.map_or(0.0, |bias| bias[first + f])));
             let mut sum: [[S::V; P]; F] = std::array::from_fn(|f| [start[f]; P]);
@@ -200,8 +222,11 @@ impl Rows<'_> {
 }
 
 /// A leaky rectifier: `value · slope` where `value` is negative.
+///
+/// # Safety
+/// The machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn rectified<S: Simd>(value: S::V, slope: f32) -> S::V {
-    // SAFETY: arithmetic only.
+    // SAFETY: arithmetic only; the caller guarantees the instructions.
     unsafe { if slope == 1.0 { value } else { S::if_positive(value, value, S::mul(value, S::splat(slope))) } }
 }

@@ -11,17 +11,18 @@ macro_rules! simd {
         #[derive(Clone, Copy)]
         pub struct $name;
 
-        // SAFETY of every call below: as the trait requires, the machine has the instructions and pointers are valid.
         impl Simd for $name {
             type V = v128;
             const LANES: usize = 4;
 
             #[inline(always)]
             unsafe fn load(from: *const f32) -> v128 {
+                // SAFETY: as the trait requires, four floats can be read.
                 unsafe { v128_load(from.cast()) }
             }
             #[inline(always)]
             unsafe fn store(to: *mut f32, v: v128) {
+                // SAFETY: as the trait requires, four floats can be written.
                 unsafe { v128_store(to.cast(), v) }
             }
             #[inline(always)]
@@ -66,10 +67,10 @@ simd!(Relaxed, |a, b, c| f32x4_relaxed_madd(a, b, c));
 /// Runs a kernel with relaxed SIMD.
 ///
 /// # Safety
-/// The machine has relaxed SIMD, and the kernel's pointers are valid.
+/// The machine has relaxed SIMD, and the kernel's accesses are sound as `Kernel::run` requires.
 #[cfg(feature = "relaxed")]
 #[target_feature(enable = "relaxed-simd")]
 pub unsafe fn on_relaxed<K: super::Kernel>(kernel: K) {
-    // SAFETY: the caller guarantees that the machine has the instructions.
+    // SAFETY: the caller guarantees both.
     unsafe { kernel.run::<Relaxed>() }
 }

@@ -15,7 +15,7 @@ pub fn backward(
     context: &Context<'_, CpuKernels>,
     mut gradient: Blocked,
 ) -> Gradients<CpuKernels> {
-    let n = gradient.layout.n;
+    let n = gradient.layout.n();
     match *op {
         Op::Standardize { .. } => (vec![], Some(gradient)),
         Op::Conv { conv, input, rectifier } => {
@@ -40,10 +40,10 @@ pub fn backward(
             let mut of_weights = vec![0.0; context.arrays[0].dims()[0]];
             dense.weights_gradient(context.input(), &gradient, &mut of_weights);
             let of_bias = channel_sums(&gradient);
-            let mut of_input = cpu.take(dense.input.len());
+            let mut of_input = cpu.take(dense.input().len());
             dense.input_gradient(&gradient, numbers(&context.arrays[0]).storage(), &mut of_input);
             cpu.give(gradient.numbers);
-            (vec![flex::flat(of_weights), of_bias], Some(Blocked { layout: dense.input, numbers: of_input }))
+            (vec![flex::flat(of_weights), of_bias], Some(Blocked { layout: dense.input(), numbers: of_input }))
         }
         Op::BatchNorm { rectified } => {
             let Saved::Statistics([mean, variance]) = context.saved else {
@@ -91,7 +91,7 @@ fn rectify(cpu: &CpuKernels, output: &Blocked, gradient: &mut Blocked, slope: f3
 /// One sum a channel.
 fn channel_sums(values: &Blocked) -> Tensor<1> {
     let layout: &BlockedLayout = &values.layout;
-    let mut sums = vec![0.0; layout.channels];
+    let mut sums = vec![0.0; layout.channels()];
     kernels::sum_channels(layout, values, &mut sums);
     flex::flat(sums)
 }

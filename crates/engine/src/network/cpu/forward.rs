@@ -16,7 +16,7 @@ pub fn forward(
     arrays: &[Tensor<1>],
     mask: Option<Dropout>,
 ) -> Forward<CpuKernels> {
-    let n = x.layout.n;
+    let n = x.layout.n();
     match *op {
         Op::Standardize { mean, deviation } => {
             x.numbers.iter_mut().for_each(|x| *x = (*x - mean) / deviation);
@@ -38,10 +38,10 @@ pub fn forward(
         }
         Op::Dense { inputs, units, rectifier } => {
             let dense = cpu.dense(n, inputs, units);
-            let mut y = cpu.take(dense.output.len());
+            let mut y = cpu.take(dense.output().len());
             dense.forward(&x, numbers(&arrays[0]).storage(), &mut y);
-            kernels::add_bias(&dense.output, &mut y, numbers(&arrays[1]).storage(), rectifier.slope);
-            to_other(dense.output, y, x)
+            kernels::add_bias(&dense.output(), &mut y, numbers(&arrays[1]).storage(), rectifier.slope);
+            to_other(dense.output(), y, x)
         }
         Op::BatchNorm { rectified } => {
             let mut y = cpu.take(x.len());
@@ -75,7 +75,7 @@ fn to_other(layout: BlockedLayout, y: Vec<f32>, x: Blocked) -> Forward<CpuKernel
 
 /// Writes normalised values to `y`; returns mean and variance of the batch.
 fn normalise(rectified: FusedRectifier, x: &Blocked, arrays: &[Tensor<1>], y: &mut [f32]) -> [Vec<f32>; 2] {
-    let channels = x.layout.channels;
+    let channels = x.layout.channels();
     let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
     let norm = BatchNorm { layout: x.layout, epsilon: BATCH_NORM_EPSILON as f32, rectified };
     let (gamma, beta) = (numbers(&arrays[0]), numbers(&arrays[1]));
