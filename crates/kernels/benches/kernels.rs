@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use inkling_kernels::{self as kernels, BatchNorm, BlockedLayout, Conv2d, Conv2dSizes, Dense, FusedRectifier, Isa};
+use inkling_kernels::{
+    self as kernels, AdamStep, BatchNorm, BlockedLayout, Conv2d, Conv2dSizes, Dense, FusedRectifier, Isa,
+};
 
 /// Images in a batch.
 const BATCH: usize = 128;
@@ -107,9 +109,15 @@ fn elementwise(criterion: &mut Criterion) {
             b.iter(|| kernels::max_pool_backward(&layout, SIDE, &x, &pooled, &mut dy))
         });
         let (mut mean, mut square) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        group.bench_function("adam", |b| {
-            b.iter(|| kernels::adam(isa, &x, [&mut y, &mut mean, &mut square], [0.9, 0.999], 1e-7, 1e-3, 0.0, 0.0))
-        });
+        let step = AdamStep {
+            learning_rate: 1e-3,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+            weight_decay: 0.0,
+            l2_penalty: 0.0,
+        };
+        group.bench_function("adam", |b| b.iter(|| kernels::adam(isa, &x, [&mut y, &mut mean, &mut square], step)));
     }
 }
 

@@ -35,6 +35,6 @@ pub use dropout::Dropout;
 pub use isa::{Isa, cpu_brand};
 pub use layout::BlockedLayout;
 pub use norm::{BatchNorm, FusedRectifier};
-pub use optimize::{adadelta, adam, momentum, rms_prop};
+pub use optimize::{AdadeltaStep, AdamStep, MomentumStep, RmsPropStep, adadelta, adam, momentum, rms_prop};
 pub use pool::{max_pool, max_pool_backward};
 pub use threads::count as n_threads;

@@ -48,116 +48,115 @@ impl<const N: usize, F: Fn(f32, [f32; N]) -> [f32; N]> Kernel for Chunk<'_, N, F
     }
 }
 
-/// One step of Adam or AdamW, as Keras computes it, without `amsgrad`. All slices have the same length.
-///
-/// - `gradient`: of the loss, for each parameter
-/// - `parameter`, `mean`, `square`: the parameters and the running means of gradient and squared gradient, all updated
-/// - `beta_1`, `beta_2`: decay rates of the two running means
-/// - `epsilon`: added to the square root of the mean squared gradient
-/// - `rate`: learning rate, multiplied by the bias corrections √(1 − beta_2ᵗ) / (1 − beta_1ᵗ)
-/// - `decay`: fraction that is subtracted from each parameter (AdamW)
-/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+/// The numbers of a step of Adam or AdamW.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep {
+    /// Learning rate, multiplied by the bias corrections √(1 − beta_2ᵗ) / (1 − beta_1ᵗ).
+    pub learning_rate: f32,
+    /// Decay rate of the running mean of the gradients.
+    pub beta_1: f32,
+    /// Decay rate of the running mean of the squared gradients.
+    pub beta_2: f32,
+    /// Added to the square root of the mean squared gradient.
+    pub epsilon: f32,
+    /// Fraction that is subtracted from each parameter (AdamW).
+    pub weight_decay: f32,
+    /// This multiple of each parameter is added to its gradient.
+    pub l2_penalty: f32,
+}
+
+/// One step of Adam or AdamW, as Keras computes it, without `amsgrad`: updates the parameters and the running means of
+/// their gradients and squared gradients, from the gradient of the loss. All slices have the same length.
 ///
 /// # Panics
 /// If the slices differ in length.
-#[allow(clippy::too_many_arguments)]
-pub fn adam(
-    isa: Isa,
-    gradient: &[f32],
-    [parameter, mean, square]: [&mut [f32]; 3],
-    [beta_1, beta_2]: [f32; 2],
-    epsilon: f32,
-    rate: f32,
-    decay: f32,
-    penalty: f32,
-) {
+pub fn adam(isa: Isa, gradient: &[f32], [parameter, mean, square]: [&mut [f32]; 3], step: AdamStep) {
+    let AdamStep { learning_rate, beta_1, beta_2, epsilon, weight_decay, l2_penalty } = step;
     update_chunks(isa, gradient, [parameter, mean, square], move |g, [p, m, v]| {
-        let g = g + penalty * p;
+        let g = g + l2_penalty * p;
         let m = m + (g - m) * (1.0 - beta_1);
         let v = v + (g * g - v) * (1.0 - beta_2);
-        [p - p * decay - rate * m / (v.sqrt() + epsilon), m, v]
+        [p - p * weight_decay - learning_rate * m / (v.sqrt() + epsilon), m, v]
     });
 }
 
-/// One step of stochastic gradient descent with Nesterov momentum, as Keras computes it. All slices have the same
-/// length.
-///
-/// - `gradient`: of the loss, for each parameter
-/// - `parameter`, `velocity`: the parameters and their velocities, both updated
-/// - `momentum`: fraction of the velocity that remains after a step
-/// - `rate`: learning rate
-/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+/// The numbers of a step of stochastic gradient descent with momentum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MomentumStep {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Fraction of the velocity that remains after a step.
+    pub momentum: f32,
+    /// This multiple of each parameter is added to its gradient.
+    pub l2_penalty: f32,
+}
+
+/// One step of stochastic gradient descent with Nesterov momentum, as Keras computes it: updates the parameters and
+/// their velocities, from the gradient of the loss. All slices have the same length.
 ///
 /// # Panics
 /// If the slices differ in length.
-pub fn momentum(
-    isa: Isa,
-    gradient: &[f32],
-    [parameter, velocity]: [&mut [f32]; 2],
-    momentum: f32,
-    rate: f32,
-    penalty: f32,
-) {
+pub fn momentum(isa: Isa, gradient: &[f32], [parameter, velocity]: [&mut [f32]; 2], step: MomentumStep) {
+    let MomentumStep { learning_rate, momentum, l2_penalty } = step;
     update_chunks(isa, gradient, [parameter, velocity], move |g, [p, v]| {
-        let g = g + penalty * p;
-        let v = momentum * v - rate * g;
-        [p + momentum * v - rate * g, v]
+        let g = g + l2_penalty * p;
+        let v = momentum * v - learning_rate * g;
+        [p + momentum * v - learning_rate * g, v]
     });
 }
 
-/// One step of RMSprop, as Keras computes it, without momentum and not centered. All slices have the same length.
-///
-/// - `gradient`: of the loss, for each parameter
-/// - `parameter`, `square`: the parameters and the running means of the squared gradients, both updated
-/// - `rho`: decay rate of the running mean
-/// - `epsilon`: added to the running mean before the square root is taken
-/// - `rate`: learning rate
-/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+/// The numbers of a step of RMSprop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RmsPropStep {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Decay rate of the running mean of the squared gradients.
+    pub rho: f32,
+    /// Added to the running mean before the square root is taken.
+    pub epsilon: f32,
+    /// This multiple of each parameter is added to its gradient.
+    pub l2_penalty: f32,
+}
+
+/// One step of RMSprop, as Keras computes it, without momentum and not centered: updates the parameters and the running
+/// means of their squared gradients, from the gradient of the loss. All slices have the same length.
 ///
 /// # Panics
 /// If the slices differ in length.
-pub fn rms_prop(
-    isa: Isa,
-    gradient: &[f32],
-    [parameter, square]: [&mut [f32]; 2],
-    rho: f32,
-    epsilon: f32,
-    rate: f32,
-    penalty: f32,
-) {
+pub fn rms_prop(isa: Isa, gradient: &[f32], [parameter, square]: [&mut [f32]; 2], step: RmsPropStep) {
+    let RmsPropStep { learning_rate, rho, epsilon, l2_penalty } = step;
     update_chunks(isa, gradient, [parameter, square], move |g, [p, v]| {
-        let g = g + penalty * p;
+        let g = g + l2_penalty * p;
         let v = rho * v + (1.0 - rho) * g * g;
-        [p - rate * g / (v + epsilon).sqrt(), v]
+        [p - learning_rate * g / (v + epsilon).sqrt(), v]
     });
 }
 
-/// One step of Adadelta, as Keras computes it. All slices have the same length.
-///
-/// - `gradient`: of the loss, for each parameter
-/// - `parameter`, `square`, `change`: the parameters and the running means of the squared gradients and of the squared
-///   changes, all updated
-/// - `rho`: decay rate of both running means
-/// - `epsilon`: added to both running means before the square roots are taken
-/// - `rate`: learning rate
-/// - `penalty`: this multiple of each parameter is added to its gradient (L2 weight decay)
+/// The numbers of a step of Adadelta.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdadeltaStep {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Decay rate of both running means.
+    pub rho: f32,
+    /// Added to both running means before the square roots are taken.
+    pub epsilon: f32,
+    /// This multiple of each parameter is added to its gradient.
+    pub l2_penalty: f32,
+}
+
+/// One step of Adadelta, as Keras computes it: updates the parameters and the running means of their squared gradients
+/// and of their squared changes, from the gradient of the loss. All slices have the same length.
 ///
 /// # Panics
 /// If the slices differ in length.
-pub fn adadelta(
-    isa: Isa,
-    gradient: &[f32],
-    [parameter, square, change]: [&mut [f32]; 3],
-    rho: f32,
-    epsilon: f32,
-    rate: f32,
-    penalty: f32,
-) {
+pub fn adadelta(isa: Isa, gradient: &[f32], [parameter, square, change]: [&mut [f32]; 3], step: AdadeltaStep) {
+    let AdadeltaStep { learning_rate, rho, epsilon, l2_penalty } = step;
     update_chunks(isa, gradient, [parameter, square, change], move |g, [p, v, d]| {
-        let g = g + penalty * p;
+        let g = g + l2_penalty * p;
         let v = rho * v + (1.0 - rho) * g * g;
         let step = -((d + epsilon).sqrt() / (v + epsilon).sqrt()) * g;
         let d = rho * d + (1.0 - rho) * step * step;
-        [p + rate * step, v, d]
+        [p + learning_rate * step, v, d]
     });
 }

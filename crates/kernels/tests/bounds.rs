@@ -1,8 +1,8 @@
 //! Every kernel refuses what would have it read or write out of bounds: sizes that contradict each other, and slices of
 //! other lengths. Computes nothing that is compared.
 
-use inkling_kernels::{self as kernels, BatchNorm, BlockedLayout, Conv2d, Conv2dSizes, Dense, Dropout};
-use inkling_kernels::{FusedRectifier, Isa, SizeError};
+use inkling_kernels::{self as kernels, AdadeltaStep, AdamStep, MomentumStep, RmsPropStep};
+use inkling_kernels::{BatchNorm, BlockedLayout, Conv2d, Conv2dSizes, Dense, Dropout, FusedRectifier, Isa, SizeError};
 
 /// Sizes of a convolution of 8×8 pixels with "same" padding.
 const SIZES: Conv2dSizes = Conv2dSizes {
@@ -117,6 +117,27 @@ fn kernels_of_layouts_check_the_lengths_of_their_slices() {
         assert_eq!(layout.flatten(&of(0, len), &mut of(1, len)).channels(), 48)
     });
     assert_refuses_other_lengths("unflatten", 2, |of| layout.unflatten(&of(0, len), &mut of(1, len)));
+}
+
+#[test]
+fn optimizers_check_the_lengths_of_their_slices() {
+    let (isa, learning_rate, rho, epsilon, l2_penalty) = (Isa::best(), 0.1, 0.9, 1e-7, 0.0);
+    let adam = AdamStep { learning_rate, beta_1: 0.9, beta_2: 0.999, epsilon, weight_decay: 0.0, l2_penalty };
+    assert_refuses_other_lengths("Adam", 4, |of| {
+        kernels::adam(isa, &of(0, 19), [&mut of(1, 19), &mut of(2, 19), &mut of(3, 19)], adam)
+    });
+    let momentum = MomentumStep { learning_rate, momentum: 0.9, l2_penalty };
+    assert_refuses_other_lengths("momentum", 3, |of| {
+        kernels::momentum(isa, &of(0, 19), [&mut of(1, 19), &mut of(2, 19)], momentum)
+    });
+    let rms_prop = RmsPropStep { learning_rate, rho, epsilon, l2_penalty };
+    assert_refuses_other_lengths("RMSprop", 3, |of| {
+        kernels::rms_prop(isa, &of(0, 19), [&mut of(1, 19), &mut of(2, 19)], rms_prop)
+    });
+    let adadelta = AdadeltaStep { learning_rate, rho, epsilon, l2_penalty };
+    assert_refuses_other_lengths("Adadelta", 4, |of| {
+        kernels::adadelta(isa, &of(0, 19), [&mut of(1, 19), &mut of(2, 19), &mut of(3, 19)], adadelta)
+    });
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub use gpu::construct;
 pub use gpu::{Array, Gpu, PART_ALIGNMENT, Recording};
 pub use loss::cross_entropy;
 pub use norm::BatchNorm;
-pub use optimize::{Rates, adadelta, adam, momentum, rms_prop};
+pub use optimize::{AdadeltaStep, AdamStep, MomentumStep, RmsPropStep, StepRates, adadelta, adam, momentum, rms_prop};
 pub use partial_sums::channels as sum_channels;
 pub use pool::{max_pool, max_pool_backward};
 pub use tiles::tiles_are_faster;

@@ -7,7 +7,7 @@ use crate::gpu::{Array, Gpu, PER_INVOCATION, element_index, launch};
 
 /// The numbers of an optimizer step that change from step to step, and whether weight decay applies to an array.
 #[derive(Clone, Copy, Debug)]
-pub struct Rates<'a> {
+pub struct StepRates<'a> {
     /// Three numbers on the card: the learning rate with all bias corrections, the fraction that is subtracted from
     /// each parameter (AdamW), and the multiple of each parameter that is added to its gradient (L2 weight decay).
     pub numbers: &'a Array,
@@ -15,19 +15,31 @@ pub struct Rates<'a> {
     pub decays: bool,
 }
 
-impl Rates<'_> {
+impl StepRates<'_> {
     /// 1 if the array decays, 0 otherwise.
     fn decay_mask(self) -> f32 {
         f32::from(u8::from(self.decays))
     }
 }
 
+/// The numbers of a step of Adam or AdamW.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep<'a> {
+    /// Decay rate of the running mean of the gradients.
+    pub beta_1: f32,
+    /// Decay rate of the running mean of the squared gradients.
+    pub beta_2: f32,
+    /// Added to the square root of the mean squared gradient.
+    pub epsilon: f32,
+    /// The numbers that change from step to step.
+    pub rates: StepRates<'a>,
+}
+
 /// One step of Adam or AdamW, as Keras computes it, without `amsgrad`: updates `p`, the parameters, `m`, the running
-/// means of the gradients, and `v`, those of the squared gradients. `betas` are the decay rates of `m` and `v`. All
-/// arrays have the same length.
-pub fn adam(gpu: &Gpu, gradient: &Array, [p, m, v]: [&Array; 3], betas: [f32; 2], epsilon: f32, rates: Rates) {
+/// means of the gradients, and `v`, those of the squared gradients. All arrays have the same length.
+pub fn adam(gpu: &Gpu, gradient: &Array, [p, m, v]: [&Array; 3], step: AdamStep) {
     let len = gradient.len();
-    let [beta_1, beta_2] = betas;
+    let AdamStep { beta_1, beta_2, epsilon, rates } = step;
     launch!(
         adam_step,
         gpu,
@@ -45,10 +57,19 @@ pub fn adam(gpu: &Gpu, gradient: &Array, [p, m, v]: [&Array; 3], betas: [f32; 2]
     );
 }
 
+/// The numbers of a step of stochastic gradient descent with momentum.
+#[derive(Clone, Copy, Debug)]
+pub struct MomentumStep<'a> {
+    /// Fraction of the velocity that remains after a step.
+    pub momentum: f32,
+    /// The numbers that change from step to step.
+    pub rates: StepRates<'a>,
+}
+
 /// One step of stochastic gradient descent with Nesterov momentum, as Keras computes it: updates `p`, the parameters,
-/// and `v`, their velocities. `momentum` is the fraction of the velocity that remains after a step. All arrays have the
-/// same length.
-pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], momentum: f32, rates: Rates) {
+/// and `v`, their velocities. All arrays have the same length.
+pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], step: MomentumStep) {
+    let MomentumStep { momentum, rates } = step;
     let (len, numbers) = (gradient.len(), rates.numbers.arg());
     launch!(
         momentum_step,
@@ -64,9 +85,21 @@ pub fn momentum(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], momentum: f32,
     );
 }
 
+/// The numbers of a step of RMSprop.
+#[derive(Clone, Copy, Debug)]
+pub struct RmsPropStep<'a> {
+    /// Decay rate of the running mean.
+    pub rho: f32,
+    /// Added to the running mean before the square root is taken.
+    pub epsilon: f32,
+    /// The numbers that change from step to step.
+    pub rates: StepRates<'a>,
+}
+
 /// One step of RMSprop, as Keras computes it, without momentum and not centered: updates `p`, the parameters, and `v`,
-/// the running means of the squared gradients, whose decay rate is `rho`. All arrays have the same length.
-pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], rho: f32, epsilon: f32, rates: Rates) {
+/// the running means of the squared gradients. All arrays have the same length.
+pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], step: RmsPropStep) {
+    let RmsPropStep { rho, epsilon, rates } = step;
     let (len, numbers) = (gradient.len(), rates.numbers.arg());
     launch!(
         rms_prop_step,
@@ -83,9 +116,21 @@ pub fn rms_prop(gpu: &Gpu, gradient: &Array, [p, v]: [&Array; 2], rho: f32, epsi
     );
 }
 
+/// The numbers of a step of Adadelta.
+#[derive(Clone, Copy, Debug)]
+pub struct AdadeltaStep<'a> {
+    /// Decay rate of both running means.
+    pub rho: f32,
+    /// Added to both running means before the square roots are taken.
+    pub epsilon: f32,
+    /// The numbers that change from step to step.
+    pub rates: StepRates<'a>,
+}
+
 /// One step of Adadelta, as Keras computes it: updates `p`, the parameters, and `v` and `d`, the running means of the
-/// squared gradients and of the squared changes, whose decay rate is `rho`. All arrays have the same length.
-pub fn adadelta(gpu: &Gpu, gradient: &Array, [p, v, d]: [&Array; 3], rho: f32, epsilon: f32, rates: Rates) {
+/// squared gradients and of the squared changes. All arrays have the same length.
+pub fn adadelta(gpu: &Gpu, gradient: &Array, [p, v, d]: [&Array; 3], step: AdadeltaStep) {
+    let AdadeltaStep { rho, epsilon, rates } = step;
     let len = gradient.len();
     launch!(
         adadelta_step,

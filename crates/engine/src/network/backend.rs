@@ -59,8 +59,10 @@ pub const ADAM_BETAS: [f64; 2] = [0.9, 0.999];
 pub enum UpdateRule {
     /// Adam, and AdamW, which differs by its [`OptimizerStep`]. State: mean of gradients, mean of their squares.
     Adam {
-        /// Shares of the means that a step keeps.
-        betas: [f32; 2],
+        /// Share of the mean gradient that a step keeps.
+        beta_1: f32,
+        /// Share of the mean squared gradient that a step keeps.
+        beta_2: f32,
         /// Added to the root.
         epsilon: f32,
     },
@@ -92,7 +94,8 @@ impl UpdateRule {
         const EPSILON: f32 = 1e-7;
         match id {
             OptimizerId::Adam | OptimizerId::AdamW => {
-                Self::Adam { betas: ADAM_BETAS.map(|beta| beta as f32), epsilon: EPSILON }
+                let [beta_1, beta_2] = ADAM_BETAS.map(|beta| beta as f32);
+                Self::Adam { beta_1, beta_2, epsilon: EPSILON }
             }
             OptimizerId::Sgd => Self::Momentum { momentum: 0.9 },
             OptimizerId::RmsProp => Self::RmsProp { rho: 0.9, epsilon: EPSILON },
@@ -113,17 +116,17 @@ impl UpdateRule {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OptimizerStep {
     /// The learning rate, with Adam's bias corrections.
-    pub rate: f64,
-    /// The share of each number that is subtracted from it (decoupled weight decay).
-    pub decay: f64,
+    pub learning_rate: f64,
+    /// The share of each number that is subtracted from it (decoupled weight decay, AdamW's).
+    pub weight_decay: f64,
     /// This times each number is added to its gradient (plain weight decay).
-    pub penalty: f64,
+    pub l2_penalty: f64,
 }
 
 impl OptimizerStep {
     /// The same without weight decay, unless the array decays.
     pub fn for_array(self, decays: bool) -> Self {
-        if decays { self } else { Self { decay: 0.0, penalty: 0.0, ..self } }
+        if decays { self } else { Self { weight_decay: 0.0, l2_penalty: 0.0, ..self } }
     }
 }
 

@@ -65,17 +65,20 @@ impl Optimizer {
     /// Counts one step, and returns its numbers.
     pub fn begin_step(&mut self, learning_rate: f64) -> OptimizerStep {
         self.n_steps += 1;
-        let rate = match self.rule {
+        let corrected = match self.rule {
             UpdateRule::Adam { .. } => {
                 let [mean_correction, square_correction] = ADAM_BETAS.map(|beta| 1.0 - beta.powi(self.n_steps));
                 learning_rate * square_correction.sqrt() / mean_correction
             }
             UpdateRule::Momentum { .. } | UpdateRule::RmsProp { .. } | UpdateRule::Adadelta { .. } => learning_rate,
         };
-        if self.id == OptimizerId::AdamW {
-            return OptimizerStep { rate, decay: learning_rate * self.weight_decay, penalty: 0.0 };
-        }
-        OptimizerStep { rate, decay: 0.0, penalty: self.weight_decay }
+        let (weight_decay, l2_penalty) = match self.id {
+            OptimizerId::AdamW => (learning_rate * self.weight_decay, 0.0),
+            OptimizerId::Adam | OptimizerId::Sgd | OptimizerId::RmsProp | OptimizerId::Adadelta => {
+                (0.0, self.weight_decay)
+            }
+        };
+        OptimizerStep { learning_rate: corrected, weight_decay, l2_penalty }
     }
 
     /// Updates the state, and returns the updated parameters. `step` is from [`Optimizer::begin_step`].
@@ -141,8 +144,8 @@ mod tests {
         gradient: Tensor<1>,
         state: Vec<Tensor<1>>,
     ) -> Updated {
-        let OptimizerStep { rate, decay, penalty } = step;
-        let g = if penalty > 0.0 { gradient.add(p.clone().mul_scalar(penalty)) } else { gradient };
+        let OptimizerStep { learning_rate, weight_decay, l2_penalty } = step;
+        let g = if l2_penalty > 0.0 { gradient.add(p.clone().mul_scalar(l2_penalty)) } else { gradient };
         let mut state = state.into_iter();
         let mut next = || state.next().expect("the state was made for this optimizer");
         let mix = |kept: f64, old: Tensor<1>, new: Tensor<1>| old.mul_scalar(kept).add(new.mul_scalar(1.0 - kept));
@@ -150,17 +153,17 @@ mod tests {
             OptimizerId::Adam | OptimizerId::AdamW => {
                 let m = mix(ADAM_BETAS[0], next(), g.clone());
                 let v = mix(ADAM_BETAS[1], next(), g.square());
-                let change = m.clone().mul_scalar(rate).div(v.clone().sqrt().add_scalar(EPSILON));
-                let p = if decay > 0.0 { p.mul_scalar(1.0 - decay) } else { p };
+                let change = m.clone().mul_scalar(learning_rate).div(v.clone().sqrt().add_scalar(EPSILON));
+                let p = if weight_decay > 0.0 { p.mul_scalar(1.0 - weight_decay) } else { p };
                 (p.sub(change), vec![m, v])
             }
             OptimizerId::Sgd => {
-                let v = next().mul_scalar(MOMENTUM).sub(g.clone().mul_scalar(rate));
-                (p.add(v.clone().mul_scalar(MOMENTUM)).sub(g.mul_scalar(rate)), vec![v])
+                let v = next().mul_scalar(MOMENTUM).sub(g.clone().mul_scalar(learning_rate));
+                (p.add(v.clone().mul_scalar(MOMENTUM)).sub(g.mul_scalar(learning_rate)), vec![v])
             }
             OptimizerId::RmsProp => {
                 let v = mix(RMS_PROP_RHO, next(), g.clone().square());
-                (p.sub(g.mul_scalar(rate).div(v.clone().add_scalar(EPSILON).sqrt())), vec![v])
+                (p.sub(g.mul_scalar(learning_rate).div(v.clone().add_scalar(EPSILON).sqrt())), vec![v])
             }
             OptimizerId::Adadelta => {
                 let v = mix(ADADELTA_RHO, next(), g.clone().square());
@@ -168,7 +171,7 @@ mod tests {
                 let size = d.clone().add_scalar(EPSILON).sqrt().div(v.clone().add_scalar(EPSILON).sqrt());
                 let change = size.mul(g);
                 let d = mix(ADADELTA_RHO, d, change.clone().square());
-                (p.sub(change.mul_scalar(rate)), vec![v, d])
+                (p.sub(change.mul_scalar(learning_rate)), vec![v, d])
             }
         }
     }
