@@ -2,5 +2,6 @@
 
 pub mod augmentation;
 pub mod dropout;
+pub mod elementwise;
 pub mod recorded_steps;
 pub mod tiles;

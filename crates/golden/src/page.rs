@@ -6,7 +6,7 @@ use std::panic;
 use burn::tensor::Device;
 use inkling_core::spec::ModelId;
 use inkling_golden::compare::{ComputeConfig, check};
-use inkling_golden::on_gpu::{augmentation, dropout, recorded_steps, tiles};
+use inkling_golden::on_gpu::{augmentation, dropout, elementwise, recorded_steps, tiles};
 use wasm_bindgen_futures::spawn_local;
 
 /// The networks that a software adapter computes within seconds.
@@ -26,6 +26,7 @@ async fn check_all() -> Result<(), String> {
     for (engine, device) in [("cpu", Device::flex()), ("webgpu", card)] {
         augmentation::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
         dropout::check(&device).await.map_err(|what| format!("dropout on {engine}: {what}"))?;
+        elementwise::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
         tiles::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
         recorded_steps::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
         let way = ComputeConfig { device, uses_burn_reference: false };

@@ -6,7 +6,7 @@ use inkling_core::spec::{EngineChoice, ModelId, OptimizerId, Recipe};
 use inkling_engine::device::{self, Engine};
 use inkling_golden::PUBLISHED;
 use inkling_golden::compare::{ComputeConfig, check};
-use inkling_golden::on_gpu::{augmentation, dropout, recorded_steps, tiles};
+use inkling_golden::on_gpu::{augmentation, dropout, elementwise, recorded_steps, tiles};
 use pollster::block_on;
 
 #[test]
@@ -19,6 +19,7 @@ fn networks_match_keras_on_a_graphics_card() {
     let device = engine.device;
     assert_eq!(block_on(augmentation::check(&device)), Ok(()));
     assert_eq!(block_on(dropout::check(&device)), Ok(()));
+    assert_eq!(block_on(elementwise::check(&device)), Ok(()));
     assert_eq!(block_on(tiles::check(&device)), Ok(()));
     for tiles in [false, true] {
         inkling_shaders::Gpu::set_default_tiling(tiles);

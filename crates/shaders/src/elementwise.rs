@@ -4,22 +4,17 @@ use cubecl::prelude::*;
 
 use crate::gpu::{Array, Gpu, PER_INVOCATION, element_index, launch};
 
-/// Transposes `from`, `[rows, columns]`, and returns `[columns, rows]`, with each number multiplied by `factor` and
-/// then increased by `offset`. All callers pass 1 and 0 for these.
-pub fn transpose(gpu: &Gpu, from: &Array, columns: usize, factor: f32, offset: f32) -> Array {
+/// A copy, in memory of its own.
+pub fn copy(gpu: &Gpu, from: &Array) -> Array {
     let to = gpu.empty(from.len());
-    launch!(
-        transpose_kernel,
-        gpu,
-        to.len(),
-        from.arg(),
-        to.arg(),
-        to.len(),
-        from.len() / columns,
-        columns,
-        factor,
-        offset
-    );
+    launch!(copy_kernel, gpu, to.len().div_ceil(PER_INVOCATION), from.arg(), to.arg(), to.len());
+    to
+}
+
+/// Transposes `from`, `[rows, columns]`, and returns `[columns, rows]`.
+pub fn transpose(gpu: &Gpu, from: &Array, columns: usize) -> Array {
+    let to = gpu.empty(from.len());
+    launch!(transpose_kernel, gpu, to.len(), from.arg(), to.arg(), to.len(), from.len() / columns, columns);
     to
 }
 
@@ -40,7 +35,8 @@ pub fn rectify_backward(gpu: &Gpu, y: &Array, gradient: &Array, slope: f32) -> A
     x_gradient
 }
 
-/// `a · x + b · y + c`, element by element, for arrays of the same length.
+/// `a · x + b · y + c`, element by element, for arrays of the same length. No copy where `a` is 1 and the others are 0:
+/// 0 · ∞ is no number. [`copy`] is one.
 pub fn axpby(gpu: &Gpu, [x, y]: [&Array; 2], [a, b, c]: [f32; 3]) -> Array {
     let to = gpu.empty(x.len());
     launch!(axpby_kernel, gpu, x.len().div_ceil(PER_INVOCATION), x.arg(), y.arg(), to.arg(), x.len(), a, b, c);
@@ -77,10 +73,21 @@ fn lerp_towards_kernel(x: &mut [f32], other_x: &mut [f32], y: &[f32], other_y: &
 }
 
 #[cube(launch_unchecked)]
-fn transpose_kernel(from: &[f32], to: &mut [f32], len: usize, rows: usize, columns: usize, factor: f32, offset: f32) {
+fn copy_kernel(from: &[f32], to: &mut [f32], len: usize) {
+    #[unroll]
+    for i in 0..PER_INVOCATION {
+        let at = element_index(i);
+        if at < len {
+            to[at] = from[at];
+        }
+    }
+}
+
+#[cube(launch_unchecked)]
+fn transpose_kernel(from: &[f32], to: &mut [f32], len: usize, rows: usize, columns: usize) {
     let at = ABSOLUTE_POS;
     if at < len {
-        to[at] = from[at % rows * columns + at / rows] * factor + offset;
+        to[at] = from[at % rows * columns + at / rows];
     }
 }
 

@@ -30,7 +30,7 @@ pub use cubecl::Device;
 pub use cubecl::dry_run::DryRun;
 pub use dense::Dense;
 pub use dropout::dropout;
-pub use elementwise::{axpby, lerp_towards, rectify_backward, transpose};
+pub use elementwise::{axpby, copy, lerp_towards, rectify_backward, transpose};
 #[cfg(target_family = "wasm")]
 pub use gpu::construct;
 pub use gpu::{Array, Gpu, PART_ALIGNMENT, Recording};

@@ -153,17 +153,17 @@ impl Kernels for GpuKernels {
     fn images(&self, images: Tensor<4>) -> Images {
         let n = images.dims()[0];
         let (context, rows) = GpuContext::of(images);
-        Images { array: shaders::transpose(&context.gpu, &rows, IMAGE_PIXELS, 1.0, 0.0), n }
+        Images { array: shaders::transpose(&context.gpu, &rows, IMAGE_PIXELS), n }
     }
 
     fn logits(&self, value: &Images) -> Tensor<2> {
-        let rows = shaders::transpose(&self.context.gpu, &value.array, value.n, 1.0, 0.0);
+        let rows = shaders::transpose(&self.context.gpu, &value.array, value.n);
         self.context.tensor(rows).reshape([value.n, N_CLASSES])
     }
 
     fn logits_gradient(&self, gradient: Tensor<2>, last: &Images) -> Images {
         let (_, rows) = GpuContext::of(gradient);
-        let array = shaders::transpose(&self.context.gpu, &rows, rows.len() / last.n, 1.0, 0.0);
+        let array = shaders::transpose(&self.context.gpu, &rows, rows.len() / last.n);
         Images { array, n: last.n }
     }
 

@@ -114,7 +114,7 @@ impl Recorder {
         // SAFETY: `recorded` owns all arrays that the recording is bound to: its words, the images, and the trainer's.
         if unsafe { recorded.recording.replay() } {
             // A copy, because the next replay overwrites the sums.
-            let sums = inkling_shaders::axpby(&context.gpu, [&recorded.sums; 2], [1.0, 0.0, 0.0]);
+            let sums = inkling_shaders::copy(&context.gpu, &recorded.sums);
             return Some(BatchMetrics::new(context.tensor(sums), shape.n));
         }
         (self.recorded, self.refused) = (None, true);
