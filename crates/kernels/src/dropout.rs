@@ -184,6 +184,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "half a million random numbers take minutes, and nothing in it is unsafe")]
     fn drop_rate_is_right_in_every_layer_and_step() {
         let n = 100 * 1000;
         for case in [dropout(), Dropout { layer: 3, ..dropout() }, Dropout { key: [7, 10], ..dropout() }] {

@@ -113,8 +113,9 @@ impl Products<'_> {
         // every pixel of the output is within a block of the padded input. The pointers move without `add` because the
         // last move may leave the slices; nothing is read there.
         unsafe {
-            let sums: [*mut f32; F] =
-                std::array::from_fn(|f| sums.as_mut_ptr().add((f * self.taps.len() + first_tap) * S::LANES));
+            // Taken once: borrowing the slice again would invalidate the pointers of the filters before.
+            let sums = sums.as_mut_ptr();
+            let sums: [*mut f32; F] = std::array::from_fn(|f| sums.add((f * self.taps.len() + first_tap) * S::LANES));
             let mut sum: [[S::V; T]; F] =
                 std::array::from_fn(|f| std::array::from_fn(|t| S::load(sums[f].add(t * S::LANES))));
             for block in blocks {
