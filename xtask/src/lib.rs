@@ -5,6 +5,8 @@
 
 pub mod bench;
 pub mod data;
+#[cfg_attr(windows, path = "platform/windows.rs")]
+mod platform;
 pub mod shot;
 pub mod site;
 pub mod tests;

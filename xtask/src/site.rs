@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::platform::replace_with;
 use crate::tools::Tools;
 use crate::{data, root, run, say, target_dir};
 
@@ -136,18 +137,6 @@ fn check_port(port: u16) -> Result<()> {
         bail!("port {port} cannot be used ({error}); choose another: cargo xtask serve --port {other}");
     }
     Ok(())
-}
-
-/// Replaces this process by the command, so that stopping this program stops the server.
-#[cfg(unix)]
-fn replace_with(command: &mut Command) -> Result<()> {
-    use std::os::unix::process::CommandExt;
-    Err(command.exec()).context("cannot run Trunk")
-}
-
-#[cfg(not(unix))]
-fn replace_with(command: &mut Command) -> Result<()> {
-    run(command)
 }
 
 #[cfg(test)]

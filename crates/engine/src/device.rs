@@ -18,6 +18,9 @@ use inkling_core::protocol::{EngineKind, EngineReport, EngineRequest, Fault, Off
 use inkling_core::spec::{EngineChoice, ModelId, Recipe, TrainSpec};
 use inkling_kernels::Isa;
 
+/// Whether this program runs in a browser.
+const IN_BROWSER: bool = cfg!(target_family = "wasm");
+
 /// A device that computes, its description and its limits.
 #[derive(Clone)]
 pub struct Engine {
@@ -138,7 +141,7 @@ impl Limits {
     const WASM: u64 = 3 << 30;
 
     fn cpu() -> Self {
-        Self { total: cfg!(target_family = "wasm").then_some(Self::WASM), tensor: None }
+        Self { total: IN_BROWSER.then_some(Self::WASM), tensor: None }
     }
 
     /// Checks that the memory a run needs is within the limits.
@@ -192,7 +195,7 @@ pub async fn open(request: EngineRequest, on_progress: impl Fn(Progress)) -> Res
 }
 
 /// The choice that selects the graphics card on this platform.
-const GRAPHICS: EngineChoice = if cfg!(target_family = "wasm") { EngineChoice::WebGpu } else { EngineChoice::Gpu };
+const GRAPHICS: EngineChoice = if IN_BROWSER { EngineChoice::WebGpu } else { EngineChoice::Gpu };
 
 /// The CPU engine. `passed_over` is the reason why no graphics card was selected, if one was tried.
 fn cpu(passed_over: Option<String>) -> Engine {
@@ -211,7 +214,7 @@ fn cpu(passed_over: Option<String>) -> Engine {
 /// The SIMD instructions that the kernels use; natively also the processor's name and the number of threads. In a
 /// browser each worker is one thread, and the page knows the number of workers.
 fn cpu_name() -> String {
-    if cfg!(target_family = "wasm") {
+    if IN_BROWSER {
         return Isa::best().name().into();
     }
     let (vectors, threads) = (Isa::best().name(), inkling_kernels::n_threads());

@@ -2,12 +2,13 @@
 //! The native test and the page in a browser share it. It never runs Keras: the expected values are in `keras/*.json`.
 
 use std::fmt::{self, Display};
+use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, Transaction};
 use inkling_core::data::Split;
 use inkling_core::spec::{ModelId, OptimizerId, Recipe, Schedule};
 use inkling_engine::batch::Batch;
-use inkling_engine::network::{Array, DropoutKey};
+use inkling_engine::network::{Array, Backend, DropoutKey};
 use inkling_engine::train::{Trainer, read_metrics};
 use serde_json::Value;
 
@@ -132,12 +133,11 @@ pub fn relative(ours: &[f64], expected: &[f64]) -> f64 {
 }
 
 /// The device and the kernels that compute.
-#[derive(Clone, Debug)]
 pub struct ComputeConfig {
     /// The device.
     pub device: Device,
-    /// Whether burn's own operations compute instead of our kernels. Not supported in a browser.
-    pub uses_burn_reference: bool,
+    /// What computes instead of our kernels for the device; `None` for these.
+    pub backend: Option<Rc<dyn Backend>>,
 }
 
 /// Compares everything that the file of a model contains.
@@ -159,15 +159,10 @@ fn trainer(golden: &Golden, way: &ComputeConfig, optimizer: OptimizerId) -> Resu
     let recipe =
         Recipe { optimizer, schedule: Schedule::Constant, weight_decay: 0.0, dropout: 0.0, ..Recipe::of(model) };
     let trainer = Trainer::from_arrays(model, &golden.arrays(), &way.device).map_err(text)?.by(&recipe);
-    #[cfg(not(target_family = "wasm"))]
-    let trainer = if way.uses_burn_reference {
-        trainer.with_backend(crate::burn_reference::BurnReference::of(model))
-    } else {
-        trainer
-    };
-    #[cfg(target_family = "wasm")]
-    assert!(!way.uses_burn_reference, "this program was built without burn's operations");
-    Ok(trainer)
+    Ok(match &way.backend {
+        Some(backend) => trainer.with_backend(backend.clone()),
+        None => trainer,
+    })
 }
 
 async fn check_forward(golden: &Golden, trainer: &Trainer, batch: &Batch) -> Result<(), String> {

@@ -2,8 +2,6 @@
 //! (`keras/make.py`). A native test and a page in a browser run the same comparisons. Nothing here runs Keras or trains
 //! for a user.
 
-#[cfg(not(target_family = "wasm"))]
-pub mod burn_reference;
 pub mod compare;
 
 #[cfg(feature = "gpu")]

@@ -1,9 +1,8 @@
 //! The program of the page that the browser tests build. It does nothing outside a browser.
 
-#[cfg(target_family = "wasm")]
+#[cfg_attr(not(target_family = "wasm"), path = "no_page.rs")]
 mod page;
 
 fn main() {
-    #[cfg(target_family = "wasm")]
     page::start();
 }

@@ -29,7 +29,7 @@ async fn check_all() -> Result<(), String> {
         elementwise::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
         tiles::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
         recorded_steps::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;
-        let way = ComputeConfig { device, uses_burn_reference: false };
+        let way = ComputeConfig { device, backend: None };
         for model in MODELS {
             check(model, &way).await.map_err(|what| format!("{model} on {engine}: {what}"))?;
         }

@@ -25,7 +25,7 @@ fn networks_match_keras_on_a_graphics_card() {
         inkling_shaders::Gpu::set_default_tiling(tiles);
         assert_eq!(block_on(recorded_steps::check(&device)), Ok(()), "tiles: {tiles}");
         for model in PUBLISHED {
-            let way = ComputeConfig { device: device.clone(), uses_burn_reference: false };
+            let way = ComputeConfig { device: device.clone(), backend: None };
             assert_eq!(block_on(check(model, &way)), Ok(()), "{model}, tiles: {tiles}");
         }
     }

@@ -1,19 +1,25 @@
 //! Compares the five published networks with Keras, by the files that `keras/make.py` wrote once with Keras itself.
 //! Both our kernels and burn's operations are compared, on the CPU; in a browser, `src/page.rs` compares both engines.
 
+mod burn_reference;
+
+use std::rc::Rc;
+
 use burn::tensor::Device;
+use burn_reference::BurnReference;
 use inkling_core::models;
 use inkling_core::spec::ModelId;
-use inkling_engine::network::DropoutKey;
+use inkling_engine::network::{Backend, DropoutKey};
 use inkling_engine::train::{Trainer, read_metrics};
 use inkling_golden::PUBLISHED;
-use inkling_golden::burn_reference::BurnReference;
 use inkling_golden::compare::{self, ComputeConfig, Golden, TOLERANCE, check, relative};
 use pollster::block_on;
 
-fn assert_matches_keras(model: ModelId, uses_burn_reference: bool) {
-    let way = ComputeConfig { device: Device::flex(), uses_burn_reference };
-    assert_eq!(block_on(check(model, &way)), Ok(()), "{model}, {way:?}");
+/// Compares a model by our kernels, or by burn's operations.
+fn assert_matches_keras(model: ModelId, by_burn: bool) {
+    let backend = by_burn.then(|| BurnReference::of(model) as Rc<dyn Backend>);
+    let way = ComputeConfig { device: Device::flex(), backend };
+    assert_eq!(block_on(check(model, &way)), Ok(()), "{model}, by burn: {by_burn}");
 }
 
 #[test]

@@ -10,6 +10,8 @@
 #![allow(clippy::assign_op_pattern, clippy::manual_div_ceil, clippy::manual_is_multiple_of, clippy::too_many_arguments)]
 
 mod augment;
+#[cfg_attr(not(target_family = "wasm"), path = "no_construct.rs")]
+mod construct;
 mod conv;
 mod dense;
 mod dropout;
@@ -23,6 +25,7 @@ mod pool;
 mod tiles;
 
 pub use augment::Images;
+pub use construct::construct;
 pub use conv::Conv2d;
 /// A graphics card or software adapter; burn's tensors name the one that they are on.
 pub use cubecl::Device;
@@ -31,8 +34,6 @@ pub use cubecl::dry_run::DryRun;
 pub use dense::Dense;
 pub use dropout::dropout;
 pub use elementwise::{axpby, copy, lerp_towards, rectify_backward, transpose};
-#[cfg(target_family = "wasm")]
-pub use gpu::construct;
 pub use gpu::{Array, Gpu, PART_ALIGNMENT, Recording};
 pub use loss::cross_entropy;
 pub use norm::BatchNorm;

@@ -19,6 +19,7 @@ use super::figure::{Case, Measurement, ratio, repeat};
 use super::native::{Release, Work};
 use super::tab::Run;
 use super::visit::{LONG_TIMEOUT, Site, Visit};
+use crate::platform::link;
 use crate::{data, root};
 
 /// Networks and batch sizes: every published network at the batch size of most recipes, and two small networks at a
@@ -207,15 +208,4 @@ impl Peers {
         let result: Value = page.evaluate(&format!("window.bench({work})"))?;
         result["images_per_s"].as_f64().with_context(|| format!("it tells no images a second: {result}"))
     }
-}
-
-/// Creates a symbolic link at `at`.
-#[cfg(unix)]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(to, at)
-}
-
-#[cfg(not(unix))]
-fn link(to: &Path, at: &Path) -> io::Result<()> {
-    std::os::windows::fs::symlink_dir(to, at)
 }

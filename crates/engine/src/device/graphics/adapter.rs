@@ -7,8 +7,10 @@ mod platform;
 use inkling_core::protocol::EngineKind;
 pub use platform::{Found, find, largest_buffer, open};
 
+use crate::device::IN_BROWSER;
+
 /// The kind of engine that a graphics adapter is on this platform, for reports.
-pub const KIND: EngineKind = if cfg!(target_family = "wasm") { EngineKind::WebGpu } else { EngineKind::Gpu };
+pub const KIND: EngineKind = if IN_BROWSER { EngineKind::WebGpu } else { EngineKind::Gpu };
 
 /// Number of GPU commands that are submitted together. Measured: larger values gain nothing, smaller ones cost more
 /// submissions.

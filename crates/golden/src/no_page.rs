@@ -1,0 +1,4 @@
+//! Outside a browser there is no page.
+
+/// Does nothing.
+pub fn start() {}
