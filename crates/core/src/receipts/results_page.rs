@@ -12,10 +12,13 @@ const HEAD: &str = "\
 Published figures are their authors'. Every figure of ours was measured by a run whose receipt lies under `results/`;
 `inkling verify RECEIPT` runs it again and compares. This page is written from the receipts.
 
-*Ours* is the accuracy of a run's final weights on the test images, with its 95 % interval (Wilson). Where a network was
-trained several times by the same recipe, the row is that of the median run (of an even number, the worse of the two in
-the middle), and the best is named beside it. *Best epoch* is the highest accuracy on the validation images during that
-run; where a published figure is the best of several epochs, that is what to compare it with.
+*Ours* is the accuracy of a run's final weights on the test images of its split, with its 95 % interval (Wilson):
+MNIST's 10,000 test images in the published split, 28,000 of its 70,000 images in Kaggle's. Where a network was trained
+several times by the same recipe, mostly from other seeds, the row shows the run with the median accuracy on these same
+test images (of an even number, the worse of the two in the middle), and the best run beside it: read *best* as the
+upper end of the range, not as an estimate. *Best epoch* is the highest accuracy on the validation images during that
+run, which in the published split are the test images too; where a published figure is the best of several epochs,
+compare it with that.
 
 | network | published | ours (95 % interval) | errors | best epoch | epochs (published) | seconds | device | seed | date | command |
 |---|---|---|---|---|---|---|---|---|---|---|
@@ -31,8 +34,9 @@ const ALL_HEAD: &str = "
 const ENSEMBLES_HEAD: &str = "
 ## Ensembles
 
-Networks that read together: the digit is that of the mean of their probabilities. *Weights* tells the members by the
-beginnings of the checksums of their weights, as in the table of every run.
+An ensemble predicts the digit with the highest mean of its members' probabilities. *Weights* identifies the members by
+the beginnings of the checksums of their weights, as in the table of every run. [The ensemble](docs/ensemble.md) tells
+how its members were chosen and what was tried before.
 
 | networks | accuracy (95 % interval) | errors | loss | device | date | version (build) | weights |
 |---|---|---|---|---|---|---|---|
