@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod panic_notice;
 pub mod share;
 pub mod state;
 

@@ -2,7 +2,7 @@
 
 #[cfg(target_family = "wasm")]
 fn main() {
-    console_error_panic_hook::set_once();
+    inkling::link::panic_notice::install();
     inkling::views::page::mount();
 }
 

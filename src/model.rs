@@ -7,6 +7,7 @@ pub mod labels;
 pub mod latest_prediction;
 pub mod leaderboard;
 pub mod model_status;
+pub mod numbers;
 pub mod plot;
 pub mod reliability;
 pub mod sprint_text;

@@ -4,6 +4,8 @@
 
 #[path = "ui/board.rs"]
 mod board;
+#[path = "ui/evaluation.rs"]
+mod evaluation;
 #[path = "ui/graphics_cards.rs"]
 mod graphics_cards;
 #[path = "ui/pad.rs"]
@@ -302,7 +304,7 @@ fn a_sprint_reaches_its_goal() {
     visit.assert_clean();
 }
 
-/// The speed card measures, shows the report, offers it for copying, and saves its picture.
+/// The speed report is measured, shown, offers it for copying, and saves its picture.
 #[test]
 fn the_speed_of_the_device_is_measured() {
     let mut visit = Visit::new("engine=cpu");
@@ -326,4 +328,15 @@ fn the_speed_of_the_device_is_measured() {
         visit.page.wait_for(&is_done, SHORT_TIMEOUT).unwrap();
     }
     visit.assert_clean();
+}
+
+/// The page's views need an element of `index.html`; without it the page panics at its start.
+#[test]
+fn a_panic_of_the_page_is_shown_on_the_page() {
+    let script =
+        "globalThis.document?.addEventListener('DOMContentLoaded', () => document.getElementById('inkling')?.remove())";
+    let mut visit = Visit::with_script(script, "engine=cpu");
+    visit.page.wait_for("document.querySelector(\"[data-testid='error']\") && [1]", LONG_TIMEOUT).unwrap();
+    let notice = visit.page.text("error").unwrap();
+    assert!(notice.starts_with("This page has stopped working: ") && notice.contains("Reload it"), "{notice}");
 }

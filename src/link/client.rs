@@ -1,7 +1,7 @@
-//! The page's handle to one worker: spawns it, sends commands, receives events. It never decides anything.
+//! The page's handle to one worker: spawns it, sends requests, receives messages. It never decides anything.
 
 use gloo::events::EventListener;
-use inkling_core::protocol::{self, Command, Event, Fault};
+use inkling_core::protocol::{self, Fault, Message, Request, RequestId};
 use js_sys::{Array, Uint8Array, WebAssembly};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
@@ -49,19 +49,19 @@ impl Kind {
 
 /// A message from the worker.
 pub enum WorkerMessage {
-    /// An event of the session.
-    Event(Event),
-    /// A snapshot that a run can resume from.
-    Snapshot(Snapshot),
+    /// A message of the session.
+    Message(Message),
+    /// A checkpoint that the run of this request can resume from.
+    Checkpoint(RequestId, Checkpoint),
     /// The worker failed and must be replaced.
     Dead(Fault),
     /// A message that cannot be decoded. The first message of another build may be one.
     Unreadable(Fault),
 }
 
-/// A snapshot of a run, as a byte array owned by the browser.
+/// A checkpoint of a run, as a byte array owned by the browser.
 #[derive(Clone)]
-pub struct Snapshot(Uint8Array);
+pub struct Checkpoint(Uint8Array);
 
 /// A worker and the connection to it. Dropping the client terminates the worker.
 pub struct Client {
@@ -72,8 +72,8 @@ pub struct Client {
     worker: Worker,
     /// The worker has reported that it receives messages.
     ready: bool,
-    /// Commands sent before `ready`.
-    queue: Vec<Command>,
+    /// Requests sent before `ready`.
+    queue: Vec<Request>,
     /// Dropping a listener removes it, so messages of a terminated worker are never delivered.
     _listeners: [EventListener; 3],
 }
@@ -121,27 +121,28 @@ impl Client {
         Ok(Self { kind, serial, worker, ready: false, queue: Vec::new(), _listeners: listeners })
     }
 
-    /// Sends a command, or queues it until [`Client::listens`] is called.
-    pub fn send(&mut self, command: Command) {
+    /// Sends a request, or queues it until [`Client::on_ready`] is called.
+    pub fn send(&mut self, request: Request) {
         if self.ready {
-            self.post(&command);
+            self.post(&request);
         } else {
-            self.queue.push(command);
+            self.queue.push(request);
         }
     }
 
-    /// Restores a snapshot in a worker whose engine is open. With `go_on` the worker resumes the run and shares each
-    /// step among `workers` workers. Without it the worker only predicts with the snapshot's network.
-    pub fn restore(&self, snapshot: &Snapshot, go_on: bool, workers: usize) {
+    /// Restores a checkpoint in a worker whose engine is open. With `go_on` the worker resumes the run and shares each
+    /// step among `workers` workers. Without it the worker only predicts with the checkpoint's network.
+    pub fn restore(&self, request: RequestId, checkpoint: &Checkpoint, go_on: bool, workers: usize) {
+        let (request, workers) = (request.0 as f64, workers as f64);
         // The bytes are copied, not transferred: another worker may need them later.
-        let _ = self.worker.post_message(&Array::of3(&snapshot.0, &go_on.into(), &(workers as u32).into()));
+        let _ = self.worker.post_message(&Array::of4(&request.into(), &checkpoint.0, &go_on.into(), &workers.into()));
     }
 
-    /// Marks the worker as ready and sends the queued commands.
-    pub fn listens(&mut self) {
+    /// Marks the worker as ready and sends the queued requests.
+    pub fn on_ready(&mut self) {
         self.ready = true;
-        for command in std::mem::take(&mut self.queue) {
-            self.post(&command);
+        for request in std::mem::take(&mut self.queue) {
+            self.post(&request);
         }
     }
 
@@ -155,8 +156,8 @@ impl Client {
         (self.kind == Kind::CpuFused && !self.ready).then_some(Kind::Cpu)
     }
 
-    fn post(&self, command: &Command) {
-        let bytes = Uint8Array::from(protocol::encode(command).as_slice());
+    fn post(&self, request: &Request) {
+        let bytes = Uint8Array::from(protocol::encode(request).as_slice());
         let transfer = Array::of1(&bytes.buffer());
         // Fails only for values that cannot be cloned. A byte array can be cloned.
         let _ = self.worker.post_message_with_transfer(&bytes, &transfer);
@@ -169,17 +170,19 @@ impl Drop for Client {
     }
 }
 
-/// Decodes a `message` event: an array holds a snapshot, bytes hold an encoded [`Event`].
+/// Decodes a `message` event: an array holds a request's id and a checkpoint, bytes hold an encoded
+/// [`Message`].
 fn decode_message(event: &web_sys::Event) -> WorkerMessage {
     let data = event.dyn_ref::<MessageEvent>().map_or(JsValue::UNDEFINED, MessageEvent::data);
-    if let Some(snapshot) = data.dyn_ref::<Array>() {
-        return WorkerMessage::Snapshot(Snapshot(Uint8Array::new(&snapshot.get(0))));
+    if let Some(checkpoint) = data.dyn_ref::<Array>() {
+        let request = RequestId(checkpoint.get(0).as_f64().unwrap_or_default() as u64);
+        return WorkerMessage::Checkpoint(request, Checkpoint(Uint8Array::new(&checkpoint.get(1))));
     }
     let Some(bytes) = data.dyn_ref::<Uint8Array>() else {
         return WorkerMessage::Unreadable(unreadable("it held no bytes"));
     };
     match protocol::decode(&bytes.to_vec()) {
-        Ok(event) => WorkerMessage::Event(event),
+        Ok(message) => WorkerMessage::Message(message),
         Err(error) => WorkerMessage::Unreadable(unreadable(&error.to_string())),
     }
 }

@@ -1,15 +1,16 @@
 //! The page's state as signals around [`Run`], and the actions of the user. It never holds a view.
 
 mod engines;
-mod reader;
+mod predictions;
+mod predictor;
 mod recovery;
 mod worker_link;
 
 use gloo::timers::callback::Interval;
 use inkling_core::preprocess;
-use inkling_core::protocol::{Command, Event, Fault, Offer, Phase, Progress};
-use inkling_core::run::{Run, State};
-use inkling_core::spec::{DatasetId, IMAGE_PIXELS, Prediction, TrainSpec};
+use inkling_core::protocol::{Activity, Command, Event, Fault, Offer, Phase, Progress, RunState, SessionState};
+use inkling_core::run::Run;
+use inkling_core::spec::{DatasetId, IMAGE_PIXELS, ModelId, Prediction, TrainSpec};
 use leptos::prelude::*;
 use worker_link::WorkerLink;
 
@@ -35,7 +36,7 @@ pub struct Page {
     pub drawing: RwSignal<Drawing>,
     /// The network's input for the drawing: 784 bytes, row by row. `None` while the pad is empty.
     pub pixels: Memo<Option<[u8; IMAGE_PIXELS]>>,
-    /// The newest prediction for the drawing, with its version. It is separate from `run`, so that it is shown without
+    /// The newest prediction for the drawing, with the number of its request. It is separate from `run`, so that it is shown without
     /// delay.
     pub answer: RwSignal<(u64, Option<Prediction>)>,
     /// Messages about the address, user files and lost graphics cards that the user has not dismissed.
@@ -98,9 +99,10 @@ impl Page {
         self.set_spec(self.spec.with_untracked(address::by_own_recipe));
     }
 
-    /// Loads the chosen model for predictions, pretrained where there are weights. Does nothing during a run.
+    /// Loads the chosen model for predictions, pretrained where there are weights. Ends an evaluation or a measurement.
+    /// Does nothing during a run.
     fn load_chosen_model(self) {
-        if self.run.with_untracked(model_status::is_idle) {
+        if self.run.with_untracked(model_status::can_load_model) {
             self.send(Command::LoadModel(self.spec.with_untracked(|spec| spec.model)));
         }
     }
@@ -110,22 +112,29 @@ impl Page {
         let spec =
             self.run.with_untracked(|run| self.spec.with_untracked(|chosen| model_status::evaluated_on(run, chosen)));
         // Shown until the session answers, so that a second click does not start a second evaluation.
-        self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Test, done: 0, total: 0 })));
+        self.expect_activity(Activity::Evaluating, Phase::Test);
         self.send_user_data(&spec.dataset);
         self.send(Command::Evaluate(spec));
+    }
+
+    fn expect_activity(self, activity: Activity, phase: Phase) {
+        self.run.update(|run| {
+            run.expect(SessionState { run: run.state, activity: Some(activity) });
+            run.apply(&Event::Progress(Progress { phase, done: 0, total: 0 }).into());
+        });
     }
 
     /// Measures the training speed of the current engine.
     pub fn measure(self) {
         // Shown until the session answers, so that a second click does not restart the measurement.
-        self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Measure, done: 0, total: 0 })));
+        self.expect_activity(Activity::Measuring, Phase::Measure);
         self.send(Command::Measure { workers: self.spec.with_untracked(|spec| spec.workers) });
     }
 
     /// Starts the sprint: the fastest recipe for 99 % test accuracy, with the chosen engine, seed and workers.
     pub fn sprint(self) {
         let TrainSpec { engine, seed, workers, .. } = self.spec.get_untracked();
-        self.set_spec(TrainSpec { engine, seed, workers, ..TrainSpec::sprint() });
+        self.set_spec(TrainSpec { engine, seed, workers, ..TrainSpec::of(ModelId::Sprint) });
         // Form fields that were invalid now hold the sprint's values.
         self.invalid.set(Vec::new());
         self.start();
@@ -196,14 +205,13 @@ impl Page {
         }
     }
 
-    /// Whether a fault rejects submitted user files. Such a fault is shown as a message, and the worker stays usable.
-    fn is_file_fault(self, fault: &Fault) -> bool {
-        let rejected = self.worker_link.try_update_value(|link| link.user_data.on_rejected()) == Some(true);
-        if rejected {
-            self.add_message(&fault.to_string());
-            self.submit_files();
-        }
-        rejected
+    /// The session rejected user files: shows the reason as a message. The worker stays usable.
+    fn on_files_rejected(self, fault: &Fault) {
+        self.worker_link.update_value(|link| {
+            link.user_data.on_rejected();
+        });
+        self.add_message(&fault.to_string());
+        self.submit_files();
     }
 
     /// Starts a run with the current settings, now or as soon as an engine is open.
@@ -222,13 +230,13 @@ impl Page {
     /// Pauses the run after the current step.
     pub fn pause(self) {
         if !self.pauses_recovery() {
-            self.request_state(State::Paused, Command::Pause);
+            self.request_state(RunState::Paused, Command::Pause);
         }
     }
 
     /// Resumes a paused run.
     pub fn resume(self) {
-        self.request_state(State::Training, Command::Resume);
+        self.request_state(RunState::Training, Command::Resume);
     }
 
     /// Takes one step of a paused run.
@@ -239,13 +247,15 @@ impl Page {
     /// Ends the run after the current step. The weights stay.
     pub fn stop(self) {
         if !self.stops_recovery() {
-            self.request_state(State::Finished, Command::Stop);
+            // A run whose images are being loaded has not started, and must not start when another engine opens.
+            self.worker_link.update_value(|link| link.start_when_open = false);
+            self.request_state(RunState::Finished, Command::Stop);
         }
     }
 
     /// Sends a command that changes the run's state. The requested state is remembered until the worker confirms it,
     /// because the worker may be lost before.
-    fn request_state(self, state: State, command: Command) {
+    fn request_state(self, state: RunState, command: Command) {
         self.worker_link.update_value(|link| link.engines.recovery.requested = Some(state));
         self.send(command);
     }

@@ -35,6 +35,8 @@ pub enum Parameter {
     LabelSmoothing,
     /// Augmentation of the training images: `augment`.
     Augment,
+    /// Seed of the shuffle of Kaggle's split: `split_seed`.
+    SplitSeed,
     /// Seed of the random numbers: `seed`.
     Seed,
     /// Number of training images to use, counted from the first: `limit`.
@@ -47,7 +49,7 @@ pub enum Parameter {
 
 impl Parameter {
     /// Every setting, in the order of the address. The model comes before the settings that its recipe decides.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Engine,
         Self::Dataset,
         Self::Model,
@@ -62,6 +64,7 @@ impl Parameter {
         Self::LabelSmoothing,
         Self::Augment,
         Self::Seed,
+        Self::SplitSeed,
         Self::Limit,
         Self::TestLimit,
         Self::Workers,
@@ -84,6 +87,7 @@ impl Parameter {
             Self::LabelSmoothing => "label_smoothing",
             Self::Augment => "augment",
             Self::Seed => "seed",
+            Self::SplitSeed => "split_seed",
             Self::Limit => "limit",
             Self::TestLimit => "test_limit",
             Self::Workers => "workers",
@@ -108,6 +112,7 @@ impl Parameter {
             Self::LabelSmoothing => spec.recipe.label_smoothing.to_string(),
             Self::Augment => spec.recipe.augment.to_string(),
             Self::Seed => spec.seed.to_string(),
+            Self::SplitSeed => spec.split_seed.to_string(),
             Self::Limit => limit(spec.train_limit),
             Self::TestLimit => limit(spec.test_limit),
             Self::Workers => spec.workers.to_string(),
@@ -136,6 +141,7 @@ impl Parameter {
             Self::LabelSmoothing => recipe.label_smoothing = decimal("label smoothing", text)?,
             Self::Augment => recipe.augment = parse_id(text)?,
             Self::Seed => spec.seed = whole("seed", text)?,
+            Self::SplitSeed => spec.split_seed = whole("split seed", text)?,
             Self::Limit => spec.train_limit = limit("training limit", text)?,
             Self::TestLimit => spec.test_limit = limit("test limit", text)?,
             Self::Workers => spec.workers = whole("workers", text)?,
@@ -238,7 +244,7 @@ impl Address {
     /// Applies the sprint's settings. Other parameters in the address can change them.
     fn read_sprint(&mut self, value: &str) {
         match value {
-            "1" => self.spec = TrainSpec { workers: self.spec.workers, ..TrainSpec::sprint() },
+            "1" => self.spec = TrainSpec { workers: self.spec.workers, ..TrainSpec::of(ModelId::Sprint) },
             "0" | "" => {}
             _ => self.messages.push(format!("sprint={value} in the address: write sprint=1 for the sprint to 99 %.")),
         }

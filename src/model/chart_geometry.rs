@@ -59,7 +59,8 @@ impl ChartGeometry {
         let (per_epoch, epochs) =
             run.plan.as_ref().map_or((1, 1), |plan| (plan.steps_per_epoch, plan.spec.recipe.epochs));
         let at = |step: usize| step as f64 / per_epoch.max(1) as f64;
-        let steps: Vec<_> = run.steps.iter().map(|it| Point { x: at(it.step), y: measure.of(&it.batch) }).collect();
+        let steps: Vec<_> =
+            run.steps.entries().iter().map(|it| Point { x: at(it.step), y: measure.of(&it.batch) }).collect();
         let validations: Vec<_> =
             run.epochs.iter().map(|it| Point { x: at(it.step), y: measure.of(&it.validation) }).collect();
         let raw = plot::decimate(&steps, plot::MAX_POINTS);
@@ -97,8 +98,9 @@ impl ChartGeometry {
             return Reading::default();
         };
         let place = fraction.map_or(f64::INFINITY, |fraction| fraction * self.span * plan.steps_per_epoch as f64);
-        let next = run.steps.partition_point(|step| (step.step as f64) < place);
-        let step = run.steps.get(next).unwrap_or(last);
+        let steps = run.steps.entries();
+        let next = steps.partition_point(|step| (step.step as f64) < place);
+        let step = steps.get(next).unwrap_or(last);
         let validation = run.epochs.iter().rev().find(|epoch| epoch.step <= step.step);
         Reading {
             place: place_text(step),
@@ -128,13 +130,15 @@ mod tests {
     /// A run with ten steps per epoch.
     fn run(n_steps: usize) -> Run {
         let mut run = Run::default();
-        run.apply(&Event::Started(RunPlan { spec: TrainSpec::default(), parameters: 1, steps_per_epoch: 10 }));
+        let plan = RunPlan { spec: TrainSpec::default(), parameters: 1, steps_per_epoch: 10 };
+        run.apply(&Event::Started(plan).into());
         for step in 1..=n_steps {
             let batch = Metrics { loss: 1.0 / step as f64, accuracy: 0.5 };
             let epoch = (step - 1) / 10 + 1;
-            run.apply(&Event::Stepped(vec![StepReport { epoch, step, batch, running: batch, images_per_second: 1.0 }]));
+            let report = StepReport { epoch, step, batch, running: batch, images_per_second: 1.0 };
+            run.apply(&Event::Stepped(vec![report]).into());
             if step % 10 == 0 {
-                run.apply(&Event::EpochEnded(ended(epoch, step)));
+                run.apply(&Event::EpochEnded(ended(epoch, step)).into());
             }
         }
         run

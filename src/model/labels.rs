@@ -1,11 +1,12 @@
 //! The page's text about a run: status, progress, engine, images and memory. Pure: it never changes a run.
 
 use inkling_core::models::Memory;
-use inkling_core::protocol::{DatasetReport, EngineKind, EngineReport, Phase, PoolReport, Progress};
-use inkling_core::run::{Run, State};
+use inkling_core::protocol::{DatasetReport, EngineKind, EngineReport, Phase, PoolReport, Progress, RunState};
+use inkling_core::run::Run;
 use inkling_core::spec::DatasetId;
 
 use crate::model::model_status;
+use crate::model::numbers::{bytes, count, duration, percent};
 
 /// Bytes of memory above which a run gets a warning: phones and small graphics cards may not give a tab that much.
 const LARGE: u64 = 600_000_000;
@@ -15,12 +16,12 @@ pub fn status(run: &Run) -> String {
     match run.state {
         _ if model_status::is_evaluating(run) => "Evaluating the network on the test images…".into(),
         _ if model_status::is_measuring(run) => "Measuring the speed of this device…".into(),
-        State::Loading => loading(run).into(),
-        State::Ready => "Ready to train".into(),
-        State::Training => training(run),
-        State::Paused => format!("Paused in {}", epoch(run)),
-        State::Finished => finished(run),
-        State::Failed => "Something failed".into(),
+        RunState::Loading => loading(run).into(),
+        RunState::Ready => "Ready to train".into(),
+        RunState::Training => training(run),
+        RunState::Paused => format!("Paused in {}", epoch(run)),
+        RunState::Finished => finished(run),
+        RunState::Failed => "Something failed".into(),
     }
 }
 
@@ -85,15 +86,15 @@ fn epoch(run: &Run) -> String {
 /// The run's progress in figures. Empty when there is nothing to count.
 pub fn progress(run: &Run) -> String {
     match (run.state, run.progress) {
-        (State::Loading, Some(progress)) => counted(progress),
+        (RunState::Loading, Some(progress)) => counted(progress),
         (_, Some(progress)) if matches!(progress.phase, Phase::Validate | Phase::Test) => counted(progress),
-        (State::Training | State::Paused | State::Finished, _) => steps(run),
+        (RunState::Training | RunState::Paused | RunState::Finished, _) => steps(run),
         _ => String::new(),
     }
 }
 
 fn steps(run: &Run) -> String {
-    let done = run.steps.last().map_or(0, |step| step.step);
+    let done = run.steps.n_steps();
     run.n_steps().map(|total| format!("Step {} of {}", count(done as u64), count(total as u64))).unwrap_or_default()
 }
 
@@ -114,9 +115,9 @@ fn counted(progress: Progress) -> String {
 /// Fraction of the current activity that is done, 0 to 1. `None` when it cannot be counted.
 pub fn fraction(run: &Run) -> Option<f64> {
     match (run.state, run.progress) {
-        (State::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
-        (State::Loading, _) => None,
-        (State::Training, Some(Progress { phase: Phase::FirstStep, .. })) => None,
+        (RunState::Loading, Some(Progress { done, total, .. })) if total > 0 => Some(done as f64 / total as f64),
+        (RunState::Loading, _) => None,
+        (RunState::Training, Some(Progress { phase: Phase::FirstStep, .. })) => None,
         (_, Some(Progress { done, total, .. }))
             if model_status::is_evaluating(run) || model_status::is_measuring(run) =>
         {
@@ -156,7 +157,7 @@ pub fn engine_note(report: &EngineReport) -> Option<String> {
     if report.software {
         return Some("This adapter is software, not hardware: the CPU engine is faster here.".into());
     }
-    let why = report.passed_over.as_ref()?;
+    let why = report.fallback_reason.as_ref()?;
     Some(format!("WebGPU is not used: {}.", why.trim_end_matches('.')))
 }
 
@@ -180,15 +181,6 @@ pub fn needs(memory: &Memory, secs: Option<f64>) -> String {
     format!("A run needs about {} of memory{time}.", bytes(memory.total()))
 }
 
-/// An expected duration, rounded to its largest unit.
-fn duration(secs: f64) -> String {
-    match secs {
-        secs if secs < 90.0 => format!("{:.0} s", secs.max(1.0)),
-        secs if secs < 5400.0 => format!("{:.0} min", secs / 60.0),
-        secs => format!("{:.1} h", secs / 3600.0),
-    }
-}
-
 /// A warning about a run that needs much memory, with a remedy. `None` at or below 600 MB.
 pub fn much_memory(memory: &Memory) -> Option<String> {
     let Memory { weights, gradients, optimizer, activations, .. } = memory;
@@ -201,63 +193,6 @@ pub fn much_memory(memory: &Memory) -> Option<String> {
              a batch. A phone or a small graphics card may not have that much. {remedy}"
         )
     })
-}
-
-/// An estimated number of bytes in MB or GB, with two significant digits.
-pub fn bytes(n: u64) -> String {
-    let mega = n as f64 / 1e6;
-    let step = 10f64.powf((mega.max(1.0).log10().floor() - 1.0).max(0.0));
-    let mega = (mega / step).round() * step;
-    if mega >= 1000.0 { format!("{:.1} GB", mega / 1000.0) } else { format!("{mega:.0} MB") }
-}
-
-/// A number of epochs in words.
-pub fn epochs(n: usize) -> String {
-    if n == 1 { "1 epoch".into() } else { format!("{} epochs", count(n as u64)) }
-}
-
-/// A whole number with a comma between thousands: 12,800.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A fraction from 0 to 1 as a percentage with two decimals.
-pub fn percent(fraction: f64) -> String {
-    format!("{:.2} %", fraction * 100.0)
-}
-
-/// A probability as a percentage. It is never rounded up to 100 %.
-pub fn confidence(probability: f32) -> String {
-    let percent = 100.0 * f64::from(probability);
-    if percent > 99.9 { format!("{:.2} %", percent.min(99.99)) } else { format!("{percent:.1} %") }
-}
-
-/// The remaining time in the unit that fits. Empty when `secs` is not finite.
-pub fn time_left(secs: f64) -> String {
-    match secs {
-        secs if !secs.is_finite() => String::new(),
-        secs if secs < 1.0 => "almost done".into(),
-        secs if secs < 90.0 => format!("{secs:.0} s left"),
-        secs if secs < 5400.0 => format!("{:.0} min left", secs / 60.0),
-        secs => format!("{:.1} h left", secs / 3600.0),
-    }
-}
-
-/// A training speed in images per second, with a decimal below 10.
-pub fn pace(images_per_second: f64) -> String {
-    if images_per_second < 10.0 {
-        format!("{images_per_second:.1} images/s")
-    } else {
-        format!("{} images/s", count(images_per_second.round() as u64))
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use inkling_core::evaluation::Interval;
 use inkling_core::models;
 use inkling_core::receipts::{Ensemble, LeaderboardEntry, Receipt, Records, leaderboard};
 
-use crate::model::labels::{count, percent};
+use crate::model::numbers::{count, percent};
 
 /// A row of the scoreboard: a network or an ensemble.
 #[derive(Clone, Debug, PartialEq)]

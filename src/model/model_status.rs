@@ -1,36 +1,47 @@
 //! Which network predicts, its measured accuracy as text, and what the page is busy with. Pure: it never changes a run.
 
-use inkling_core::evaluation::Evaluation;
 use inkling_core::models;
-use inkling_core::protocol::{NetworkReport, Phase};
-use inkling_core::run::{Run, State};
+use inkling_core::protocol::{Activity, EvaluationReport, EvaluationSpec, NetworkReport, RunState};
+use inkling_core::run::Run;
 use inkling_core::spec::{DatasetId, ModelId, TrainSpec};
 
-use crate::model::labels::{count, percent};
+use crate::model::numbers::{count, percent};
 
 /// Whether the test images are being evaluated on request, not at the end of a run.
 pub fn is_evaluating(run: &Run) -> bool {
-    run.state != State::Training && run.progress.is_some_and(|progress| progress.phase == Phase::Test)
+    run.activity == Some(Activity::Evaluating)
 }
 
 /// Whether the training speed of the engine is being measured.
 pub fn is_measuring(run: &Run) -> bool {
-    run.progress.is_some_and(|progress| progress.phase == Phase::Measure)
+    run.activity == Some(Activity::Measuring)
 }
 
 /// Whether a run is in progress or about to start, or the engine is loading.
 pub fn is_running(run: &Run) -> bool {
-    matches!(run.state, State::Loading | State::Training | State::Paused)
+    matches!(run.state, RunState::Loading | RunState::Training | RunState::Paused)
 }
 
-/// Whether an engine is open, no run is in progress and nothing is being evaluated.
+/// Whether an engine is open, no run is in progress and nothing is being evaluated or measured.
 pub fn is_idle(run: &Run) -> bool {
-    run.engine.is_some() && matches!(run.state, State::Ready | State::Finished) && !is_evaluating(run)
+    can_load_model(run) && run.activity.is_none()
+}
+
+/// Whether another model can be loaded: an engine is open and no run is in progress.
+pub fn can_load_model(run: &Run) -> bool {
+    run.engine.is_some() && matches!(run.state, RunState::Ready | RunState::Finished)
+}
+
+/// Whether something goes on that can be stopped: a run, also one whose images are loading, an evaluation or a
+/// measurement.
+pub fn can_stop(run: &Run) -> bool {
+    let loads = run.state == RunState::Loading && run.engine.is_some();
+    loads || run.activity.is_some() || matches!(run.state, RunState::Training | RunState::Paused)
 }
 
 /// The networks that predict, and the measured accuracy of the current one. Empty while that network is untrained and
 /// alone.
-pub fn reader(run: &Run) -> String {
+pub fn predicting_networks(run: &Run) -> String {
     let (current, others) = (current_network(run), run.ensemble.get(1..).unwrap_or_default());
     match (&run.ensemble[..], current.is_empty()) {
         ([] | [_], _) => current,
@@ -54,7 +65,7 @@ fn current_network(run: &Run) -> String {
             let accuracy = accuracy_text(known.test_accuracy, known.test_images);
             format!("Read by the pretrained {model} network: {accuracy}")
         }
-        (_, Some(model)) if matches!(run.state, State::Training | State::Paused) => {
+        (_, Some(model)) if matches!(run.state, RunState::Training | RunState::Paused) => {
             format!("Read by the {model} network in training")
         }
         (None, Some(model)) if run.learned => match &run.summary {
@@ -84,26 +95,31 @@ pub fn model(run: &Run) -> Option<ModelId> {
     loaded.or(run.plan.as_ref().map(|plan| plan.spec.model))
 }
 
-/// The settings for evaluating the current network. They use the split of the network's own training run, not the
-/// chosen one, so that no test image was used for training.
-pub fn evaluated_on(run: &Run, chosen: &TrainSpec) -> TrainSpec {
+/// The test images for evaluating the current network. They are those of the split that the network was trained with,
+/// not of the chosen one, so that it learned none of them.
+pub fn evaluated_on(run: &Run, chosen: &TrainSpec) -> EvaluationSpec {
+    let chosen_images = EvaluationSpec::of(chosen);
     match (&run.network, &run.plan) {
         (Some(network), _) => {
-            let TrainSpec { model, split, .. } = TrainSpec::of(network.model);
-            TrainSpec { model, split, ..chosen.clone() }
+            let own = network.provenance.as_ref().filter(|provenance| provenance.dataset == chosen.dataset);
+            let (split, split_seed) = own
+                .map_or((TrainSpec::of(network.model).split, chosen.split_seed), |provenance| {
+                    (provenance.split, provenance.split_seed)
+                });
+            EvaluationSpec { split, split_seed, ..chosen_images }
         }
-        (None, Some(plan)) => TrainSpec { test_limit: chosen.test_limit, ..plan.spec.clone() },
-        (None, None) => chosen.clone(),
+        (None, Some(plan)) => EvaluationSpec { test_limit: chosen.test_limit, ..EvaluationSpec::of(&plan.spec) },
+        (None, None) => chosen_images,
     }
 }
 
-/// Compares an evaluation with the published accuracy of the network. `None` if none was published, or if the images
-/// are not MNIST's.
-pub fn compared(run: &Run, evaluation: &Evaluation) -> Option<String> {
-    let on_mnist = run.dataset.as_ref().is_some_and(|dataset| dataset.id == DatasetId::Mnist);
-    let published = models::published(model(run).filter(|_| on_mnist)?);
+/// Compares an evaluation with the published accuracy of its network. `None` if none was published, of an ensemble, or
+/// if the images are not MNIST's.
+pub fn compared(evaluation: &EvaluationReport) -> Option<String> {
+    let [model] = evaluation.models[..] else { return None };
+    let published = models::published(Some(model).filter(|_| evaluation.dataset == DatasetId::Mnist)?);
     let accuracy = published.accuracy?;
-    let interval = evaluation.interval;
+    let interval = evaluation.result.interval;
     let relation = if interval.low > accuracy {
         "Above"
     } else if interval.high < accuracy {
@@ -132,12 +148,24 @@ fn accuracy_text(accuracy: f64, n_images: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inkling_core::evaluation::Evaluator;
-    use inkling_core::protocol::{BestEpoch, DatasetReport, Event, Progress, RunPlan, RunSummary, StepReport};
-    use inkling_core::spec::{Metrics, N_CLASSES, Prediction, Pretrained, SplitId};
+    use inkling_core::evaluation::{Evaluation, Evaluator};
+    use inkling_core::protocol::{
+        BestEpoch, EngineKind, EngineReport, Event, RunPlan, RunSummary, SessionState, StepReport,
+    };
+    use inkling_core::spec::{Metrics, N_CLASSES, Prediction, Pretrained, Provenance, SplitId};
+
+    fn report(model: ModelId, pretrained: Option<Pretrained>) -> NetworkReport {
+        NetworkReport { model, parameters: 1, pretrained, provenance: None }
+    }
 
     fn using(model: ModelId, pretrained: Option<Pretrained>) -> Event {
-        Event::ModelLoaded(NetworkReport { model, parameters: 1, pretrained })
+        Event::ModelLoaded(report(model, pretrained))
+    }
+
+    fn engine() -> Event {
+        let (kind, adapter) = (EngineKind::Cpu, "SIMD".into());
+        let (fallback_reason, work_per_sec, kernels) = (None, None, None);
+        Event::Engine(EngineReport { kind, adapter, software: false, fallback_reason, work_per_sec, kernels })
     }
 
     fn pretrained() -> Event {
@@ -146,6 +174,10 @@ mod tests {
 
     fn started(model: ModelId) -> Event {
         Event::Started(RunPlan { spec: TrainSpec::of(model), parameters: 1, steps_per_epoch: 10 })
+    }
+
+    fn state(run: RunState, activity: Option<Activity>) -> Event {
+        Event::State(SessionState { run, activity })
     }
 
     fn stepped() -> Event {
@@ -167,14 +199,17 @@ mod tests {
 
     #[test]
     fn the_network_is_named_with_its_measured_accuracy() {
-        let text = |events: &[Event]| reader(&Run::of(events));
+        let text = |events: &[Event]| predicting_networks(&Run::of(events));
         assert_eq!(text(&[]), "");
         assert_eq!(
             text(&[pretrained()]),
             "Read by the pretrained compact network: 99.54 % of 10,000 test images correct"
         );
         assert_eq!(text(&[pretrained(), using(ModelId::Wide, None)]), "");
-        assert_eq!(text(&[pretrained(), started(ModelId::Leaky)]), "Read by the leaky network in training");
+        assert_eq!(
+            text(&[pretrained(), started(ModelId::Leaky), state(RunState::Training, None)]),
+            "Read by the leaky network in training"
+        );
         assert_eq!(
             text(&[started(ModelId::Leaky), stepped(), finished()]),
             "Read by the leaky network trained here: 99.12 % of 10,000 test images correct"
@@ -188,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_networks_of_an_ensemble_are_named() {
-        let text = |events: &[Event]| reader(&Run::of(events));
+        let text = |events: &[Event]| predicting_networks(&Run::of(events));
         let ensemble = |models: &[ModelId]| Event::EnsembleChanged(models.to_vec());
         let three = ensemble(&[ModelId::Compact, ModelId::Strided, ModelId::Leaky]);
         assert_eq!(
@@ -214,22 +249,25 @@ mod tests {
     fn no_network_is_evaluated_on_its_training_images() {
         let kaggle = TrainSpec { split: SplitId::Kaggle, test_limit: Some(500), seed: 9, ..TrainSpec::default() };
         let shipped = evaluated_on(&Run::of(&[pretrained()]), &kaggle);
-        assert_eq!(
-            (shipped.model, shipped.split, shipped.test_limit),
-            (ModelId::Compact, SplitId::Published, Some(500))
-        );
+        assert_eq!((shipped.split, shipped.test_limit), (SplitId::Published, Some(500)));
+        let provenance = Provenance::of(&TrainSpec { split_seed: 4, ..kaggle.clone() }, &DatasetId::Mnist, "b");
+        let loaded = NetworkReport { provenance: Some(provenance), ..report(ModelId::Compact, None) };
+        let own = evaluated_on(&Run::of(&[Event::ModelLoaded(loaded)]), &TrainSpec::default());
+        assert_eq!((own.split, own.split_seed), (SplitId::Kaggle, 4));
         let trained =
             evaluated_on(&Run::of(&[started(ModelId::Wide), stepped(), Event::Stopped]), &TrainSpec::default());
-        assert_eq!((trained.model, trained.split, trained.seed), (ModelId::Wide, SplitId::Kaggle, 1));
-        assert_eq!(evaluated_on(&Run::default(), &kaggle), kaggle);
+        assert_eq!((trained.split, trained.split_seed), (SplitId::Kaggle, 1));
+        assert_eq!(evaluated_on(&Run::default(), &kaggle), EvaluationSpec::of(&kaggle));
     }
 
     #[test]
-    fn an_evaluation_is_not_the_end_of_a_run() {
-        let test = Event::Progress(Progress { phase: Phase::Test, done: 1, total: 2 });
-        assert!(is_evaluating(&Run::of(&[pretrained(), test.clone()])));
-        assert!(!is_evaluating(&Run::of(&[started(ModelId::Leaky), test])));
-        assert!(!is_evaluating(&Run::default()));
+    fn what_goes_on_can_be_stopped() {
+        let open = [pretrained(), engine()];
+        let can = |run, activity| can_stop(&Run::of(open.iter().chain(&[state(run, activity)])));
+        assert!(can(RunState::Training, None) && can(RunState::Paused, None) && can(RunState::Loading, None));
+        assert!(can(RunState::Ready, Some(Activity::Evaluating)) && can(RunState::Finished, Some(Activity::Measuring)));
+        assert!(!can(RunState::Ready, None) && !can(RunState::Failed, None));
+        assert!(!can_stop(&Run::default()), "no engine is open");
     }
 
     /// An evaluation of 10,000 images, `n_correct` of them classified correctly.
@@ -245,9 +283,11 @@ mod tests {
 
     #[test]
     fn accuracies_are_compared_within_their_interval() {
-        let report = |id| DatasetReport { id, n_train: 1, n_validation: None, n_test: 10_000, fallback: None };
-        let on = |id, model| Run::of(&[Event::Dataset(report(id)), using(model, None)]);
-        let comparison = |n_correct| compared(&on(DatasetId::Mnist, ModelId::Classic), &evaluation(n_correct)).unwrap();
+        let on = |dataset, models: &[ModelId], n_correct| {
+            let (models, result) = (models.to_vec(), evaluation(n_correct));
+            compared(&EvaluationReport { result, models, dataset, fallback: None })
+        };
+        let comparison = |n_correct| on(DatasetId::Mnist, &[ModelId::Classic], n_correct).unwrap();
         assert!(comparison(9800).starts_with("Below the published 99.14 %"), "{}", comparison(9800));
         assert_eq!(
             comparison(9914),
@@ -255,8 +295,8 @@ mod tests {
              98.99 %)."
         );
         assert!(comparison(9960).starts_with("Above the published"), "{}", comparison(9960));
-        assert_eq!(compared(&on(DatasetId::Mnist, ModelId::Wide), &evaluation(9960)), None);
-        assert_eq!(compared(&on(DatasetId::Synthetic, ModelId::Classic), &evaluation(9960)), None);
+        assert_eq!(on(DatasetId::Mnist, &[ModelId::Wide], 9960), None);
+        assert_eq!(on(DatasetId::Synthetic, &[ModelId::Classic], 9960), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use inkling_core::evaluation::{Calibration, ConfidenceBin, N_BINS};
 
-use crate::model::labels::count;
+use crate::model::numbers::count;
 use crate::model::plot::{self, Axis, Point};
 
 /// A bin with fewer predictions than this says little about its confidence.

@@ -2,9 +2,9 @@
 
 use inkling_core::models;
 use inkling_core::run::Run;
-use inkling_core::spec::{DatasetId, TrainSpec};
+use inkling_core::spec::{DatasetId, ModelId, TrainSpec};
 
-use crate::model::labels::percent;
+use crate::model::numbers::percent;
 
 /// The goal of a sprint: accuracy on MNIST's test images.
 const GOAL: f64 = 0.99;
@@ -13,7 +13,7 @@ const GOAL: f64 = 0.99;
 /// engine's speed is known.
 pub fn label(run: &Run, workers: usize) -> String {
     let work_per_sec = run.engine.as_ref().and_then(|engine| engine.work_per_sec);
-    let sprint = TrainSpec { workers, ..TrainSpec::sprint() };
+    let sprint = TrainSpec { workers, ..TrainSpec::of(ModelId::Sprint) };
     let secs = work_per_sec.and_then(|per_sec| models::run_secs(&sprint, per_sec));
     match secs {
         Some(secs) => format!("99 % in about {:.0} s", secs.max(1.0)),
@@ -34,7 +34,7 @@ pub fn result(run: &Run) -> Option<String> {
 /// Whether these are the settings of a sprint, with any seed, engine and number of workers.
 fn is_sprint(spec: &TrainSpec) -> bool {
     let TrainSpec { engine, seed, workers, .. } = *spec;
-    *spec == TrainSpec { engine, seed, workers, ..TrainSpec::sprint() }
+    *spec == TrainSpec { engine, seed, workers, ..TrainSpec::of(ModelId::Sprint) }
 }
 
 #[cfg(test)]
@@ -45,7 +45,14 @@ mod tests {
 
     fn engine(work_per_sec: Option<f64>) -> Event {
         let (kind, adapter) = (EngineKind::Cpu, "SIMD".into());
-        Event::Engine(EngineReport { kind, adapter, software: false, passed_over: None, work_per_sec, kernels: None })
+        Event::Engine(EngineReport {
+            kind,
+            adapter,
+            software: false,
+            fallback_reason: None,
+            work_per_sec,
+            kernels: None,
+        })
     }
 
     fn ended(spec: TrainSpec, accuracy: f64) -> Run {
@@ -64,14 +71,14 @@ mod tests {
     fn the_button_names_the_seconds_once_the_engine_is_known() {
         assert_eq!(label(&Run::default(), 2), "Sprint to 99 %");
         assert_eq!(label(&Run::of(&[engine(None)]), 2), "Sprint to 99 %");
-        let alone = TrainSpec { workers: 1, ..TrainSpec::sprint() };
+        let alone = TrainSpec { workers: 1, ..TrainSpec::of(ModelId::Sprint) };
         let tried = Run::of(&[engine(Some(models::run_secs(&alone, 1.0).unwrap() / 19.8))]);
         assert_eq!((label(&tried, 1), label(&tried, 2)), ("99 % in about 20 s".into(), "99 % in about 12 s".into()));
     }
 
     #[test]
     fn the_result_states_the_accuracy_reached() {
-        let sprint = TrainSpec { seed: 7, ..TrainSpec::sprint() };
+        let sprint = TrainSpec { seed: 7, ..TrainSpec::of(ModelId::Sprint) };
         assert_eq!(result(&ended(sprint.clone(), 0.9912)).unwrap(), "99.12 % in 21 s on this device.");
         assert!(
             result(&ended(sprint.clone(), 0.9897))

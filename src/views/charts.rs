@@ -9,9 +9,6 @@ use crate::link::state::Page;
 use crate::model::chart_geometry::ChartGeometry;
 use crate::model::plot::{self, Measure};
 
-/// Number of first losses in `data-losses`, for tests and benchmarks.
-const N_FIRST_LOSSES: usize = 10;
-
 /// The charts of the current run, which share the selected step.
 #[component]
 pub fn Charts(page: Page) -> impl IntoView {
@@ -36,7 +33,8 @@ fn Chart(
     testid: &'static str,
 ) -> impl IntoView {
     let geometry = Memo::new(move |_| page.run.with(|run| ChartGeometry::of(run, measure)));
-    let losses = Memo::new(move |_| (measure == Measure::Loss).then(|| page.run.with(|run| first_losses(&run.steps))));
+    let losses =
+        Memo::new(move |_| (measure == Measure::Loss).then(|| page.run.with(|run| first_losses(run.steps.first()))));
     let reading = Memo::new(move |_| page.run.with(|run| geometry.with(|geometry| geometry.read(run, pointed.get()))));
     let summary = move || format!("{title} {}", reading.with(|reading| reading.told()));
     view! {
@@ -131,6 +129,6 @@ fn move_with_keys(pointed: RwSignal<Option<f64>>, event: &KeyboardEvent) {
 fn first_losses(steps: &[StepReport]) -> String {
     let text =
         |step: &StepReport| if step.batch.loss.is_finite() { step.batch.loss.to_string() } else { "null".into() };
-    let losses: Vec<_> = steps.iter().take(N_FIRST_LOSSES).map(text).collect();
+    let losses: Vec<_> = steps.iter().map(text).collect();
     format!("[{}]", losses.join(","))
 }

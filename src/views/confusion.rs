@@ -4,7 +4,7 @@ use inkling_core::evaluation::{self, DigitScore, Evaluation};
 use inkling_core::spec::N_CLASSES;
 use leptos::prelude::*;
 
-use crate::model::labels;
+use crate::model::numbers;
 
 /// The confusion matrix: rows are true digits, columns are predicted digits. The more errors, the warmer the cell.
 #[component]
@@ -78,7 +78,7 @@ fn score(name: String, n_images: usize, score: DigitScore) -> impl IntoView {
     let part = |fraction: f64| view! { <td>{format!("{:.2}", 100.0 * fraction)}</td> };
     view! {
         <tr>
-            <th scope="row">{name}</th><td>{labels::count(n_images as u64)}</td>
+            <th scope="row">{name}</th><td>{numbers::count(n_images as u64)}</td>
             {part(score.precision)}{part(score.recall)}{part(score.f1)}
         </tr>
     }

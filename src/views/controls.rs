@@ -2,12 +2,13 @@
 
 use gloo::utils::document;
 use inkling_core::models::{self, Memory};
-use inkling_core::run::{Run, State};
+use inkling_core::protocol::RunState;
+use inkling_core::run::Run;
 use leptos::html;
 use leptos::prelude::*;
 
 use crate::link::state::Page;
-use crate::model::labels;
+use crate::model::{labels, model_status, numbers};
 use crate::views::sprint::Sprint;
 
 /// Buttons, status, progress and notices of the run.
@@ -31,13 +32,14 @@ pub fn Controls(page: Page) -> impl IntoView {
 #[component]
 fn Buttons(page: Page) -> impl IntoView {
     let state = Memo::new(move |_| page.run.with(|run| run.state));
-    let is = move |wanted: State| state.get() == wanted;
+    let is = move |wanted: RunState| state.get() == wanted;
     // A run that waits for another engine can be paused and stopped as any other.
-    let waiting = move || is(State::Loading) && page.recovering.get();
-    let can_pause = move || is(State::Training) || waiting();
-    let active = move || can_pause() || is(State::Paused);
-    let blocked = move || is(State::Loading) || page.invalid.with(|fields| !fields.is_empty());
-    let label = move || if is(State::Finished) { "Train again" } else { "Start training" };
+    let waiting = move || is(RunState::Loading) && page.recovering.get();
+    let can_pause = move || is(RunState::Training) || waiting();
+    let active = move || can_pause() || is(RunState::Paused);
+    let can_stop = Memo::new(move |_| page.run.with(model_status::can_stop));
+    let blocked = move || is(RunState::Loading) || page.invalid.with(|fields| !fields.is_empty());
+    let label = move || if is(RunState::Finished) { "Train again" } else { "Start training" };
     let primary = [NodeRef::<html::Button>::new(), NodeRef::new(), NodeRef::new()];
     let was_pressed = StoredValue::new(false);
     keep_focus(state, was_pressed, primary);
@@ -57,16 +59,16 @@ fn Buttons(page: Page) -> impl IntoView {
                 <Icon path="M7 5h3.5v14H7zM13.5 5H17v14h-3.5z" />"Pause"
             </button>
             <button node_ref=primary[2] class="button button-primary" type="button" data-testid="resume"
-                hidden=move || !is(State::Paused) disabled=move || !is(State::Paused)
+                hidden=move || !is(RunState::Paused) disabled=move || !is(RunState::Paused)
                 on:click=move |_| press(Page::resume)>
                 <Icon path="M7 4.5v15l12.5-7.5z" />"Resume"
             </button>
             <button class="button" type="button" data-testid="step" title="Take one step, then pause again (while paused)"
-                disabled=move || !is(State::Paused) on:click=move |_| page.step()>
+                disabled=move || !is(RunState::Paused) on:click=move |_| page.step()>
                 <Icon path="M6 5v14l9-7zM16.5 5H19v14h-2.5z" /><span class="button-word">"Step"</span>
             </button>
-            <button class="button" type="button" data-testid="stop" title="End the run; the network keeps what it learned"
-                disabled=move || !active() on:click=move |_| page.stop()>
+            <button class="button" type="button" data-testid="stop" title="End what goes on; the network keeps what it learned"
+                disabled=move || !(can_stop.get() || waiting()) on:click=move |_| page.stop()>
                 <Icon path="M6 6h12v12H6z" /><span class="button-word">"Stop"</span>
             </button>
         </div>
@@ -75,13 +77,13 @@ fn Buttons(page: Page) -> impl IntoView {
 }
 
 /// A pressed button loses the focus when it is hidden. This moves the focus to the button that replaces it.
-fn keep_focus(state: Memo<State>, was_pressed: StoredValue<bool>, primary: [NodeRef<html::Button>; 3]) {
+fn keep_focus(state: Memo<RunState>, was_pressed: StoredValue<bool>, primary: [NodeRef<html::Button>; 3]) {
     Effect::new(move |_| {
         let shown = match state.get() {
-            State::Training => 1,
-            State::Paused => 2,
-            State::Ready | State::Finished | State::Failed => 0,
-            State::Loading => return,
+            RunState::Training => 1,
+            RunState::Paused => 2,
+            RunState::Ready | RunState::Finished | RunState::Failed => 0,
+            RunState::Loading => return,
         };
         if !was_pressed.try_update_value(std::mem::take).unwrap_or(false) {
             return;
@@ -138,7 +140,7 @@ fn Meter(page: Page) -> impl IntoView {
                 <span>{left}</span>
                 <span class="meter-pace" data-testid="throughput"
                     data-images-per-second=move || pace.get().map(|pace| pace.to_string())>
-                    {move || pace.get().map(labels::pace)}
+                    {move || pace.get().map(numbers::pace)}
                 </span>
             </p>
         </div>
@@ -147,8 +149,8 @@ fn Meter(page: Page) -> impl IntoView {
 }
 
 fn time_left(run: &Run) -> String {
-    let active = matches!(run.state, State::Training | State::Paused);
-    run.remaining_secs().filter(|_| active).map(labels::time_left).unwrap_or_default()
+    let active = matches!(run.state, RunState::Training | RunState::Paused);
+    run.remaining_secs().filter(|_| active).map(numbers::time_left).unwrap_or_default()
 }
 
 /// The memory and the time that a run with the current settings needs, shown before it starts.

@@ -1,7 +1,7 @@
 //! The banner with errors and their remedies. It is never shown without a message.
 
 use inkling_core::protocol::Offer;
-use inkling_core::run::State;
+use inkling_core::protocol::RunState;
 use leptos::prelude::*;
 
 use crate::link::state::Page;
@@ -11,7 +11,7 @@ use crate::link::state::Page;
 pub fn ErrorBanner(page: Page) -> impl IntoView {
     let fault = Memo::new(move |_| page.run.with(|run| run.fault.clone()));
     let has_messages = Memo::new(move |_| fault.with(Option::is_some) || page.messages.with(|list| !list.is_empty()));
-    let failed = Memo::new(move |_| page.run.with(|run| run.state == State::Failed));
+    let failed = Memo::new(move |_| page.run.with(|run| run.state == RunState::Failed));
     let messages = move || page.messages.get().into_iter().map(|message| view! { <p>{message}</p> }).collect_view();
     let fault_text = move || {
         let fault = fault.get()?;
@@ -29,9 +29,9 @@ pub fn ErrorBanner(page: Page) -> impl IntoView {
     };
     view! {
         <Show when=move || has_messages.get()>
-            <div class="trouble" role="alert" data-testid="error">
-                <div class="trouble-text">{fault_text}{messages}</div>
-                <div class="trouble-actions">
+            <div class="error-banner" role="alert" data-testid="error">
+                <div class="error-banner-text">{fault_text}{messages}</div>
+                <div class="error-banner-actions">
                     {offered}
                     <Show when=move || failed.get()>
                         <button class="button" type="button" data-testid="retry" on:click=move |_| page.retry()>

@@ -2,12 +2,13 @@
 
 use inkling_core::evaluation::{self, Calibration};
 use inkling_core::models;
+use inkling_core::protocol::EvaluationReport;
 use leptos::prelude::*;
 
 use crate::link::state::Page;
 use crate::model::plot::{self, Axis};
 use crate::model::reliability::Reliability;
-use crate::model::{labels, model_status};
+use crate::model::{model_status, numbers};
 use crate::views::confusion::{ByDigit, Confusion};
 use crate::views::interval_bar::IntervalBar;
 use crate::views::misclassified::MisclassifiedList;
@@ -17,7 +18,7 @@ use crate::views::misclassified::MisclassifiedList;
 pub fn Evaluation(page: Page) -> impl IntoView {
     let evaluation = Memo::new(move |_| page.run.with(|run| run.evaluation.clone()));
     let shown = Memo::new(move |_| page.run.with(|run| run.learned || run.evaluation.is_some()));
-    let report = move || evaluation.get().map(|evaluation| view! { <Report page evaluation /> });
+    let report = move || evaluation.get().map(|report| view! { <Report page report /> });
     view! {
         <Show when=move || shown.get()>
             <section class="card judgement" aria-labelledby="judgement-title" data-testid="judgement">
@@ -53,14 +54,16 @@ fn Head(page: Page, evaluated: Signal<bool>) -> impl IntoView {
 
 /// The results of an evaluation.
 #[component]
-fn Report(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
+fn Report(page: Page, report: EvaluationReport) -> impl IntoView {
+    let (compared, fallback) = (model_status::compared(&report), report.fallback);
+    let evaluation = report.result;
     let nothing_wrong = evaluation.misclassified.is_empty();
     // The session sends the images before the evaluation.
     let misclassified_images = page.run.with_untracked(|run| run.misclassified_images.clone());
     view! {
         <div class="report">
             <div class="report-part">
-                <Score page evaluation=evaluation.clone() />
+                <Score page evaluation=evaluation.clone() compared fallback />
                 <Figures page evaluation=evaluation.clone() />
             </div>
             <div class="report-part"><Confusion confusion=evaluation.confusion /></div>
@@ -74,22 +77,27 @@ fn Report(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
 
 /// The accuracy with its interval, and its comparison with the published one.
 #[component]
-fn Score(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
+fn Score(
+    page: Page,
+    evaluation: evaluation::Evaluation,
+    compared: Option<String>,
+    /// Why the images are not those asked for.
+    fallback: Option<String>,
+) -> impl IntoView {
     let (accuracy, interval) = (evaluation.accuracy, evaluation.interval);
-    let compared = page.run.with_untracked(|run| model_status::compared(run, &evaluation));
     let published = page.run.with_untracked(model_status::model).and_then(|model| models::published(model).accuracy);
     let published = published.filter(|_| compared.is_some());
     let axis = Axis::close_accuracies([interval.low, interval.high].into_iter().chain(published));
-    let n_images = labels::count(evaluation.n_images as u64);
+    let n_images = numbers::count(evaluation.n_images as u64);
     let range =
         format!("of {n_images} test images read correctly. On similar images: {interval}, with 95 % confidence.");
     view! {
         <p class="score" data-testid="test-accuracy" data-value=accuracy data-low=interval.low data-high=interval.high>
-            <strong class="score-value">{labels::percent(accuracy)}</strong>
+            <strong class="score-value">{numbers::percent(accuracy)}</strong>
             <span class="score-range">{range}</span>
         </p>
         <IntervalBar axis accuracy interval published labelled=true />
-        {compared.map(|text| view! { <p class="score-compared" data-testid="compared">{text}</p> })}
+        {compared.into_iter().chain(fallback).map(|text| view! { <p class="score-compared" data-testid="compared">{text}</p> }).collect_view()}
     }
     .into_any()
 }
@@ -97,12 +105,12 @@ fn Score(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
 /// The figures besides the accuracy: errors, loss, calibration error and best validation.
 #[component]
 fn Figures(page: Page, evaluation: evaluation::Evaluation) -> impl IntoView {
-    let count = |n: usize| labels::count(n as u64);
+    let count = |n: usize| numbers::count(n as u64);
     // The summary of a run arrives after its evaluation.
     let best = Memo::new(move |_| page.run.with(|run| run.summary.filter(|_| run.network.is_none())).map(|it| it.best));
     let best = move || {
         let best = best.get()?;
-        Some(entry("Best validation", format!("{}, epoch {}", labels::percent(best.validation.accuracy), best.epoch)))
+        Some(entry("Best validation", format!("{}, epoch {}", numbers::percent(best.validation.accuracy), best.epoch)))
     };
     view! {
         <dl class="figures">

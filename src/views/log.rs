@@ -4,7 +4,7 @@ use inkling_core::protocol::EpochReport;
 use leptos::prelude::*;
 
 use crate::link::state::Page;
-use crate::model::labels;
+use crate::model::{labels, numbers};
 
 /// The card with one row for each epoch of the run, and the data set in use.
 #[component]
@@ -46,7 +46,7 @@ fn Row(epoch: EpochReport) -> impl IntoView {
         view! { <span class="log-figure"><span class="log-name">{name}": "</span>{format!("{value:.4}")}</span> }
     };
     let head = format!("Epoch {}/{}", epoch.epoch, epoch.epochs);
-    let pace = format!("{:.0} s, {}", epoch.elapsed_secs, labels::pace(epoch.images_per_second));
+    let pace = format!("{:.0} s, {}", epoch.elapsed_secs, numbers::pace(epoch.images_per_second));
     view! {
         <li class="log-row" data-testid="epoch-row" data-epoch=epoch.epoch data-loss=training.loss
             data-accuracy=training.accuracy data-val-loss=validation.loss data-val-accuracy=validation.accuracy>

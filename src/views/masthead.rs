@@ -2,11 +2,11 @@
 
 use inkling_core::models;
 use inkling_core::protocol::EngineReport;
-use inkling_core::run::State;
+use inkling_core::protocol::RunState;
 use leptos::prelude::*;
 
 use crate::link::state::Page;
-use crate::model::labels;
+use crate::model::{labels, numbers};
 
 /// The header. A software adapter or a fallback to the CPU is noted beside the engine.
 #[component]
@@ -14,12 +14,12 @@ pub fn Masthead(page: Page) -> impl IntoView {
     let engine = Memo::new(move |_| page.run.with(|run| run.engine.clone()));
     // During a run the workers in use, otherwise those that the next run requests.
     let workers = Memo::new(move |_| match page.run.with(|run| run.state) {
-        State::Training | State::Paused => page.run.with(|run| run.pool.workers),
+        RunState::Training | RunState::Paused => page.run.with(|run| run.pool.workers),
         _ => page.spec.with(|spec| models::workers(spec.model, spec.workers)),
     });
     let named = move |report: &EngineReport| labels::engine(report, workers.get());
     let name = move || engine.with(|engine| engine.as_ref().map_or("looking for an engine…".into(), named));
-    let pace = Memo::new(move |_| page.run.with(|run| run.images_per_second.map(labels::pace)));
+    let pace = Memo::new(move |_| page.run.with(|run| run.images_per_second.map(numbers::pace)));
     let id = move || engine.with(|engine| engine.as_ref().map_or("", |engine| engine.kind.id()));
     let note = Memo::new(move |_| engine.with(|engine| engine.as_ref().and_then(labels::engine_note)));
     let software = move || engine.with(|engine| engine.as_ref().is_some_and(|engine| engine.software));

@@ -6,7 +6,7 @@ use inkling_core::spec::IMAGE_SIDE;
 use leptos::html;
 use leptos::prelude::*;
 
-use crate::model::labels;
+use crate::model::numbers;
 use crate::views::digit_image::paint;
 
 /// The list of misclassified images. Those without pixels are listed without an image.
@@ -24,8 +24,8 @@ pub fn MisclassifiedList(misclassified: Vec<Misclassified>, misclassified_images
 
 fn item(pixels: Option<Vec<u8>>, misclassified: Misclassified) -> impl IntoView {
     let Misclassified { index, label, predicted, confidence, .. } = misclassified;
-    let sure = labels::confidence(confidence);
-    let which = format!("image {}", labels::count(index as u64));
+    let sure = numbers::confidence(confidence);
+    let which = format!("image {}", numbers::count(index as u64));
     let description = format!("Test {which}: a {label} read as {predicted}, {sure} sure");
     view! {
         <li class="mistake" data-testid="mistake" data-index=index data-label=label data-read=predicted data-confidence=confidence>

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use crate::link::browser;
 use crate::link::state::Page;
-use crate::model::{labels, model_status};
+use crate::model::{model_status, numbers};
 
 /// The disclosure with the layers of the chosen network.
 #[component]
@@ -65,5 +65,5 @@ fn sum(name: &'static str, testid: &'static str, n: usize) -> impl IntoView {
 }
 
 fn count(n: usize) -> String {
-    labels::count(n as u64)
+    numbers::count(n as u64)
 }

@@ -15,7 +15,7 @@ use crate::views::log::Log;
 use crate::views::masthead::Masthead;
 use crate::views::network::Network;
 use crate::views::pad::Pad;
-use crate::views::prediction::{Ensemble, NetworkInput, Probabilities, Reader, Verdict};
+use crate::views::prediction::{Ensemble, NetworkInput, PredictingNetworks, Probabilities, Verdict};
 use crate::views::scoreboard::Scoreboard;
 use crate::views::settings::Settings;
 use crate::views::speed_report::Speed;
@@ -64,7 +64,7 @@ fn Whole() -> impl IntoView {
                     </div>
                     <Probabilities page />
                     <Ensemble page />
-                    <Reader page />
+                    <PredictingNetworks page />
                 </Later>
             </section>
             <section class="record" aria-label="Record of the run">

@@ -52,8 +52,8 @@ pub fn Ensemble(page: Page) -> impl IntoView {
 
 /// The networks that predict, and the measured accuracy of the current one.
 #[component]
-pub fn Reader(page: Page) -> impl IntoView {
-    let text = Memo::new(move |_| page.run.with(model_status::reader));
+pub fn PredictingNetworks(page: Page) -> impl IntoView {
+    let text = Memo::new(move |_| page.run.with(model_status::predicting_networks));
     view! { <p class="reader" data-testid="reader" hidden=move || text.with(String::is_empty)>{text}</p> }.into_any()
 }
 

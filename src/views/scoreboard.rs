@@ -9,7 +9,7 @@ use crate::link::browser;
 use crate::link::state::Page;
 use crate::model::leaderboard::{self, Row, Score};
 use crate::model::plot::Axis;
-use crate::model::{labels, model_status};
+use crate::model::{model_status, numbers};
 use crate::views::interval_bar::IntervalBar;
 
 /// File with every receipt of `results/`, relative to the page.
@@ -99,7 +99,7 @@ fn Entry(page: Page, row: Row, axis: Axis, last: bool) -> impl IntoView {
 fn Ours(page: Page, ours: Score, published_accuracy: Option<f64>, axis: Axis, labelled: bool) -> impl IntoView {
     let Score { accuracy, interval, errors, runs, best_epoch, origin, run } = ours;
     view! {
-        <p class="board-figure board-ours"><span>"ours"</span><strong>{labels::percent(accuracy)}</strong><span>{errors}</span></p>
+        <p class="board-figure board-ours"><span>"ours"</span><strong>{numbers::percent(accuracy)}</strong><span>{errors}</span></p>
         <div class="board-strip"><IntervalBar axis accuracy interval published=published_accuracy labelled /></div>
         <div class="board-origin">
             <p>{format!("{interval} with 95 % confidence")}</p>

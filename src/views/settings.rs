@@ -1,14 +1,14 @@
 //! The settings of the next run: network, images, engine, length, learning rate and seed.
 
 use inkling_core::models;
-use inkling_core::run::State;
+use inkling_core::protocol::RunState;
 use inkling_core::spec::{EngineChoice, ModelId};
 use leptos::prelude::*;
 
 use crate::link::browser;
 use crate::link::state::Page;
 use crate::model::address::{ENGINES, Parameter};
-use crate::model::labels;
+use crate::model::numbers;
 use crate::views::form_field::{Choice, Number};
 use crate::views::recipe::{Recipe, Reset};
 use crate::views::user_files::UserFilesField;
@@ -23,11 +23,11 @@ pub fn Settings(
     /// The parts of the chosen network that cannot be changed.
     children: Children,
 ) -> impl IntoView {
-    let busy = Memo::new(move |_| page.run.with(|run| matches!(run.state, State::Training | State::Paused)));
+    let busy = Memo::new(move |_| page.run.with(|run| matches!(run.state, RunState::Training | RunState::Paused)));
     // On a phone the settings are closed, so that the pad comes first. Where there is room, they are open.
     let open = browser::matches("(min-width: 700px)");
     let summary = move || {
-        page.spec.with(|spec| format!("{} · {} · {}", spec.model, spec.dataset, labels::epochs(spec.recipe.epochs)))
+        page.spec.with(|spec| format!("{} · {} · {}", spec.model, spec.dataset, numbers::epochs(spec.recipe.epochs)))
     };
     let engines = ENGINES.map(|engine| (engine.id(), engine_label(engine).into())).to_vec();
     let models = ModelId::ALL.iter().map(|model| (model.id(), model_label(*model))).collect();
@@ -69,5 +69,5 @@ fn engine_label(engine: EngineChoice) -> &'static str {
 }
 
 fn model_label(model: ModelId) -> String {
-    format!("{model} · {} parameters", labels::count(models::published(model).parameters as u64))
+    format!("{model} · {} parameters", numbers::count(models::published(model).parameters as u64))
 }

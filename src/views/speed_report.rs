@@ -1,4 +1,4 @@
-//! The speed card: measures the training speed of the open engine, and shows a report to copy or save.
+//! The speed report: measures the training speed of the open engine, and shows a report to copy or save.
 
 use inkling_core::run::Run;
 use inkling_core::speed_report::{self, Row, SpeedReport};

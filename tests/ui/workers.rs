@@ -24,10 +24,26 @@ fn a_lost_worker_does_not_change_a_run() {
     };
     let mut visit = Visit::new(&format!("{SHARED}&start=1"));
     wait_for_both(&mut visit);
-    visit.page.end_worker("mate").unwrap();
+    visit.page.end_worker("peer").unwrap();
     visit.wait_for_state("finished", LONG_TIMEOUT);
     assert!(visit.page.text("lost-workers").unwrap().contains("A worker was lost"));
     assert_eq!((visit.first_losses(), visit.log("data-loss"), visit.log("data-val-loss")), undisturbed);
+    visit.assert_clean();
+}
+
+/// As after an update of the site between the loads of two workers.
+#[test]
+fn a_peer_worker_of_another_build_gets_no_work() {
+    let script = "if (globalThis.name === 'peer' && !globalThis.document) {
+        const post = self.postMessage.bind(self);
+        self.postMessage = () => { self.postMessage = post; post('another build'); };
+    }";
+    let mut visit = Visit::with_script(script, &format!("{SHARED}&start=1"));
+    visit.wait_past_step(10, LONG_TIMEOUT);
+    assert_eq!(visit.page.workers().unwrap().len(), 2, "the peer worker runs");
+    let text = visit.page.text("engine").unwrap();
+    assert!(text.contains("1 worker") && !text.contains("1 workers"), "{text}");
+    visit.wait_for_state("finished", LONG_TIMEOUT);
     visit.assert_clean();
 }
 
@@ -59,7 +75,7 @@ fn runs_leave_no_extra_workers() {
         visit.page.click("stop").unwrap();
         visit.wait_for_state("finished", LONG_TIMEOUT);
         let workers = visit.page.workers().unwrap();
-        assert_eq!((workers.len(), &workers[1][..]), (2, "mate"), "{workers:?}");
+        assert_eq!((workers.len(), &workers[1][..]), (2, "peer"), "{workers:?}");
     }
     visit.page.evaluate("document.querySelector(\"[data-testid='engine-choice']\").focus()").unwrap();
     visit.page.fill("engine-choice", "auto").unwrap();

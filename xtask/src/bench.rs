@@ -30,7 +30,7 @@ use inkling_core::spec::ModelId;
 use machine::Machine;
 use visit::Site;
 
-use crate::{root, say, site, target_dir};
+use crate::{report, root, site, target_dir};
 
 /// The options of `cargo xtask bench`.
 #[derive(Args)]
@@ -144,11 +144,11 @@ pub fn measure(bench: &Bench) -> Result<()> {
             measurements.push(Measurement::not_run(part.name(), "not asked for"));
             continue;
         }
-        say(format!("{} …", part.name()));
+        report(format!("{} …", part.name()));
         match bench.part(*part, &site) {
             Ok(measured) => measurements.extend(measured),
             Err(error) => {
-                say(format!("{}: {error:#}", part.name()));
+                report(format!("{}: {error:#}", part.name()));
                 measurements.push(Measurement::not_run(part.name(), failure(1, &error)));
                 failed.push(part.name());
             }
@@ -225,7 +225,7 @@ fn write(path: &Path, machine: &Machine, measurements: &[Measurement]) -> Result
     let before = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let section = format!("\n## {}\n\n{}\n{}", machine.day, machine.markdown(), table::markdown(measurements));
     fs::write(path, before + &section).with_context(|| format!("cannot write {}", path.display()))?;
-    say(format!("{} has a new table", path.display()));
+    report(format!("{} has a new table", path.display()));
     Ok(())
 }
 

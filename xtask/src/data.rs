@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use inkling_core::data::mnist::{FILES, MnistFile};
 use inkling_mnist_files::{Note, mnist_folder};
 
-use crate::{root, say};
+use crate::{report, root};
 
 /// The cache of downloaded files, relative to the root folder. Git ignores it.
 const CACHE: &str = "data/mnist";
@@ -21,8 +21,8 @@ const CACHE: &str = "data/mnist";
 /// # Errors
 /// When MNIST is neither on this machine nor can be downloaded.
 pub fn show() -> Result<()> {
-    let folder = bring()?;
-    say(format!("MNIST is in {}: 60,000 training and 10,000 test images", folder.display()));
+    let folder = ensure_mnist()?;
+    report(format!("MNIST is in {}: 60,000 training and 10,000 test images", folder.display()));
     Ok(())
 }
 
@@ -30,7 +30,7 @@ pub fn show() -> Result<()> {
 ///
 /// # Errors
 /// When MNIST is neither on this machine nor can be downloaded.
-pub fn bring() -> Result<PathBuf> {
+pub fn ensure_mnist() -> Result<PathBuf> {
     let mut reporter = NoteReporter::default();
     let folder = mnist_folder(&root().join(CACHE), &mut |note| reporter.report(&note));
     Ok(folder?)
@@ -42,10 +42,10 @@ pub fn bring() -> Result<PathBuf> {
 /// # Errors
 /// When the files cannot be gzipped.
 pub fn for_site(spare: &Path) -> Result<Option<PathBuf>> {
-    match bring() {
+    match ensure_mnist() {
         Ok(folder) => packed(folder, spare).map(Some),
         Err(error) => {
-            say(format!("The site goes without MNIST and trains on its own synthetic digits: {error:#}"));
+            report(format!("The site goes without MNIST and trains on its own synthetic digits: {error:#}"));
             Ok(None)
         }
     }
@@ -105,12 +105,12 @@ struct NoteReporter {
 impl NoteReporter {
     fn report(&mut self, note: &Note) {
         match note {
-            Note::Found { folder } => say(format!("MNIST: found in {} and checked", folder.display())),
-            Note::PassedOver { folder, why } => say(format!("MNIST: not in {} ({why})", folder.display())),
-            Note::HostFailed { url, why } => say(format!("MNIST: {url} does not deliver ({why})")),
+            Note::Found { folder } => report(format!("MNIST: found in {} and checked", folder.display())),
+            Note::PassedOver { folder, why } => report(format!("MNIST: not in {} ({why})", folder.display())),
+            Note::HostFailed { url, why } => report(format!("MNIST: {url} does not deliver ({why})")),
             Note::Downloading { name, total, .. } if self.downloading != Some(name) => {
                 self.downloading = Some(name);
-                say(format!("MNIST: downloading {name}{}", megabytes(*total)));
+                report(format!("MNIST: downloading {name}{}", megabytes(*total)));
             }
             Note::Downloading { .. } => {}
         }

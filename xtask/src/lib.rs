@@ -49,7 +49,7 @@ pub fn target_dir() -> Result<PathBuf> {
 }
 
 /// Prints a message about the progress to standard output.
-pub fn say(text: impl AsRef<str>) {
+pub fn report(text: impl AsRef<str>) {
     println!("» {}", text.as_ref());
 }
 

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::measure(&options),
         Task::Data => data::show(),
         Task::Shot(options) => shot::take(&options),
-        Task::Stage => site::stage_data(),
+        Task::Stage => site::stage(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use anyhow::Result;
 use browser_driver::{Browser, Page, Viewport};
 use clap::Args;
 
-use crate::say;
+use crate::report;
 
 /// The options of `cargo xtask shot`.
 #[derive(Args)]
@@ -72,8 +72,8 @@ pub fn take(shot: &Shot) -> Result<()> {
     page.navigate(&shot.url)?;
     prepare(&mut page, shot)?;
     page.save_screenshot(shot.full, &shot.out)?;
-    page.errors().iter().for_each(|error| say(format!("the page says: {error}")));
-    say(format!("{} is a picture of {}", shot.out.display(), shot.url));
+    page.errors().iter().for_each(|error| report(format!("the page says: {error}")));
+    report(format!("{} is a picture of {}", shot.out.display(), shot.url));
     Ok(())
 }
 

@@ -1,17 +1,17 @@
 //! Builds and serves the page: provides the tools and the data, then runs Trunk. It never compiles anything itself.
 
-use std::env;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::platform::replace_with;
 use crate::tools::Tools;
-use crate::{data, root, run, say, target_dir};
+use crate::{data, report, root, run, target_dir};
 
 /// The page's sources: `serve` rebuilds when one of these changes. Paths that do not exist are not watched.
 const SOURCES: [&str; 10] = [
@@ -26,7 +26,7 @@ const SOURCES: [&str; 10] = [
     "public",
     "index.html",
 ];
-/// The environment variable that names the folder of MNIST's gzipped files to [`stage_data`]; empty if there is none.
+/// The environment variable that names the folder of MNIST's gzipped files to [`stage`]; empty if there is none.
 const SITE_DATA: &str = "INKLING_SITE_DATA";
 /// The folder from which the page loads MNIST, relative to the site.
 const DATA_IN_SITE: &str = "data/mnist";
@@ -63,7 +63,7 @@ pub fn serve(options: &Serve) -> Result<()> {
     trunk.args(["serve", "--address", "127.0.0.1", "--port", &options.port.to_string()]);
     trunk.args(["--open", &options.open.to_string()]);
     if options.release {
-        say("The page is always built with optimisations, with or without --release");
+        report("The page is always built with optimisations, with or without --release");
     }
     trunk.args(["--release", "true"]);
     // Not dist/, which is for sites to publish.
@@ -71,8 +71,8 @@ pub fn serve(options: &Serve) -> Result<()> {
     for source in SOURCES.iter().filter(|source| root().join(source).exists()) {
         trunk.args(["--watch", source]);
     }
-    say("Building the page and its worker: about 15 minutes the first time on two cores, seconds from then on");
-    say(format!("Then the page is at http://127.0.0.1:{} (Ctrl-C stops it)", options.port));
+    report("Building the page and its worker: about 15 minutes the first time on two cores, seconds from then on");
+    report(format!("Then the page is at http://127.0.0.1:{} (Ctrl-C stops it)", options.port));
     replace_with(&mut trunk)
 }
 
@@ -83,7 +83,7 @@ pub fn serve(options: &Serve) -> Result<()> {
 pub fn build(options: &Build) -> Result<()> {
     let dist = env::current_dir()?.join(&options.dist);
     build_into(&dist)?;
-    say(format!("The site is in {}: copy it to any host, under any path", dist.display()));
+    report(format!("The site is in {}: copy it to any host, under any path", dist.display()));
     Ok(())
 }
 
@@ -93,10 +93,10 @@ pub fn build(options: &Build) -> Result<()> {
 /// When a tool is not available or the sources do not compile.
 pub fn build_into(dist: &Path) -> Result<()> {
     let mut trunk = trunk()?;
-    say("Building the site: about 15 minutes the first time on two cores");
+    report("Building the site: about 15 minutes the first time on two cores");
     let began = Instant::now();
     run(trunk.args(["build", "--release", "true", "--dist"]).arg(dist))?;
-    say(format!("Built in {} s", began.elapsed().as_secs()));
+    report(format!("Built in {} s", began.elapsed().as_secs()));
     Ok(())
 }
 
@@ -109,16 +109,29 @@ pub fn build_golden_into(dist: &Path) -> Result<()> {
     run(trunk.args(["build", "--release", "true", "--dist"]).arg(dist).arg("crates/golden/index.html"))
 }
 
-/// Trunk's hook: copies MNIST beside the page that is being built.
+/// Trunk's hook: copies MNIST beside the page that is being built, and has it preload nothing of the workers.
 ///
 /// # Errors
-/// When the caller is not Trunk, or a file cannot be copied.
-pub fn stage_data() -> Result<()> {
+/// When the caller is not Trunk, or a file cannot be read or written.
+pub fn stage() -> Result<()> {
     let staging = env::var_os("TRUNK_STAGING_DIR").context("this is for Trunk; run `cargo xtask build`")?;
+    let index = Path::new(&staging).join("index.html");
+    let html = fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
+    fs::write(&index, without_snippets(&html)).with_context(|| format!("cannot write {}", index.display()))?;
     match env::var_os(SITE_DATA).filter(|folder| !folder.is_empty()) {
         Some(folder) => data::copy(Path::new(&folder), &Path::new(&staging).join(DATA_IN_SITE)),
         None => Ok(()),
     }
+}
+
+/// The page without links that preload JavaScript snippets. It has none of its own: when an earlier build left those of a
+/// worker, Trunk takes them for the page's.
+fn without_snippets(html: &str) -> String {
+    const PRELOAD: &str = "<link rel=\"modulepreload\" href=\"./snippets/";
+    let mut parts = html.split(PRELOAD);
+    let before = parts.next().unwrap_or_default().to_owned();
+    // Each further part begins within the link.
+    parts.fold(before, |page, part| page + part.split_once('>').map_or("", |(_, rest)| rest))
 }
 
 /// A command that runs Trunk, with the tools on its `PATH` and the folder of the data in [`SITE_DATA`].
@@ -142,6 +155,15 @@ fn check_port(port: u16) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_the_workers_is_preloaded() {
+        let link = |file: &str| format!("<link rel=\"modulepreload\" href=\"./{file}\" integrity=\"sha384-a+b\">");
+        let page = |links: &[String]| format!("<head>{}</head><body></body>", links.concat());
+        let (own, foreign) = (link("app.js"), link("snippets/inkling-engine-1/inline0.js"));
+        assert_eq!(without_snippets(&page(&[foreign.clone(), own.clone(), foreign])), page(&[own]));
+        assert_eq!(without_snippets("<head></head>"), "<head></head>");
+    }
 
     #[test]
     fn a_taken_port_is_reported_with_a_remedy() {

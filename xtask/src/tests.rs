@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::tools::{WASM, add_wasm_target};
-use crate::{cargo, run, say, site, target_dir};
+use crate::{cargo, report, run, site, target_dir};
 
 /// Cargo's arguments for the tests that need Chromium: of the page, of the networks in a browser, and of the driver
 /// itself. They exclude the shaders, as those of the unit tests do: Cargo compiles burn with the features of all
@@ -78,7 +78,7 @@ pub fn pass(only: Option<Stage>) -> Result<()> {
     if stages.contains(&Stage::Browser) {
         // A missing browser must be reported now, not after half an hour of builds.
         let chrome = browser_driver::find()?;
-        say(format!("The browser tests will run in {}", chrome.display()));
+        report(format!("The browser tests will run in {}", chrome.display()));
     }
     if stages.contains(&Stage::Card) {
         check_graphics_driver()?;
@@ -88,7 +88,7 @@ pub fn pass(only: Option<Stage>) -> Result<()> {
         timed(stage.name(), || stage.pass())?;
     }
     let names: Vec<_> = stages.iter().map(|stage| stage.name()).collect();
-    say(format!("All passed in {}: {}", elapsed(began), names.join(", ")));
+    report(format!("All passed in {}: {}", elapsed(began), names.join(", ")));
     Ok(())
 }
 
@@ -108,10 +108,10 @@ fn check_graphics_driver() -> Result<()> {
 
 /// Runs a piece of work, and prints when it starts and how long it took.
 fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    say(format!("{name} …"));
+    report(format!("{name} …"));
     let began = Instant::now();
     work().with_context(|| format!("{name}: failed after {}", elapsed(began)))?;
-    say(format!("{name}: passed in {}", elapsed(began)));
+    report(format!("{name}: passed in {}", elapsed(began)));
     Ok(())
 }
 

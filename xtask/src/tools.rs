@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, root, run, say, target_dir};
+use crate::{cargo, report, root, run, target_dir};
 
 /// The target of the page and of the workers.
 pub const WASM: &str = "wasm32-unknown-unknown";
@@ -126,7 +126,7 @@ impl Tool {
 
     fn install(&self, home: &Path) -> Result<()> {
         let Self { package, version, minutes, .. } = self;
-        say(format!(
+        report(format!(
             "Building {package} {version} into {}, once: about {minutes} minutes on two cores",
             home.display()
         ));
@@ -137,7 +137,7 @@ impl Tool {
         run(&mut install).with_context(|| {
             format!("{package} {version} could not be built; check the connection to the crate registry and run again")
         })?;
-        say(format!("{package} is ready, after {} s", began.elapsed().as_secs()));
+        report(format!("{package} is ready, after {} s", began.elapsed().as_secs()));
         Ok(())
     }
 }
@@ -153,7 +153,7 @@ pub fn add_wasm_target() -> Result<()> {
     if Path::new(String::from_utf8_lossy(&folder).trim()).is_dir() {
         return Ok(());
     }
-    say(format!("Adding the target {WASM} to the Rust toolchain"));
+    report(format!("Adding the target {WASM} to the Rust toolchain"));
     let added = run(Command::new("rustup").current_dir(root()).args(["target", "add", WASM]));
     added.with_context(|| format!("Rust's {WASM} target is missing; install it as you installed Rust"))
 }

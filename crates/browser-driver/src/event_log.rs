@@ -105,12 +105,12 @@ mod tests {
     #[test]
     fn only_running_workers_are_listed() {
         let mut seen = Seen::default();
-        for (session, kind, name) in [("a", "worker", "x.js"), ("b", "worker", "mate"), ("c", "iframe", "")] {
+        for (session, kind, name) in [("a", "worker", "x.js"), ("b", "worker", "peer"), ("c", "iframe", "")] {
             let info = json!({ "sessionId": session, "targetInfo": { "title": name, "type": kind } });
             seen.note("Target.attachedToTarget", &info);
         }
         seen.note("Target.detachedFromTarget", &json!({ "sessionId": "a" }));
-        assert_eq!(seen.workers, [Worker { session: "b".into(), name: "mate".into() }]);
+        assert_eq!(seen.workers, [Worker { session: "b".into(), name: "peer".into() }]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The command line: `inkling train | summary | evaluate | predict | submit | verify | scoreboard | speed | pack`.
 //!
-//! `train`, `verify` and `speed` drive the same session as the page's worker. This file parses and dispatches; it never
+//! Every command that computes drives the same session as the page's worker. This file parses and dispatches; it never
 //! computes a network.
 
 /// Prints a line to standard output and ignores write errors: a closed pipe, as after `| head`, must not end a training
@@ -14,10 +14,13 @@ macro_rules! print_line {
 
 mod image_file;
 mod receipt_commands;
+mod receipts;
 mod report;
+mod session;
 mod speed;
 mod train;
 mod weights;
+mod weights_input;
 
 use std::path::PathBuf;
 
@@ -74,9 +77,12 @@ struct TrainArgs {
     published: bool,
     #[command(flatten)]
     recipe: RecipeArgs,
-    /// published (MNIST: 60,000 and 10,000) or kaggle (37,800, 4,200 and 28,000, shuffled and split by the seed)
+    /// published (MNIST: 60,000 and 10,000) or kaggle (37,800, 4,200 and 28,000, shuffled)
     #[arg(long, value_name = "S")]
     split: Option<SplitId>,
+    /// Seed of the shuffle of the kaggle split; runs with the same one share their test images
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    split_seed: u64,
     /// Runs with the same seed have the same loss curve
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -166,12 +172,12 @@ struct EvaluateArgs {
     /// mnist, synthetic, or a folder of IDX files
     #[arg(long, value_name = "D", default_value_t = DatasetId::Mnist, value_parser = native_dataset)]
     dataset: DatasetId,
-    /// published, or kaggle with --seed
-    #[arg(long, value_name = "S", default_value_t = SplitId::Published)]
-    split: SplitId,
-    /// Seed of the kaggle split
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    /// published or kaggle [default: the split that the weights were trained with, published if they do not say]
+    #[arg(long, value_name = "S")]
+    split: Option<SplitId>,
+    /// Seed of the shuffle of the kaggle split [default: that of the weights, 1 if they do not say]
+    #[arg(long, value_name = "N", alias = "seed")]
+    split_seed: Option<u64>,
     /// Evaluate on the first N test images only
     #[arg(long, value_name = "N")]
     test_limit: Option<usize>,

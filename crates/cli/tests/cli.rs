@@ -64,7 +64,7 @@ fn speed_prints_a_report() {
     assert!(output.status.success(), "{}", stderr(&output));
     let report = stdout(&output);
     let lines: Vec<_> = report.lines().collect();
-    assert!(lines[0].starts_with("Inkling speed card, 20") && lines[1].starts_with("CPU: "), "{report}");
+    assert!(lines[0].starts_with("Inkling speed report, 20") && lines[1].starts_with("CPU: "), "{report}");
     let compact = lines.iter().find(|line| line.starts_with("compact ")).unwrap();
     let numbers: Vec<f64> = compact.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     assert!(numbers.len() == 3 && numbers.iter().all(|number| *number > 0.0), "{report}");

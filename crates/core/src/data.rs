@@ -10,6 +10,8 @@ pub mod split;
 pub mod synthetic;
 pub mod user_files;
 
+use std::ops::Range;
+
 use crate::spec::{DatasetId, IMAGE_PIXELS};
 
 /// One split of a data set: images with their labels.
@@ -38,6 +40,14 @@ impl Split {
     /// When `index` is not below [`Split::len`].
     pub fn image(&self, index: usize) -> &[u8] {
         &self.images[index * IMAGE_PIXELS..][..IMAGE_PIXELS]
+    }
+
+    /// The pixels of a range of images, 784 bytes each.
+    ///
+    /// # Panics
+    /// When the range ends above [`Split::len`].
+    pub fn pixels(&self, range: Range<usize>) -> &[u8] {
+        &self.images[range.start * IMAGE_PIXELS..range.end * IMAGE_PIXELS]
     }
 
     /// Appends the images and labels of another split.

@@ -17,7 +17,7 @@ pub use layers::{Conv, Layer, Padding, Role, Shape, with_inputs};
 pub use memory::{Memory, memory};
 pub use published::{Published, published};
 pub use summary::{LayerRow, Summary, names};
-pub use work::{forward_work, run_secs, step_work, training_work, workers};
+pub use work::{forward_work, run_secs, step_work, training_gflops, training_work, workers};
 
 use crate::spec::ModelId;
 

@@ -7,10 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Side of the image, in pixels.
-const SIDE: usize = 28;
-/// Number of pixels in the image.
-const PIXELS: usize = SIDE * SIDE;
+use crate::spec::{IMAGE_PIXELS, IMAGE_SIDE};
+
 /// Side of the box into which the ink is scaled, in pixels.
 const BOX: usize = 20;
 /// Grid points per pixel, in each direction: the bits of a byte.
@@ -41,13 +39,13 @@ pub struct Stroke {
 /// The image of some strokes: 784 bytes, row by row; 0 is paper, 255 is ink. `None` where there is no ink.
 ///
 /// Points that are not finite are ignored. A single point is a dot as wide as the pen.
-pub fn prepare(strokes: &[Stroke]) -> Option<[u8; PIXELS]> {
+pub fn prepare(strokes: &[Stroke]) -> Option<[u8; IMAGE_PIXELS]> {
     render(strokes, PEN_WIDTH)
 }
 
 /// Like [`prepare`], with another pen width after scaling, in pixels. The width is clamped to 0.5 to 10; a width that
 /// is not finite counts as [`PEN_WIDTH`].
-pub fn render(strokes: &[Stroke], pen_width: f32) -> Option<[u8; PIXELS]> {
+pub fn render(strokes: &[Stroke], pen_width: f32) -> Option<[u8; IMAGE_PIXELS]> {
     let radius = f64::from(if pen_width.is_finite() { pen_width.clamp(0.5, 10.0) } else { PEN_WIDTH }) / 2.0;
     let fit = Fit::of(strokes, radius)?;
     let mut bitmap = Bitmap::new();
@@ -227,7 +225,7 @@ impl Slab {
 
 /// Shifts the coverage by whole pixels until its centre of mass is as near to the middle as possible without losing
 /// ink, and scales it to 0 to 255.
-fn centred(counts: &[[u8; BOX]; BOX]) -> [u8; PIXELS] {
+fn centred(counts: &[[u8; BOX]; BOX]) -> [u8; IMAGE_PIXELS] {
     let (mut columns, mut rows) = (Mass::default(), Mass::default());
     for (y, row) in counts.iter().enumerate() {
         for (x, &count) in row.iter().enumerate() {
@@ -236,9 +234,9 @@ fn centred(counts: &[[u8; BOX]; BOX]) -> [u8; PIXELS] {
         }
     }
     let (right, down) = (columns.shift(), rows.shift());
-    let mut image = [0; PIXELS];
+    let mut image = [0; IMAGE_PIXELS];
     for (y, row) in counts[..rows.extent].iter().enumerate() {
-        let to = &mut image[(y + down) * SIDE + right..][..columns.extent];
+        let to = &mut image[(y + down) * IMAGE_SIDE + right..][..columns.extent];
         for (pixel, &count) in to.iter_mut().zip(row) {
             *pixel = (u16::from(count) * 255 / (GRID * GRID) as u16) as u8;
         }
@@ -270,8 +268,8 @@ impl Mass {
     /// The shift, in whole pixels, that brings the centre of mass nearest to pixel 14, where MNIST has it.
     fn shift(&self) -> usize {
         // Twice the distance, so that adding the total mass once rounds to the nearest integer.
-        let twice = (SIDE * self.total).saturating_sub(2 * self.moment);
-        ((twice + self.total) / (2 * self.total).max(1)).min(SIDE - self.extent)
+        let twice = (IMAGE_SIDE * self.total).saturating_sub(2 * self.moment);
+        ((twice + self.total) / (2 * self.total).max(1)).min(IMAGE_SIDE - self.extent)
     }
 }
 

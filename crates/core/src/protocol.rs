@@ -1,103 +1,49 @@
-//! Messages between page and worker: [`Command`]s go to the worker, [`Event`]s come back. The command line uses the
-//! same messages without encoding them.
+//! Messages between page and worker: [`Request`]s go to the worker, [`Message`]s come back. The command line uses the
+//! same types without encoding them.
+//!
+//! Every message names the request that it belongs to. A run is named by the request that started it: all its events
+//! carry that id, also those that follow from a later [`Command::Pause`] or [`Command::Stop`].
 //!
 //! Messages are closed enums, encoded with postcard, which keeps a NaN loss a NaN. The worker sends the first message,
-//! [`Event::Ready`]; commands sent before it are lost. Messages never hold a tensor or a browser type.
+//! [`Event::Ready`]; requests sent before it are lost. Messages never hold a tensor or a browser type.
 
+mod fault;
 mod reports;
+mod requests;
+mod state;
 mod wire;
 
+pub use fault::{Fault, Offer};
 pub use reports::{
-    BestEpoch, DatasetReport, EngineKind, EngineReport, EpochReport, Kernels, ModelSpeed, NetworkReport, Phase,
-    PoolReport, Progress, Restored, RunPlan, RunSummary, SpeedMeasurement, StepReport, TestImage,
+    BestEpoch, DatasetReport, EngineKind, EngineReport, EpochReport, EvaluationReport, Kernels, ModelSpeed,
+    NetworkReport, Phase, PoolReport, Progress, Restored, RunPlan, RunSummary, SpeedMeasurement, StepReport, TestImage,
 };
+pub use requests::{Command, CommandName, EngineRequest, EvaluationSpec, Request, RequestId};
+pub use state::{Activity, RunState, SessionState};
 pub use wire::{DecodeError, decode, encode};
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::Evaluation;
-use crate::spec::{EngineChoice, ModelId, Prediction, TrainSpec};
+use crate::spec::{ModelId, Prediction};
 
-/// A message from the page or the command line to the session.
+/// An event with the request that it belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Command {
-    /// Opens an engine and loads the model that predicts with it. Answered by [`Event::Engine`] and then
-    /// [`Event::ModelLoaded`], or by [`Event::Failed`].
-    Open(EngineRequest),
-    /// Starts a new run. A run in progress is stopped first.
-    Start(TrainSpec),
-    /// Pauses the run after the current step.
-    Pause,
-    /// Continues a paused run.
-    Resume,
-    /// Trains one step of a paused run, then pauses again.
-    Step,
-    /// Ends the run after the current step. Its weights stay loaded.
-    Stop,
-    /// Loads the pretrained weights of a model, or untrained weights where it has none. Answered by
-    /// [`Event::ModelLoaded`]. A run in progress is stopped first.
-    LoadModel(ModelId),
-    /// Evaluates the current model on the test images of these settings. Answered by [`Event::Evaluated`]. A run in
-    /// progress continues afterwards.
-    Evaluate(TrainSpec),
-    /// Loads these IDX files, by name and bytes, as the data set [`UserFiles`](crate::spec::DatasetId::UserFiles).
-    /// Answered by [`Event::Dataset`] or [`Event::Failed`]; after a failure the previous files stay loaded. A run in
-    /// progress is stopped first.
-    LoadUserFiles(Vec<(String, Vec<u8>)>),
-    /// Measures how fast this engine trains. Answered by [`Event::Measured`]. A run in progress is stopped first; any
-    /// command that would stop a run ends the measurement.
-    Measure {
-        /// Number of workers that share a step on the CPU engine, as in a run.
-        workers: usize,
-    },
-    /// Restores a run or its model from a snapshot ([`Event::Snapshot`]). Answered by [`Event::Restored`]. A run in
-    /// progress is stopped first.
-    Restore {
-        /// The bytes of [`Event::Snapshot`].
-        snapshot: Vec<u8>,
-        /// Continue the run; otherwise only load its model.
-        go_on: bool,
-        /// Number of workers that share a step where a run from a graphics card continues on the CPU.
-        workers: usize,
-    },
-    /// Switches the ensemble on or off: on, the pretrained networks of all other models predict together with the
-    /// current model. Answered by [`Event::EnsembleChanged`].
-    SetEnsemble(bool),
-    /// Classifies one image. Answered by [`Event::Predicted`].
-    Predict {
-        /// Returned with the answer, so that the page can drop late answers.
-        version: u64,
-        /// 784 bytes, row by row; 0 is paper, 255 is ink.
-        pixels: Vec<u8>,
-    },
+pub struct Message {
+    /// The request that the event answers, or that started the run it is about. 0 for [`Event::Ready`],
+    /// [`Event::Crashed`] and what the session has no request for.
+    pub request: RequestId,
+    /// What happened.
+    pub event: Event,
 }
 
-/// The engine to open, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineRequest {
-    /// The engine asked for.
-    pub choice: EngineChoice,
-    /// The model to load first. A graphics card compiles and tests the kernels of this model before it opens.
-    pub model: ModelId,
-    /// Use a graphics card without its self-test.
-    pub untested: bool,
-    /// In a browser, replace methods of WebGPU's classes so that shaders compile in parallel
-    /// (`crates/engine/src/device/precompile.rs`).
-    pub patches: bool,
-    /// The kernel choice measured when this card was last opened: [`EngineReport::kernels`].
-    pub kernels: Option<Kernels>,
-    /// A run on MNIST starts as soon as the engine is open: fetch MNIST while shaders compile.
-    pub needs_mnist: bool,
-}
-
-impl EngineRequest {
-    /// A request for an engine with self-test and patches, without a known kernel choice.
-    pub fn new(choice: EngineChoice, model: ModelId) -> Self {
-        Self { choice, model, untested: false, patches: true, kernels: None, needs_mnist: false }
+/// An event of no request, such as what the page itself finds out about a worker.
+impl From<Event> for Message {
+    fn from(event: Event) -> Self {
+        Self { request: RequestId::default(), event }
     }
 }
 
-/// A message from the session to the page or the command line.
+/// What a session reports to the page or the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The first message of a worker.
@@ -105,6 +51,8 @@ pub enum Event {
         /// Hash of the sources that the worker was built from, in hexadecimal.
         build: String,
     },
+    /// What the session does now. Sent at every change, and once more after a request that changed nothing.
+    State(SessionState),
     /// The engine that is open now, and why it was chosen.
     Engine(EngineReport),
     /// Another model is loaded and predicts from now on.
@@ -120,8 +68,8 @@ pub enum Event {
     Started(RunPlan),
     /// Everything needed to continue the run if the engine is lost, as bytes for [`Command::Restore`]. Sent every few
     /// seconds and after each epoch, where engines can be lost.
-    Snapshot(Vec<u8>),
-    /// A snapshot was restored.
+    Checkpoint(Vec<u8>),
+    /// A checkpoint was restored.
     Restored(Restored),
     /// The number of workers that compute has changed.
     WorkerPool(PoolReport),
@@ -129,69 +77,26 @@ pub enum Event {
     Stepped(Vec<StepReport>),
     /// An epoch was trained and validated.
     EpochEnded(EpochReport),
-    /// The run is paused.
-    Paused,
-    /// The run continues after a pause.
-    Resumed,
-    /// The run was ended by a command. Its weights stay loaded.
+    /// The run was ended by another request. Its weights stay loaded.
     Stopped,
     /// The images that the next [`Event::Evaluated`] lists as misclassified, in the same order.
     MisclassifiedImages(Vec<TestImage>),
-    /// Metrics of the current model on the test images. Sent before [`Event::Finished`] and in answer to
-    /// [`Command::Evaluate`].
-    Evaluated(Box<Evaluation>),
+    /// Metrics on the test images. Sent before [`Event::Finished`] and in answer to [`Command::Evaluate`].
+    Evaluated(Box<EvaluationReport>),
     /// The run completed its last epoch.
     Finished(RunSummary),
     /// The results so far of [`Command::Measure`].
     Measured(SpeedMeasurement),
-    /// The answer to [`Command::Predict`].
-    Predicted {
-        /// The version of the command.
-        version: u64,
-        /// The prediction of the current model, or of the ensemble.
-        prediction: Prediction,
+    /// The answer to [`Command::Predict`]: one prediction per image, of the current model or of the ensemble.
+    Predicted(Vec<Prediction>),
+    /// A command failed, or the run that it started. [`Event::State`] says whether a run has ended with it. Everything
+    /// shown so far remains valid.
+    Failed {
+        /// The command that failed.
+        command: CommandName,
+        /// What went wrong, and the remedy.
+        fault: Fault,
     },
-    /// A command or the run failed; a run in progress has ended. Everything shown so far remains valid.
-    Failed(Fault),
     /// The worker crashed and sends nothing more.
     Crashed(Fault),
-}
-
-/// An error for the user: what went wrong and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// What went wrong, as a sentence.
-    pub what: String,
-    /// What the user can do, as a sentence.
-    pub remedy: String,
-    /// A remedy that the page offers as a button, in addition to the sentence.
-    pub offer: Option<Offer>,
-}
-
-/// A remedy that the page offers as a button.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Offer {
-    /// Use a graphics card that failed its self-test ([`EngineRequest::untested`]).
-    UseUntested,
-    /// Open a new engine, because this one was lost. A run continues from its last snapshot.
-    Reopen,
-}
-
-impl Fault {
-    /// An error without a button.
-    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into(), offer: None }
-    }
-
-    /// The same error with a remedy that the page offers as a button.
-    pub fn offering(self, offer: Offer) -> Self {
-        Self { offer: Some(offer), ..self }
-    }
-}
-
-/// Prints both sentences.
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}. {}", self.what.trim_end_matches('.'), self.remedy)
-    }
 }

@@ -128,12 +128,13 @@ pub struct EpochLine {
     pub seconds: f64,
 }
 
-/// The checksum of the file with the final weights.
+/// The checksum of the final weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightsSum {
     /// Name of the file, without its folder.
     pub file: String,
-    /// SHA-256 of the file, in hexadecimal.
+    /// SHA-256 of the weights, in hexadecimal: that of the file as it is without its provenance (network, data, split,
+    /// seeds and build), so that two builds can be compared.
     pub sha256: String,
 }
 

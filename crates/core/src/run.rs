@@ -1,49 +1,20 @@
 //! The state of the engine and the current run, computed from the events of a session. The page and the command line
 //! share it. It never sends a command.
 
-use crate::evaluation::Evaluation;
 use crate::protocol::{
-    DatasetReport, EngineKind, EngineReport, EpochReport, Event, Fault, NetworkReport, Phase, PoolReport, Progress,
-    Restored, RunPlan, RunSummary, SpeedMeasurement, StepReport, TestImage,
+    Activity, CommandName, DatasetReport, EngineKind, EngineReport, EpochReport, EvaluationReport, Event, Fault,
+    Message, NetworkReport, Phase, PoolReport, Progress, RequestId, Restored, RunPlan, RunState, RunSummary,
+    SessionState, SpeedMeasurement, StepReport, TestImage,
 };
-use crate::spec::{ModelId, Prediction};
+use crate::spec::ModelId;
 
-/// The state of the session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// The engine or the images are being loaded.
-    #[default]
-    Loading,
-    /// No run is in progress; one can start.
-    Ready,
-    /// A run is training or validating.
-    Training,
-    /// A run is paused.
-    Paused,
-    /// The last run has ended, after its last epoch or by a command.
-    Finished,
-    /// The last command or run failed.
-    Failed,
-}
+mod step_log;
+pub use step_log::StepLog;
 
-impl State {
-    /// The stable id, which browser tests and scripts use.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Loading => "loading",
-            Self::Ready => "ready",
-            Self::Training => "training",
-            Self::Paused => "paused",
-            Self::Finished => "finished",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// A point at which a run continued from a snapshot after its engine was lost.
+/// A point at which a run continued from a checkpoint after its engine was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumption {
-    /// Number of steps done up to the snapshot.
+    /// Number of steps done up to the checkpoint.
     pub n_steps: usize,
     /// The kind of engine that continued the run.
     pub engine: Option<EngineKind>,
@@ -52,8 +23,12 @@ pub struct Resumption {
 /// The state of the engine and the current run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
-    /// The state of the session.
-    pub state: State,
+    /// The request that started the current or last run.
+    pub id: Option<RequestId>,
+    /// The state of the run.
+    pub state: RunState,
+    /// What the session does besides.
+    pub activity: Option<Activity>,
     /// The open engine.
     pub engine: Option<EngineReport>,
     /// The images in use.
@@ -64,14 +39,14 @@ pub struct Run {
     pub pool: PoolReport,
     /// Progress of the long operation in progress.
     pub progress: Option<Progress>,
-    /// Every step of the run, in order.
-    pub steps: Vec<StepReport>,
+    /// The steps of the run, in order. Those of a long run are summarised.
+    pub steps: StepLog,
     /// Recent training images per second of this engine with the current model.
     pub images_per_second: Option<f64>,
     /// Every epoch of the run, in order.
     pub epochs: Vec<EpochReport>,
     /// The last evaluation of the current model on the test images.
-    pub evaluation: Option<Evaluation>,
+    pub evaluation: Option<EvaluationReport>,
     /// The images that this evaluation lists as misclassified.
     pub misclassified_images: Vec<TestImage>,
     /// The points at which the run continued after its engine was lost, in order.
@@ -86,63 +61,58 @@ pub struct Run {
     pub learned: bool,
     /// The speed measurement of the engine, complete or in progress.
     pub speed: Option<SpeedMeasurement>,
-    /// The latest prediction, with the version of its [`Command::Predict`](crate::protocol::Command::Predict).
-    pub prediction: Option<(u64, Prediction)>,
     /// The last error.
     pub fault: Option<Fault>,
 }
 
 impl Run {
-    /// The state after these events, from the default state.
+    /// The state after these events of one request, from the default state.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut run = Self::default();
-        events.into_iter().for_each(|event| run.apply(event));
+        let request = RequestId(1);
+        events.into_iter().for_each(|event| run.apply(&Message { request, event: event.clone() }));
         run
     }
 
-    /// Applies one event. Callers check the build in [`Event::Ready`] and drop workers of another build, whose events
-    /// could mean something else.
-    pub fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Ready { .. } => self.renew(),
+    /// Applies one message. Callers check the build in [`Event::Ready`] and drop workers of another build, whose
+    /// messages could mean something else.
+    pub fn apply(&mut self, message: &Message) {
+        let of_this_run = self.id == Some(message.request);
+        match &message.event {
+            Event::Ready { .. } => self.on_new_worker(),
+            Event::State(state) => self.enter(*state),
             Event::Engine(report) => {
                 self.engine = Some(report.clone());
                 self.images_per_second = None;
                 self.fault = None;
-                self.enter(State::Ready);
             }
             Event::ModelLoaded(network) => self.load_model(network),
             Event::EnsembleChanged(models) => self.ensemble = models.clone(),
-            Event::Progress(progress) => self.advance(*progress),
+            Event::Progress(progress) => self.progress = Some(*progress),
             Event::Dataset(report) => self.dataset = Some(report.clone()),
-            Event::Started(plan) => self.begin(plan),
-            // The link to the worker stores the bytes.
-            Event::Snapshot(_) => {}
-            Event::Restored(restored) => self.restore(restored),
+            Event::Started(plan) => self.begin(message.request, plan),
+            Event::Restored(restored) => self.restore(message.request, restored),
             Event::WorkerPool(report) => self.pool = *report,
-            Event::Stepped(steps) => self.add_steps(steps),
-            Event::EpochEnded(epoch) => {
+            Event::Stepped(steps) if of_this_run => self.add_steps(steps),
+            Event::EpochEnded(epoch) if of_this_run => {
                 self.epochs.push(*epoch);
                 self.progress = None;
             }
-            Event::Paused => self.enter(State::Paused),
-            Event::Resumed => self.enter(State::Training),
-            Event::Stopped => self.enter(State::Finished),
-            Event::MisclassifiedImages(misclassified_images) => {
-                self.misclassified_images.clone_from(misclassified_images)
-            }
-            Event::Evaluated(evaluation) => self.set_evaluation(evaluation),
-            Event::Finished(summary) => {
-                self.summary = Some(*summary);
-                self.enter(State::Finished);
-            }
-            Event::Measured(report) => self.set_speed(report),
-            Event::Predicted { version, prediction } => self.prediction = Some((*version, prediction.clone())),
-            Event::Failed(fault) | Event::Crashed(fault) => {
-                self.fault = Some(fault.clone());
-                self.enter(State::Failed);
-            }
+            Event::MisclassifiedImages(images) => self.misclassified_images.clone_from(images),
+            Event::Evaluated(evaluation) => self.evaluation = Some((**evaluation).clone()),
+            Event::Finished(summary) if of_this_run => self.summary = Some(*summary),
+            Event::Measured(report) => self.speed = Some(report.clone()),
+            Event::Failed { command, fault } => self.fail(*command, fault),
+            Event::Crashed(fault) => self.fail(CommandName::Open, fault),
+            // The link to the worker stores the bytes of a checkpoint. The pad shows predictions.
+            Event::Checkpoint(_) | Event::Stopped | Event::Predicted(_) => {}
+            Event::Stepped(_) | Event::EpochEnded(_) | Event::Finished(_) => {}
         }
+    }
+
+    /// Shows a request as accepted before the session answers, so that a second click does not send it twice.
+    pub fn expect(&mut self, state: SessionState) {
+        self.enter(state);
     }
 
     /// The current epoch, from 1.
@@ -157,7 +127,7 @@ impl Run {
 
     /// Fraction of the run's steps done, 0 to 1; 0 before a run.
     pub fn fraction_done(&self) -> f64 {
-        let done = self.steps.last().map_or(0, |step| step.step);
+        let done = self.steps.n_steps();
         self.n_steps().map_or(0.0, |total| done as f64 / total.max(1) as f64)
     }
 
@@ -169,13 +139,11 @@ impl Run {
         Some((remaining_steps * plan.spec.recipe.batch) as f64 / images_per_second)
     }
 
-    /// Resets what a new worker does not have yet: engine, weights, predictions and pool. The steps and epochs of the
-    /// last run stay.
-    pub fn renew(&mut self) {
-        self.enter(State::Loading);
+    /// Resets what a new worker does not have yet: engine, weights and pool. The steps and epochs of the last run stay.
+    pub fn on_new_worker(&mut self) {
+        self.enter(SessionState::default());
         self.engine = None;
         self.images_per_second = None;
-        self.prediction = None;
         self.network = None;
         self.pool = PoolReport::default();
         self.ensemble.clear();
@@ -183,20 +151,12 @@ impl Run {
         self.speed = None;
     }
 
-    /// Like [`Run::renew`], but keeps the current model: the engine was lost, and the worker that predicts until
-    /// another is open has the weights of the last snapshot.
-    pub fn reopen(&mut self) {
+    /// Like [`Run::on_new_worker`], but keeps the current model: the engine was lost, and the worker that predicts
+    /// until another is open has the weights of the last checkpoint.
+    pub fn on_engine_lost(&mut self) {
         let (network, learned) = (self.network.take(), self.learned);
-        self.renew();
+        self.on_new_worker();
         (self.network, self.learned) = (network, learned);
-    }
-
-    fn set_speed(&mut self, report: &SpeedMeasurement) {
-        self.speed = Some(report.clone());
-        let measures = |progress: &Progress| progress.phase == Phase::Measure;
-        if report.over && self.progress.as_ref().is_some_and(measures) {
-            self.progress = None;
-        }
     }
 
     /// A model that was not trained here replaces the current one.
@@ -206,28 +166,10 @@ impl Run {
         self.network = Some(network.clone());
         self.evaluation = None;
         self.misclassified_images.clear();
-        // Compiling and testing belong to this model and are done now. Loading images belongs to a run that is still to
-        // start.
-        let prepares = |progress: Progress| matches!(progress.phase, Phase::Compile | Phase::SelfTest);
-        if self.state == State::Loading && self.engine.is_some() && self.progress.is_some_and(prepares) {
-            self.enter(State::Ready);
-        }
-    }
-
-    /// The evaluation is done. Fetching its images may have set the state to [`State::Loading`].
-    fn set_evaluation(&mut self, evaluation: &Evaluation) {
-        self.evaluation = Some(evaluation.clone());
-        if self.state != State::Training {
-            self.progress = None;
-        }
-        if self.state == State::Loading {
-            let trained_here = self.plan.is_some() && self.network.is_none();
-            self.state = if trained_here { State::Finished } else { State::Ready };
-        }
     }
 
     fn add_steps(&mut self, steps: &[StepReport]) {
-        self.steps.extend_from_slice(steps);
+        self.steps.extend(steps);
         // The first steps of a run are reported before the speed is known, as 0.
         self.images_per_second = steps.last().map(|step| step.images_per_second).filter(|speed| *speed > 0.0);
         self.learned |= !steps.is_empty();
@@ -236,24 +178,24 @@ impl Run {
         }
     }
 
-    fn enter(&mut self, state: State) {
-        self.state = state;
-        if state != State::Training {
+    /// Another state begins: the progress of the last one is no longer of interest.
+    fn enter(&mut self, SessionState { run, activity }: SessionState) {
+        if (run, activity) != (self.state, self.activity) {
             self.progress = None;
         }
+        (self.state, self.activity) = (run, activity);
     }
 
-    fn advance(&mut self, progress: Progress) {
-        self.progress = Some(progress);
-        if matches!(
-            progress.phase,
-            Phase::Engine | Phase::Compile | Phase::SelfTest | Phase::Fetch | Phase::Unpack | Phase::Data
-        ) {
-            self.state = State::Loading;
+    /// A command failed. Only the failure of one that a run depends on is the failure of the run.
+    fn fail(&mut self, command: CommandName, fault: &Fault) {
+        self.fault = Some(fault.clone());
+        if command.ends_run() {
+            self.enter(SessionState { run: RunState::Failed, activity: None });
         }
     }
 
-    fn begin(&mut self, plan: &RunPlan) {
+    fn begin(&mut self, id: RequestId, plan: &RunPlan) {
+        self.id = Some(id);
         self.plan = Some(plan.clone());
         self.network = None;
         self.images_per_second = None;
@@ -265,22 +207,21 @@ impl Run {
         self.summary = None;
         self.learned = false;
         self.fault = None;
-        self.enter(State::Training);
     }
 
-    /// A run continues from a snapshot: drops the steps and epochs after it.
-    fn restore(&mut self, restored: &Restored) {
+    /// A run continues from a checkpoint: drops the steps and epochs after it.
+    fn restore(&mut self, id: RequestId, restored: &Restored) {
         let Restored { plan, epoch, n_steps, goes_on } = restored;
         (self.network, self.learned, self.fault) = (None, true, None);
         if !goes_on {
-            return self.enter(State::Finished);
+            return;
         }
+        self.id = Some(id);
         self.plan = Some(plan.clone());
-        self.steps.retain(|step| step.step <= *n_steps);
+        self.steps.truncate(*n_steps);
         self.epochs.retain(|row| row.epoch < *epoch);
         let engine = self.engine.as_ref().map(|engine| engine.kind);
         self.resumptions.push(Resumption { n_steps: *n_steps, engine });
-        self.enter(State::Training);
     }
 }
 

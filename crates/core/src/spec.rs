@@ -41,10 +41,12 @@ macro_rules! ids {
 
 mod augment;
 mod prediction;
+mod provenance;
 mod recipe;
 
 pub use augment::{Augment, AugmentError};
 pub use prediction::{Metrics, Prediction, Pretrained};
+pub use provenance::Provenance;
 pub use recipe::{OptimizerId, Recipe, Schedule};
 
 use std::fmt;
@@ -173,8 +175,13 @@ pub struct TrainSpec {
     pub engine: EngineChoice,
     /// Optimizer, schedule and regularisation.
     pub recipe: Recipe,
-    /// Seeds the initial weights, the order of images, dropout, augmentation and the shuffle of [`SplitId::Kaggle`].
+    /// Seeds the initial weights, the order of images, dropout and augmentation.
     pub seed: u64,
+    /// Seeds the shuffle of [`SplitId::Kaggle`]. Runs that differ in `seed` alone share their test images. Receipts
+    /// recorded before this setting existed lack the field and mean `seed`
+    /// ([`Receipt::from_json`](crate::receipts::Receipt::from_json)).
+    #[serde(default = "one_seed")]
+    pub split_seed: u64,
     /// Use only the first N training images; `None` uses all.
     pub train_limit: Option<usize>,
     /// Use only the first N images of the validation split and of the test split; `None` uses all.
@@ -187,6 +194,10 @@ pub struct TrainSpec {
 }
 
 fn one() -> usize {
+    1
+}
+
+fn one_seed() -> u64 {
     1
 }
 
@@ -238,15 +249,11 @@ impl TrainSpec {
             engine: EngineChoice::Auto,
             recipe: Recipe::of(model),
             seed: 1,
+            split_seed: 1,
             train_limit: None,
             test_limit: None,
             workers: 1,
         }
-    }
-
-    /// The fastest settings we found to reach 99 % on MNIST's test images.
-    pub fn sprint() -> Self {
-        Self::of(ModelId::Sprint)
     }
 
     /// Largest number of epochs. More is taken for a typing error: the longest published run took 63 epochs (`leaky`).

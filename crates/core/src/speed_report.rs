@@ -1,4 +1,4 @@
-//! The speed report ("speed card" on the page): training speed of an engine with several networks, as text and SVG. It
+//! The speed report: training speed of an engine with several networks, as text and SVG. It
 //! never measures anything itself.
 
 mod picture;
@@ -69,7 +69,7 @@ impl SpeedReport {
     /// The whole report as lines of text.
     pub fn text(&self) -> String {
         let head = ["network", "images/s", "GFLOP/s", "first step"];
-        let mut lines = vec![format!("Inkling speed card, {}", self.date), self.device(), self.program.clone()];
+        let mut lines = vec![format!("Inkling speed report, {}", self.date), self.device(), self.program.clone()];
         lines.extend(self.warning().map(String::from));
         lines.push(format!("{:<10}{:>10}{:>10}{:>12}", head[0], head[1], head[2], head[3]));
         lines.extend(self.rows().into_iter().map(Row::line));
@@ -97,8 +97,8 @@ impl Row {
 
 fn row(speed: &ModelSpeed) -> Row {
     let ModelSpeed { model, images_per_second, first_step_secs, .. } = *speed;
-    let operations = 2.0 * models::training_work(&models::layers(model));
-    Row { model: model.id(), images_per_second, gigaflops: images_per_second * operations / 1e9, first_step_secs }
+    let gigaflops = models::training_gflops(model, images_per_second);
+    Row { model: model.id(), images_per_second, gigaflops, first_step_secs }
 }
 
 /// Rounds to an integer from 100 on, and to one decimal below 100.
@@ -116,7 +116,7 @@ mod tests {
             kind: EngineKind::Cpu,
             adapter: "WASM SIMD".into(),
             software: false,
-            passed_over: None,
+            fallback_reason: None,
             work_per_sec: None,
             kernels: None,
         };
@@ -135,7 +135,10 @@ mod tests {
     fn the_text_holds_device_and_speeds() {
         let text = report().text();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[..3], ["Inkling speed card, 2026-11-21", "CPU: WASM SIMD, 2 workers", "Chrome 156 on Linux"]);
+        assert_eq!(
+            lines[..3],
+            ["Inkling speed report, 2026-11-21", "CPU: WASM SIMD, 2 workers", "Chrome 156 on Linux"]
+        );
         assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>().join(" "), "network images/s GFLOP/s first step");
         assert!(lines[4].starts_with("compact ") && lines[4].contains(" 2000 "), "{text}");
         assert!(lines[5].contains(" 34.6 ") && lines[5].ends_with("0.12 s"), "{text}");

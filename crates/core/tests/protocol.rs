@@ -18,11 +18,12 @@ fn commands() -> Vec<Command> {
         Command::Step,
         Command::Stop,
         Command::LoadModel(ModelId::Wide),
-        Command::Evaluate(TrainSpec::of(ModelId::Strided)),
+        Command::LoadWeights(vec![vec![1, 2], vec![]]),
+        Command::Evaluate(EvaluationSpec { shifts: true, ..EvaluationSpec::of(&TrainSpec::of(ModelId::Wide)) }),
         Command::LoadUserFiles(vec![("train-images.gz".into(), vec![0x1f, 0x8b, 0]), ("labels".into(), vec![])]),
         Command::Measure { workers: 2 },
         Command::SetEnsemble(true),
-        Command::Predict { version: u64::MAX, pixels: (0..784).map(|i| i as u8).collect() },
+        Command::Predict { pixels: (0..784).map(|i| i as u8).collect(), shifts: true },
     ]
 }
 
@@ -31,7 +32,7 @@ fn events() -> Vec<Event> {
         kind: EngineKind::WebGpu,
         adapter: "vendor chip".into(),
         software: true,
-        passed_over: Some("no timestamps".into()),
+        fallback_reason: Some("no timestamps".into()),
         work_per_sec: Some(1e9),
         kernels: Some(Kernels { adapter: u64::MAX, tiles: true }),
     };
@@ -65,10 +66,14 @@ fn events() -> Vec<Event> {
         images_per_second: 1225.0,
     };
     let pretrained = Some(Pretrained { test_accuracy: 0.995, test_images: 10_000, epochs: 20 });
+    let (models, dataset_id) = (vec![ModelId::Compact], DatasetId::Folder("./fashion".into()));
+    let evaluation = EvaluationReport { result: evaluator.finish(), models, dataset: dataset_id, fallback: None };
+    let provenance = Some(Provenance::of(&TrainSpec::default(), &DatasetId::Mnist, "0123"));
     vec![
         Event::Ready { build: "0123".into() },
         Event::Engine(engine),
-        Event::ModelLoaded(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained }),
+        Event::ModelLoaded(NetworkReport { model: ModelId::Compact, parameters: 13_904, pretrained, provenance }),
+        Event::State(SessionState { run: RunState::Paused, activity: Some(Activity::Evaluating) }),
         Event::EnsembleChanged(vec![ModelId::Compact, ModelId::Leaky]),
         Event::Progress(Progress { phase: Phase::Fetch, done: 1, total: 2 }),
         Event::Progress(Progress { phase: Phase::Unpack, done: 1, total: 2 }),
@@ -78,31 +83,31 @@ fn events() -> Vec<Event> {
         Event::WorkerPool(PoolReport { workers: 2, lost: 1 }),
         Event::Stepped(vec![step, step]),
         Event::EpochEnded(epoch),
-        Event::Paused,
-        Event::Resumed,
         Event::Stopped,
-        Event::Snapshot(vec![1, 2, 3]),
+        Event::Checkpoint(vec![1, 2, 3]),
         Event::MisclassifiedImages(vec![TestImage { index: 3, pixels: vec![0, 255, 7] }]),
-        Event::Evaluated(Box::new(evaluator.finish())),
+        Event::Evaluated(Box::new(evaluation)),
         Event::Finished(summary),
         Event::Measured(SpeedMeasurement { speeds: vec![speed], workers: 2, over: true }),
-        Event::Predicted { version: 4, prediction: Prediction { probabilities: [0.1; 10] } },
-        Event::Failed(Fault::new("what", "remedy")),
+        Event::Predicted(vec![Prediction { probabilities: [0.1; 10] }]),
+        Event::Failed { command: CommandName::Evaluate, fault: Fault::new("what", "remedy") },
         Event::Crashed(Fault::new("what", "remedy")),
     ]
 }
 
 #[test]
-fn every_command_survives_a_round_trip() {
+fn every_request_survives_a_round_trip() {
     for command in commands() {
-        assert_eq!(decode(&encode(&command)), Ok(command));
+        let request = Request { id: RequestId(u64::MAX), command };
+        assert_eq!(decode(&encode(&request)), Ok(request));
     }
 }
 
 #[test]
 fn every_event_survives_a_round_trip() {
     for event in events() {
-        assert_eq!(decode(&encode(&event)), Ok(event));
+        let message = Message { request: RequestId(7), event };
+        assert_eq!(decode(&encode(&message)), Ok(message));
     }
 }
 

@@ -165,7 +165,7 @@ pub fn epoch_order(seed: u64, epoch: usize, n: usize) -> Vec<usize> {
     order
 }
 
-/// The random generator of one training step. It depends on these three numbers alone, so a snapshot saves no generator
+/// The random generator of one training step. It depends on these three numbers alone, so a checkpoint saves no generator
 /// and a restored run draws the same augmentations.
 ///
 /// `epoch` counts from 1. `step` counts from 1 over the whole training run, not within the epoch; step 0 is the

@@ -77,12 +77,12 @@ impl Engine {
             return Ok(());
         }
         // The CPU computes the expected results while the browser compiles the shaders in other threads.
-        let questions = async { if self.untested { Ok(None) } else { self.questions(&workload).await } };
-        let (compiled, questions) = join(self.compile(&workload, &on_progress), questions).await;
+        let test_cases = async { if self.untested { Ok(None) } else { self.test_cases(&workload).await } };
+        let (compiled, test_cases) = join(self.compile(&workload, &on_progress), test_cases).await;
         compiled?;
         let failed = |why| Refused { why, offer: Some(Offer::UseUntested) };
-        if let Some(questions) = questions.map_err(failed)? {
-            self.self_test(&workload, questions, &on_progress).await.map_err(failed)?;
+        if let Some(test_cases) = test_cases.map_err(failed)? {
+            self.self_test(&workload, test_cases, &on_progress).await.map_err(failed)?;
         }
         self.prepared.borrow_mut().push(workload);
         Ok(())
@@ -197,13 +197,13 @@ pub async fn open(request: EngineRequest, on_progress: impl Fn(Progress)) -> Res
 /// The choice that selects the graphics card on this platform.
 const GRAPHICS: EngineChoice = if IN_BROWSER { EngineChoice::WebGpu } else { EngineChoice::Gpu };
 
-/// The CPU engine. `passed_over` is the reason why no graphics card was selected, if one was tried.
-fn cpu(passed_over: Option<String>) -> Engine {
+/// The CPU engine. `fallback_reason` is the reason why no graphics card was selected, if one was tried.
+fn cpu(fallback_reason: Option<String>) -> Engine {
     let report = EngineReport {
         kind: EngineKind::Cpu,
         adapter: cpu_name(),
         software: false,
-        passed_over,
+        fallback_reason,
         work_per_sec: None,
         kernels: None,
     };

@@ -1,6 +1,6 @@
 //! A network that computes: its layers, its arrays, and the passes from images to logits and back to gradients.
 //!
-//! Arrays are flat tensors without gradients, in one plain list, so the optimizer, snapshots and running statistics all
+//! Arrays are flat tensors without gradients, in one plain list, so the optimizer, checkpoints and running statistics all
 //! work on the same. `plan` turns layers into ops, `pass` leads through them, and kernels of our own compute each op: `cpu`
 //! on the CPU and `gpu` on a graphics card. A [`Backend`] is all that a network knows of a device.
 

@@ -1,72 +1,85 @@
-//! The session: commands in, events out. It contains no code for transports or browsers; its [`Host`] supplies both.
+//! The session: requests in, messages out. It contains no code for transports or browsers; its [`Host`] supplies both.
 //!
-//! A session starts no work by itself: the host passes in each command ([`Session::handle`]) and requests one short
-//! piece of work at a time ([`Session::advance`]), so every command is answered between two training steps.
+//! A session starts no work by itself: the host passes in each request ([`Session::handle`]) and asks for one short
+//! piece of work at a time ([`Session::advance`]), so every request is answered between two training steps, two batches
+//! of an evaluation or two blocks of a download.
 
+mod checkpoints;
 mod ensemble;
+mod evaluation;
 mod evaluation_task;
 mod host;
 mod images;
-mod snapshots;
+mod models;
+mod preparation;
+mod run_control;
 mod speed;
 mod throughput;
 mod training_run;
 mod worker_pool;
 
-pub use host::Host;
+pub use host::{Host, Reply};
 pub use worker_pool::{Answer, PeerWorker};
 
-use ensemble::Ensemble;
+use std::rc::Rc;
+
+use checkpoints::Checkpoints;
+use ensemble::{Ensemble, LoadedModel};
+use evaluation::Evaluating;
+use futures_util::FutureExt;
 use futures_util::future::join;
 use images::Images;
+use inkling_core::models as model_sizes;
 use inkling_core::protocol::{
-    Command, EngineKind, EngineRequest, Event, Fault, NetworkReport, Phase, Progress, RunPlan, SpeedMeasurement,
+    Activity, Command, CommandName, EngineKind, EngineRequest, Event, Fault, Request, RunState, SessionState,
+    SpeedMeasurement,
 };
-use inkling_core::spec::{DatasetId, IMAGE_PIXELS, ModelId, Recipe, TrainSpec};
-use inkling_core::{evaluation, models};
-use snapshots::Snapshots;
+use inkling_core::spec::{DatasetId, ModelId, TrainSpec};
+use preparation::{Goal, Preparation};
+use run_control::ActiveRun;
 use speed::SpeedTest;
-use training_run::{Outcome, TrainingRun};
 use worker_pool::WorkerPool;
 
 use crate::device::{self, Engine};
-use crate::network::Array;
-use crate::train::{Checkpoint, Trainer, checkpoint};
 
 /// An engine, a network, and the run that trains it.
 pub struct Session<H: Host> {
-    host: H,
+    host: Rc<H>,
     engine: Option<Engine>,
     /// The current network: it answers predictions, and a run in progress trains it.
-    trainer: Option<Trainer>,
-    run: Option<TrainingRun>,
-    pool: WorkerPool,
-    /// Set while the engine's speed is measured; there is no run then.
-    speed_test: Option<SpeedTest>,
-    paused: bool,
-    /// Pause again after the next step.
-    single_step: bool,
-    images: Images,
+    model: Option<LoadedModel>,
     /// The networks that predict together with the current one.
     ensemble: Ensemble,
-    snapshots: Snapshots,
+    images: Rc<Images>,
+    pool: WorkerPool,
+    /// The state last told.
+    run_state: RunState,
+    /// Set while images are loaded or shaders compiled for a request.
+    preparation: Option<Preparation<H>>,
+    run: Option<ActiveRun<H>>,
+    /// Set while a network is evaluated on request; a run waits then.
+    evaluation: Option<Evaluating<H>>,
+    /// Set while the engine's speed is measured; there is no run then.
+    speed_test: Option<(SpeedTest, Reply<H>)>,
+    checkpoints: Checkpoints,
 }
 
 impl<H: Host> Session<H> {
     /// A session without engine and network; [`Command::Open`] provides both.
     pub fn new(host: H) -> Self {
         Self {
-            host,
+            host: Rc::new(host),
             engine: None,
-            trainer: None,
-            run: None,
-            pool: WorkerPool::default(),
-            speed_test: None,
-            paused: false,
-            single_step: false,
-            images: Images::default(),
+            model: None,
             ensemble: Ensemble::default(),
-            snapshots: Snapshots::default(),
+            images: Rc::default(),
+            pool: WorkerPool::default(),
+            run_state: RunState::Loading,
+            preparation: None,
+            run: None,
+            evaluation: None,
+            speed_test: None,
+            checkpoints: Checkpoints::default(),
         }
     }
 
@@ -77,150 +90,177 @@ impl<H: Host> Session<H> {
 
     /// Whether [`Session::advance`] has work to do.
     pub fn is_busy(&self) -> bool {
-        self.speed_test.is_some() || (self.run.is_some() && !self.paused)
+        let trains = self.run.as_ref().is_some_and(|run| !run.paused);
+        self.preparation.is_some() || self.evaluation.is_some() || self.speed_test.is_some() || trains
     }
 
-    /// Executes one command. A failure ends the run in progress and is emitted as [`Event::Failed`].
-    pub async fn handle(&mut self, command: Command) {
+    /// Whether the future of [`Session::advance`] can be dropped before it is ready, without loss. So it is while
+    /// images are loaded, which may take long.
+    pub fn is_interruptible(&self) -> bool {
+        self.preparation.as_ref().is_some_and(Preparation::is_interruptible)
+    }
+
+    /// Handles one request. A failure is emitted as [`Event::Failed`]; it ends a run only if it is the run's.
+    pub async fn handle(&mut self, request: Request) {
+        let Request { id, command } = request;
+        let (name, reply) = (command.name(), Reply::new(self.host.clone(), id));
+        let before = self.run_state;
         let result = match command {
-            Command::Open(request) => self.open(request).await,
-            Command::Start(spec) => self.start(spec).await,
-            Command::Predict { version, pixels } => self.predict(version, &pixels).await,
-            Command::Pause => self.pause().await,
-            Command::Resume => self.resume(false),
-            Command::Step => self.resume(true),
-            Command::Stop => self.stop().await,
-            Command::LoadModel(model) => self.load_model(model).await,
-            Command::Evaluate(spec) => self.evaluate(spec).await,
-            Command::LoadUserFiles(files) => self.load_user_files(&files).await,
-            Command::Measure { workers } => self.measure(workers).await,
-            Command::SetEnsemble(active) => self.set_ensemble(active).await,
-            Command::Restore { snapshot, go_on, workers } => self.restore(&snapshot, go_on, workers).await,
+            Command::Open(request) => self.open(request, &reply).await,
+            Command::Start(spec) => self.start(spec, &reply).await,
+            Command::Predict { pixels, shifts } => self.predict(&pixels, shifts, &reply).await,
+            Command::Pause => self.pause(&reply).await,
+            Command::Resume => self.resume(false, &reply),
+            Command::Step => self.resume(true, &reply),
+            Command::Stop => self.stop(&reply).await,
+            Command::LoadModel(model) => self.load_model(model, &reply).await,
+            Command::LoadWeights(files) => self.load_weights(&files, &reply).await,
+            Command::Evaluate(spec) => self.evaluate(spec, &reply).await,
+            Command::LoadUserFiles(files) => self.load_user_files(&files, &reply).await,
+            Command::Measure { workers } => self.measure(workers, &reply).await,
+            Command::SetEnsemble(active) => self.set_ensemble(active, &reply).await,
+            Command::Restore { checkpoint, go_on, workers } => self.restore(&checkpoint, go_on, workers, &reply).await,
         };
-        self.report_failure(result);
+        let controls = matches!(name, CommandName::Pause | CommandName::Resume | CommandName::Step | CommandName::Stop);
+        match result {
+            Err(fault) => self.fail(name, fault, &reply),
+            // The sender waits for a state, also where there was nothing to pause or stop.
+            Ok(()) if controls && self.run_state == before => self.emit_state(&reply),
+            Ok(()) => {}
+        }
     }
 
-    /// Does one piece of work: a few steps of a speed measurement in progress; otherwise one training step or one batch
-    /// of evaluation of the run in progress; otherwise nothing. A failure ends either and is emitted as
+    /// Does one piece of work: images or shaders for a request; otherwise one batch of an evaluation, a few steps of a
+    /// speed measurement, or a step of the run in progress. A failure ends that work and is emitted as
     /// [`Event::Failed`].
     pub async fn advance(&mut self) {
-        if let Some(speed_test) = &mut self.speed_test {
-            let more = speed_test.advance(&mut self.pool, &self.host).await;
-            self.speed_test.take_if(|_| !matches!(more, Ok(true)));
-            return self.report_failure(more.map(|_| ()));
+        if self.preparation.is_some() {
+            self.advance_preparation().await;
+        } else if let Some(reply) = self.evaluation.as_ref().map(|evaluation| evaluation.reply.clone()) {
+            let result = self.advance_evaluation().await;
+            result.unwrap_or_else(|fault| self.fail(CommandName::Evaluate, fault, &reply));
+        } else if self.speed_test.is_some() {
+            self.advance_speed_test().await;
+        } else {
+            self.advance_run().await;
         }
-        let (Some(run), Some(trainer)) = (&mut self.run, &mut self.trainer) else { return };
-        let outcome = run.advance(trainer, &mut self.pool, &self.host).await;
-        let result = match outcome {
-            Ok(Outcome::Finished) => self.take_snapshot(true).await.map(|()| self.run = None),
-            Ok(Outcome::Stepped) if self.single_step => self.pause().await,
-            Ok(_) => self.take_snapshot(false).await,
-            Err(fault) => Err(fault),
+    }
+
+    /// Emits a failure, after the work that failed has ended.
+    fn fail(&mut self, command: CommandName, fault: Fault, reply: &Reply<H>) {
+        reply.emit(Event::Failed { command, fault });
+        if command.ends_run() {
+            (self.run, self.preparation, self.evaluation, self.speed_test) = (None, None, None, None);
+            self.run_state = RunState::Failed;
+        }
+        self.emit_state(reply);
+    }
+
+    /// Enters a state of the run and tells it.
+    fn enter(&mut self, state: RunState, reply: &Reply<H>) {
+        self.run_state = state;
+        self.emit_state(reply);
+    }
+
+    /// Tells what the session does now.
+    fn emit_state(&self, reply: &Reply<H>) {
+        let prepares_evaluation = self.preparation.as_ref().is_some_and(|preparation| !preparation.goal.is_run());
+        let activity = match () {
+            () if self.evaluation.is_some() || prepares_evaluation => Some(Activity::Evaluating),
+            () if self.speed_test.is_some() => Some(Activity::Measuring),
+            () => None,
         };
-        self.report_failure(result);
+        reply.emit(Event::State(SessionState { run: self.run_state, activity }));
     }
 
-    /// The arrays of the current network, with its model.
-    ///
-    /// # Errors
-    /// When there is no network yet, or the device has failed.
-    pub async fn weights(&self) -> Result<(ModelId, Vec<Array>), Fault> {
-        let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let arrays = trainer.network().arrays().await.map_err(training_run::device_failed)?;
-        Ok((trainer.network().model(), arrays))
-    }
-
-    /// Ends the run and the speed measurement after an error, and emits it.
-    fn report_failure(&mut self, result: Result<(), Fault>) {
-        if let Err(fault) = result {
-            (self.run, self.speed_test) = (None, None);
-            self.host.emit(Event::Failed(fault));
-        }
-    }
-
-    async fn open(&mut self, request: EngineRequest) -> Result<(), Fault> {
-        self.end_run().await;
-        let host = &self.host;
-        let on_progress = |progress| host.emit(Event::Progress(progress));
+    async fn open(&mut self, request: EngineRequest, reply: &Reply<H>) -> Result<(), Fault> {
+        self.end_run(reply).await;
+        self.enter(RunState::Loading, reply);
+        let on_progress = |progress| reply.emit(Event::Progress(progress));
         // A download that fails here is tried again, and its error emitted, by the run that needs the images.
         let images = async {
             if request.needs_mnist {
-                let _ = self.images.fetch(&DatasetId::Mnist, host).await;
+                let _ = self.images.fetch(&DatasetId::Mnist, &**reply).await;
             }
         };
         let (engine, ()) = join(device::open(request, on_progress), images).await;
         let mut engine = engine?;
         if engine.report.kind == EngineKind::Cpu {
-            engine.report.work_per_sec = speed::measure_work_per_sec(&engine, &self.host).await?;
+            engine.report.work_per_sec = speed::measure_work_per_sec(&engine, &**reply).await?;
         }
-        self.host.emit(Event::Engine(engine.report.clone()));
+        reply.emit(Event::Engine(engine.report.clone()));
         self.engine = Some(engine);
         self.pool = WorkerPool::default();
         self.ensemble.clear();
-        self.load_model(request.model).await
+        self.run_state = RunState::Ready;
+        self.load_model(request.model, reply).await
     }
 
-    /// Replaces the current network by the pretrained one of a model, or by an untrained one when none ships.
-    async fn load_model(&mut self, model: ModelId) -> Result<(), Fault> {
-        self.end_run().await;
+    /// Begins to prepare a request: loads its images and, for a run, compiles its shaders.
+    fn prepare(&mut self, goal: Goal, reply: &Reply<H>) -> Result<(), Fault> {
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
-        let on_progress = |progress| self.host.emit(Event::Progress(progress));
-        engine.prepare(model, &Recipe::of(model), on_progress).await?;
-        let device = engine.device.clone();
-        let (trainer, pretrained) = match self.host.pretrained(model).await {
-            Some(bytes) => {
-                let Checkpoint { arrays, pretrained, .. } = checkpoint::load(&bytes).map_err(bad_weights)?;
-                let trainer = Trainer::from_arrays(model, &arrays, &device).map_err(bad_weights)?;
-                (trainer, pretrained)
-            }
-            None => (Trainer::new(model, TrainSpec::of(model).seed, &device), None),
-        };
-        let parameters = trainer.network().n_numbers();
-        self.trainer = Some(trainer);
-        self.host.emit(Event::ModelLoaded(NetworkReport { model, parameters, pretrained }));
-        self.emit_ensemble();
+        self.preparation = Some(Preparation::begin(goal, engine, self.images.clone(), reply.clone()));
         Ok(())
     }
 
-    /// Turns prediction with the other networks on or off.
-    async fn set_ensemble(&mut self, active: bool) -> Result<(), Fault> {
-        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
-        let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        self.ensemble.set_active(active, &self.host, engine).await;
-        let current = trainer.network().model();
-        self.host.emit(Event::EnsembleChanged(self.ensemble.models(current)));
-        Ok(())
-    }
-
-    /// Emits the models of an active ensemble, after the current network changed.
-    fn emit_ensemble(&self) {
-        if let Some(trainer) = self.trainer.as_ref().filter(|_| self.ensemble.is_active()) {
-            self.host.emit(Event::EnsembleChanged(self.ensemble.models(trainer.network().model())));
+    /// Finishes a preparation at once if nothing has to be waited for, as when the images are loaded already.
+    async fn advance_if_ready(&mut self) {
+        if self.is_interruptible() {
+            let _ = self.advance_preparation().now_or_never();
         }
+    }
+
+    /// Continues a preparation until images or shaders are ready. Begins the work once both are.
+    async fn advance_preparation(&mut self) {
+        let Some(preparation) = &mut self.preparation else { return };
+        let images = match preparation.advance().await {
+            Ok(None) => return,
+            Ok(Some(images)) => Ok(images),
+            Err(fault) => Err(fault),
+        };
+        // Nothing is awaited from here on: the future must not be dropped with the preparation.
+        let Some(Preparation { reply, goal, paused, .. }) = self.preparation.take() else { return };
+        let command = goal.command();
+        let result = images.and_then(|images| match goal {
+            Goal::Start(spec) => self.begin_run(spec, images, paused, &reply),
+            Goal::Restore(restored) => self.begin_restored(*restored, images, paused, &reply),
+            Goal::Evaluate(spec) => self.begin_evaluation(spec, images, reply.clone()),
+        });
+        result.unwrap_or_else(|fault| self.fail(command, fault, &reply));
     }
 
     /// Stores a user data set for the runs to come.
-    async fn load_user_files(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Fault> {
-        self.end_run().await;
+    async fn load_user_files(&mut self, files: &[(String, Vec<u8>)], reply: &Reply<H>) -> Result<(), Fault> {
+        self.end_run(reply).await;
         let report = self.images.load_user_files(files)?;
-        self.host.emit(Event::Dataset(report));
+        reply.emit(Event::Dataset(report));
         Ok(())
     }
 
-    /// Evaluates the current network on the test images of these settings.
-    async fn evaluate(&mut self, spec: TrainSpec) -> Result<(), Fault> {
-        let (dataset, fallback) = self.images.of(&spec, &self.host).await?;
-        self.host.emit(Event::Dataset(TrainingRun::new(spec.clone(), dataset.clone(), 0.0).dataset_report(fallback)));
-        // A run in progress has resized the pool already.
-        if self.run.is_none() {
-            let model = self.trainer.as_ref().map_or(spec.model, |trainer| trainer.network().model());
-            self.pool.resize(self.workers(model, spec.workers)?, &self.host);
-        }
-        let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let evaluation =
-            evaluation_task::evaluate(&dataset.test, spec.test_limit, trainer, &mut self.pool, &self.host).await?;
-        evaluation_task::emit_evaluation(evaluation, &dataset.test, &self.host);
+    async fn measure(&mut self, workers: usize, reply: &Reply<H>) -> Result<(), Fault> {
+        self.end_run(reply).await;
+        let engine = self.engine.clone().ok_or_else(no_engine)?;
+        // Compact represents all measured models: none of them has too many weights to send.
+        self.pool.resize(self.workers(ModelId::Compact, workers)?, reply);
+        self.speed_test = Some((SpeedTest::new(engine), reply.clone()));
+        self.emit_state(reply);
         Ok(())
+    }
+
+    async fn advance_speed_test(&mut self) {
+        let Some((mut speed_test, reply)) = self.speed_test.take() else { return };
+        match speed_test.advance(&mut self.pool, &reply).await {
+            Ok(true) => self.speed_test = Some((speed_test, reply)),
+            Ok(false) => self.emit_state(&reply),
+            Err(fault) => self.fail(CommandName::Measure, fault, &reply),
+        }
+    }
+
+    /// Ends the speed measurement in progress.
+    fn end_speed_test(&mut self) {
+        if let Some((speed_test, reply)) = self.speed_test.take() {
+            reply.emit(Event::Measured(SpeedMeasurement { over: true, ..speed_test.report(&self.pool) }));
+        }
     }
 
     /// How many of `requested` workers share the work of a model on this engine: one on a graphics card, and one for a
@@ -228,112 +268,12 @@ impl<H: Host> Session<H> {
     fn workers(&self, model: ModelId, requested: usize) -> Result<usize, Fault> {
         let engine = self.engine.as_ref().ok_or_else(no_engine)?;
         let max_workers = requested.clamp(1, TrainSpec::MAX_WORKERS);
-        Ok(if engine.report.kind == EngineKind::Cpu { models::workers(model, max_workers) } else { 1 })
-    }
-
-    async fn start(&mut self, spec: TrainSpec) -> Result<(), Fault> {
-        self.end_run().await;
-        spec.check().map_err(|error| Fault::new(error.to_string(), "Change the setting and start again."))?;
-        let spec = TrainSpec { workers: self.workers(spec.model, spec.workers)?, ..spec };
-        let engine = self.engine.as_ref().ok_or_else(no_engine)?;
-        let device = engine.device.clone();
-        let memory = models::memory(&models::layers(spec.model), spec.recipe.batch, spec.recipe.optimizer);
-        engine.limits.check(&memory, &spec)?;
-        let on_progress = |progress| self.host.emit(Event::Progress(progress));
-        // Concurrently: the browser compiles shaders outside this worker, which unpacks images meanwhile.
-        let prepared = engine.prepare(spec.model, &spec.recipe, on_progress);
-        let (prepared, images) = join(prepared, self.images.of(&spec, &self.host)).await;
-        let (dataset, fallback) = images?;
-        let run = TrainingRun::new(spec.clone(), dataset, self.host.now_secs());
-        let report = run.dataset_report(fallback);
-        if report.n_train == 0 || report.n_test == 0 {
-            return Err(Fault::new("The data set holds no images", "Choose another data set."));
-        }
-        self.host.emit(Event::Dataset(report));
-        prepared?;
-        let trainer = Trainer::new(spec.model, spec.seed, &device).by(&spec.recipe);
-        self.pool.resize(spec.workers, &self.host);
-        let (parameters, steps_per_epoch) = (trainer.network().n_numbers(), run.steps_per_epoch());
-        self.host.emit(Event::Started(RunPlan { spec, parameters, steps_per_epoch }));
-        self.host.emit(Event::Progress(Progress { phase: Phase::FirstStep, done: 0, total: 0 }));
-        (self.trainer, self.run, self.paused, self.single_step) = (Some(trainer), Some(run), false, false);
-        self.snapshots.begin_run();
-        self.emit_ensemble();
-        Ok(())
-    }
-
-    async fn pause(&mut self) -> Result<(), Fault> {
-        if let (Some(run), false) = (&mut self.run, self.paused) {
-            run.report_steps(&self.host).await?;
-            (self.paused, self.single_step) = (true, false);
-            self.host.emit(Event::Paused);
-            // A pause may be long: if the graphics card is lost during it, the run continues from here.
-            self.take_snapshot(true).await?;
-        }
-        Ok(())
-    }
-
-    fn resume(&mut self, single_step: bool) -> Result<(), Fault> {
-        if self.run.is_some() && self.paused {
-            (self.paused, self.single_step) = (false, single_step);
-            self.host.emit(Event::Resumed);
-        }
-        Ok(())
-    }
-
-    async fn measure(&mut self, workers: usize) -> Result<(), Fault> {
-        self.end_run().await;
-        let engine = self.engine.clone().ok_or_else(no_engine)?;
-        // Compact represents all measured models: none of them has too many weights to send.
-        self.pool.resize(self.workers(ModelId::Compact, workers)?, &self.host);
-        self.speed_test = Some(SpeedTest::new(engine));
-        Ok(())
-    }
-
-    async fn stop(&mut self) -> Result<(), Fault> {
-        let reported = self.report_last_steps().await;
-        self.end_run().await;
-        reported
-    }
-
-    /// Reports the last steps of the run and takes a snapshot, since its network stays the current one.
-    async fn report_last_steps(&mut self) -> Result<(), Fault> {
-        if let Some(run) = &mut self.run {
-            run.report_steps(&self.host).await?;
-        }
-        self.take_snapshot(true).await
-    }
-
-    /// Ends the run or the speed measurement because a command replaces it. An error of its last steps is ignored: it
-    /// must not fail that command.
-    async fn end_run(&mut self) {
-        if let Some(speed_test) = self.speed_test.take() {
-            self.host.emit(Event::Measured(SpeedMeasurement { over: true, ..speed_test.report(&self.pool) }));
-        }
-        if let Some(mut run) = self.run.take() {
-            self.paused = false;
-            let _ = run.report_steps(&self.host).await;
-            self.host.emit(Event::Stopped);
-        }
-    }
-
-    async fn predict(&self, version: u64, pixels: &[u8]) -> Result<(), Fault> {
-        if pixels.len() != IMAGE_PIXELS {
-            let what = format!("An image of {} bytes came where {IMAGE_PIXELS} were expected", pixels.len());
-            return Err(Fault::new(what, "Reload the page."));
-        }
-        let trainer = self.trainer.as_ref().ok_or_else(no_engine)?;
-        let mut predictions = trainer.predict(pixels).await.map_err(training_run::device_failed)?;
-        for member in self.ensemble.others(trainer.network().model()) {
-            predictions.extend(member.predict(pixels).await.map_err(training_run::device_failed)?);
-        }
-        self.host.emit(Event::Predicted { version, prediction: evaluation::ensemble(&predictions) });
-        Ok(())
+        Ok(if engine.report.kind == EngineKind::Cpu { model_sizes::workers(model, max_workers) } else { 1 })
     }
 }
 
 fn bad_weights(error: impl std::fmt::Display) -> Fault {
-    Fault::new(format!("The weights that came with the program cannot be used ({error})"), "Reload the page.")
+    Fault::new(format!("The weights cannot be used ({error})"), "Reload the page.")
 }
 
 fn no_engine() -> Fault {

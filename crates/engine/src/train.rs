@@ -8,13 +8,13 @@ mod gpu_steps;
 mod metrics;
 mod optimizer;
 mod shard;
-pub mod snapshot;
+pub mod weights_file;
 
 pub use batch_source::{BatchSource, ImageCache};
-pub use checkpoint::Checkpoint;
+pub use checkpoint::State;
 pub use metrics::{BatchMetrics, Mean, PendingMetrics, read_metrics};
 pub use shard::{Replica, ShardGradients, Task, TaskHeader};
-pub use snapshot::State;
+pub use weights_file::WeightsFile;
 
 use std::rc::Rc;
 
@@ -89,7 +89,7 @@ impl Trainer {
     }
 
     /// The same network with a new optimizer of another recipe.
-    pub fn by(self, recipe: &Recipe) -> Self {
+    pub fn with_recipe(self, recipe: &Recipe) -> Self {
         Self::from_network(self.network, recipe, &self.device)
     }
 
@@ -184,14 +184,14 @@ impl Trainer {
     /// When the device has failed.
     pub async fn predict(&self, pixels: &[u8]) -> Result<Vec<Prediction>, ExecutionError> {
         debug_assert_eq!(pixels.len() % IMAGE_PIXELS, 0);
-        self.read(batch::images(batch::scale_pixels(pixels), &self.device)).await
+        self.predict_tensor(batch::images(batch::scale_pixels(pixels), &self.device)).await
     }
 
     /// Classifies images `[n, 1, 28, 28]`, 0 to 1, on the trainer's own device.
     ///
     /// # Errors
     /// When the device has failed.
-    pub async fn read(&self, images: Tensor<4>) -> Result<Vec<Prediction>, ExecutionError> {
+    pub async fn predict_tensor(&self, images: Tensor<4>) -> Result<Vec<Prediction>, ExecutionError> {
         let logits = self.network.forward(images);
         Ok(predictions(&logits.into_data_async().await?.iter().collect::<Vec<f32>>()))
     }

@@ -1,4 +1,4 @@
-//! Training works: the loss falls, the accuracy rises, the same seed results in the same losses, and checkpoints
+//! Training works: the loss falls, the accuracy rises, the same seed results in the same losses, and weights files
 //! restore weights.
 
 use burn::tensor::Device;
@@ -6,8 +6,8 @@ use inkling_core::data::{Split, synthetic};
 use inkling_core::spec::{Metrics, ModelId};
 use inkling_engine::batch::{self, Batch};
 use inkling_engine::network::{Array, DropoutKey, WeightsError};
-use inkling_engine::train::checkpoint::{self, CheckpointError};
-use inkling_engine::train::{Checkpoint, Trainer, read_metrics};
+use inkling_engine::train::weights_file::{self, WeightsFileError};
+use inkling_engine::train::{Trainer, WeightsFile, read_metrics};
 use pollster::block_on;
 
 fn digits(first: usize, n: usize) -> Split {
@@ -83,8 +83,8 @@ fn a_checkpoint_restores_the_weights() {
     let device = Device::flex();
     let mut trainer = Trainer::new(ModelId::Compact, 3, &device);
     train(&mut trainer, &split, 1, 3);
-    let bytes = checkpoint::save(ModelId::Compact, &block_on(trainer.network().arrays()).unwrap());
-    let Checkpoint { model, arrays, .. } = checkpoint::load(&bytes).unwrap();
+    let bytes = weights_file::save(ModelId::Compact, &block_on(trainer.network().arrays()).unwrap(), None);
+    let WeightsFile { model, arrays, .. } = weights_file::load(&bytes).unwrap();
     let restored = Trainer::from_arrays(model, &arrays, &device).unwrap();
     assert_eq!(evaluate(&restored, &split), evaluate(&trainer, &split));
     let (expected, prediction) = (trainer.predict(split.image(0)), restored.predict(split.image(0)));
@@ -117,11 +117,11 @@ fn wrong_weights_are_refused_by_name() {
 #[test]
 fn damaged_files_are_refused() {
     let arrays = block_on(Trainer::new(ModelId::Compact, 1, &Device::flex()).network().arrays()).unwrap();
-    let whole = checkpoint::save(ModelId::Compact, &arrays);
+    let whole = weights_file::save(ModelId::Compact, &arrays, None);
     for damaged in [&whole[..whole.len() - 1], &whole[..40], &whole[..3], b"not weights at all", b""] {
-        assert!(matches!(checkpoint::load(damaged), Err(CheckpointError::Header(_))), "{} bytes", damaged.len());
+        assert!(matches!(weights_file::load(damaged), Err(WeightsFileError::Header(_))), "{} bytes", damaged.len());
     }
     let mut huge_header = whole.clone();
     huge_header[7] = 0x7f;
-    assert!(matches!(checkpoint::load(&huge_header), Err(CheckpointError::Header(_))));
+    assert!(matches!(weights_file::load(&huge_header), Err(WeightsFileError::Header(_))));
 }

@@ -7,8 +7,8 @@ use std::thread;
 
 use burn::tensor::{Device, Tensor};
 use inkling_core::data::{Dataset, Split, synthetic};
-use inkling_core::protocol::{Command, EngineRequest, Event, Fault, PoolReport};
-use inkling_core::run::{Run, State};
+use inkling_core::protocol::{Command, EngineRequest, Event, Fault, Message, PoolReport, Request, RequestId, RunState};
+use inkling_core::run::Run;
 use inkling_core::spec::{Augment, DatasetId, EngineChoice, ModelId, OptimizerId, Recipe, TrainSpec};
 use inkling_engine::batch::{self, Batch, BatchPlan, HostBatch};
 use inkling_engine::network::DropoutKey;
@@ -44,7 +44,7 @@ impl PeerWorker for ThreadPeer {
         self.n_unanswered.get() == 0
     }
 
-    fn give(&self, task: &Task) -> Answer {
+    fn send(&self, task: &Task) -> Answer {
         let (sender, answer) = mpsc::channel();
         let _ = self.tasks.send((task.clone(), sender));
         let n_unanswered = self.n_unanswered.clone();
@@ -60,7 +60,7 @@ impl PeerWorker for ThreadPeer {
 /// A host whose peer workers are threads.
 #[derive(Default)]
 struct ThreadHost {
-    events: RefCell<Vec<Event>>,
+    messages: RefCell<Vec<Message>>,
     clock_secs: Cell<f64>,
     /// For each peer worker not yet started, the number of tasks that it answers.
     max_answers: RefCell<Vec<usize>>,
@@ -75,8 +75,12 @@ impl ThreadHost {
 }
 
 impl Host for ThreadHost {
-    fn emit(&self, event: Event) {
-        self.events.borrow_mut().push(event);
+    fn emit(&self, message: Message) {
+        self.messages.borrow_mut().push(message);
+    }
+
+    fn build(&self) -> &str {
+        "test"
     }
 
     fn now_secs(&self) -> f64 {
@@ -92,13 +96,17 @@ impl Host for ThreadHost {
         Ok((Dataset { id: id.clone(), train: digits(0, 150), validation: None, test: digits(20_000, 450) }, None))
     }
 
-    fn peers(&self, max_peers: usize) -> Vec<Box<dyn PeerWorker>> {
+    fn start_peers(&self, max_peers: usize) -> Vec<Box<dyn PeerWorker>> {
         let mut remaining = self.max_answers.borrow_mut();
         let n_peers = max_peers.min(remaining.len());
         self.n_started.set(self.n_started.get() + n_peers);
         let start = |max_answers| Box::new(ThreadPeer::for_answers(max_answers)) as Box<dyn PeerWorker>;
         remaining.drain(..n_peers).map(start).collect()
     }
+}
+
+fn request(command: Command) -> Request {
+    Request { id: RequestId(1), command }
 }
 
 const UNLIMITED: usize = usize::MAX;
@@ -117,9 +125,9 @@ fn spec(model: ModelId, workers: usize) -> TrainSpec {
 fn run_specs(host: ThreadHost, specs: &[TrainSpec]) -> Session<ThreadHost> {
     let mut session = Session::new(host);
     block_on(async {
-        session.handle(Command::Open(EngineRequest::new(EngineChoice::Cpu, ModelId::Compact))).await;
+        session.handle(request(Command::Open(EngineRequest::new(EngineChoice::Cpu, ModelId::Compact)))).await;
         for spec in specs {
-            session.handle(Command::Start(spec.clone())).await;
+            session.handle(request(Command::Start(spec.clone()))).await;
             while session.is_busy() {
                 session.advance().await;
             }
@@ -130,22 +138,23 @@ fn run_specs(host: ThreadHost, specs: &[TrainSpec]) -> Session<ThreadHost> {
 
 /// The bits of the losses of the last run, of its validation losses, and of the numbers of its network.
 fn outcome(session: &Session<ThreadHost>) -> (Vec<u64>, Vec<u64>, Vec<u32>) {
-    let run = Run::of(session.host().events.borrow().iter());
-    assert_eq!((run.state, run.steps.len(), run.fault), (State::Finished, 6, None));
+    let mut run = Run::default();
+    session.host().messages.borrow().iter().for_each(|message| run.apply(message));
+    assert_eq!((run.state, run.steps.n_steps(), run.fault), (RunState::Finished, 6, None));
     let (_, arrays) = block_on(session.weights()).unwrap();
     (
-        run.steps.iter().map(|step| step.batch.loss.to_bits()).collect(),
+        run.steps.entries().iter().map(|step| step.batch.loss.to_bits()).collect(),
         run.epochs.iter().map(|epoch| epoch.validation.loss.to_bits()).collect(),
         arrays.iter().flat_map(|array| &array.values).map(|value| value.to_bits()).collect(),
     )
 }
 
 fn pool_reports(session: &Session<ThreadHost>) -> Vec<(usize, usize)> {
-    let pool = |event: &Event| match event {
+    let pool = |message: &Message| match &message.event {
         Event::WorkerPool(PoolReport { workers, lost }) => Some((*workers, *lost)),
         _ => None,
     };
-    session.host().events.borrow().iter().filter_map(pool).collect()
+    session.host().messages.borrow().iter().filter_map(pool).collect()
 }
 
 #[test]
@@ -186,17 +195,18 @@ fn peer_workers_are_reused_by_the_next_run_and_replaced_when_lost() {
 #[test]
 fn a_network_too_large_to_send_is_not_shared() {
     let mut session = Session::new(ThreadHost::with(&[UNLIMITED; 3]));
-    block_on(session.handle(Command::Open(EngineRequest::new(EngineChoice::Cpu, ModelId::Compact))));
-    block_on(session.handle(Command::Start(spec(ModelId::Wide, 4))));
+    block_on(session.handle(request(Command::Open(EngineRequest::new(EngineChoice::Cpu, ModelId::Compact)))));
+    block_on(session.handle(request(Command::Start(spec(ModelId::Wide, 4)))));
     assert_eq!(session.host().n_started.get(), 0);
-    let run = Run::of(session.host().events.borrow().iter());
+    let mut run = Run::default();
+    session.host().messages.borrow().iter().for_each(|message| run.apply(message));
     assert_eq!(run.plan.map(|plan| plan.spec.workers), Some(1), "the plan states the workers that compute");
 }
 
 /// A trainer whose first step is proportional to the gradients: gradient descent with momentum.
 fn sgd_trainer(model: ModelId, dropout: f64) -> Trainer {
     let recipe = Recipe { optimizer: OptimizerId::Sgd, dropout, ..Recipe::of(model) };
-    Trainer::new(model, 3, &Device::flex()).by(&recipe)
+    Trainer::new(model, 3, &Device::flex()).with_recipe(&recipe)
 }
 
 fn numbers(trainer: &Trainer) -> Vec<f64> {

@@ -158,7 +158,7 @@ fn trainer(golden: &Golden, way: &ComputeConfig, optimizer: OptimizerId) -> Resu
     let model = golden.0["model"].as_str().unwrap().parse().map_err(text)?;
     let recipe =
         Recipe { optimizer, schedule: Schedule::Constant, weight_decay: 0.0, dropout: 0.0, ..Recipe::of(model) };
-    let trainer = Trainer::from_arrays(model, &golden.arrays(), &way.device).map_err(text)?.by(&recipe);
+    let trainer = Trainer::from_arrays(model, &golden.arrays(), &way.device).map_err(text)?.with_recipe(&recipe);
     Ok(match &way.backend {
         Some(backend) => trainer.with_backend(backend.clone()),
         None => trainer,

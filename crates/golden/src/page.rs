@@ -21,7 +21,7 @@ pub fn start() {
 }
 
 async fn check_all() -> Result<(), String> {
-    inkling_shaders::construct();
+    inkling_shaders::run_constructors();
     let card = Device::wgpu_options().init_async().await.map_err(|error| error.to_string())?;
     for (engine, device) in [("cpu", Device::flex()), ("webgpu", card)] {
         augmentation::check(&device).await.map_err(|what| format!("on {engine} {what}"))?;

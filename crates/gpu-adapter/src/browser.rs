@@ -11,7 +11,7 @@ use crate::{adapter_name, is_software};
 const TIMEOUT_MILLIS: u32 = 3_000;
 
 /// An adapter of the browser.
-pub struct Found {
+pub struct FoundAdapter {
     /// Vendor, architecture and description, as far as the browser reports them.
     pub name: String,
     /// Whether it is a software adapter, without graphics hardware.
@@ -24,7 +24,7 @@ pub struct Found {
 ///
 /// # Errors
 /// A sentence that says why there is no adapter.
-pub async fn find(allow_software: bool) -> Result<Found, String> {
+pub async fn find(allow_software: bool) -> Result<FoundAdapter, String> {
     let gpu = gpu().ok_or("this browser offers no WebGPU here")?;
     let options = Object::new();
     let preference = ("powerPreference".into(), "high-performance".into());
@@ -36,7 +36,7 @@ pub async fn find(allow_software: bool) -> Result<Found, String> {
     if software && !allow_software {
         return Err(format!("the only adapter, {name}, is software and not a graphics card"));
     }
-    Ok(Found { name, software, adapter })
+    Ok(FoundAdapter { name, software, adapter })
 }
 
 /// Calls a method of `object` with one argument and awaits the promise that it returns. `what` names the expected

@@ -7,7 +7,7 @@
 #[cfg(target_family = "wasm")]
 mod browser;
 #[cfg(target_family = "wasm")]
-pub use browser::{Found, ask, find, get, gpu};
+pub use browser::{FoundAdapter, ask, find, get, gpu};
 
 /// Whether a name is that of a known software adapter: Chrome's SwiftShader, Mesa's llvmpipe and lavapipe, or Windows's
 /// Basic Render Driver.

@@ -10,8 +10,8 @@
 #![allow(clippy::assign_op_pattern, clippy::manual_div_ceil, clippy::manual_is_multiple_of, clippy::too_many_arguments)]
 
 mod augment;
-#[cfg_attr(not(target_family = "wasm"), path = "no_construct.rs")]
-mod construct;
+#[cfg_attr(not(target_family = "wasm"), path = "no_constructors.rs")]
+mod constructors;
 mod conv;
 mod dense;
 mod dropout;
@@ -25,7 +25,7 @@ mod pool;
 mod tiles;
 
 pub use augment::Images;
-pub use construct::construct;
+pub use constructors::run_constructors;
 pub use conv::Conv2d;
 /// A graphics card or software adapter; burn's tensors name the one that they are on.
 pub use cubecl::Device;

@@ -224,7 +224,7 @@ fn rms_prop_step(
         let at = element_index(i);
         if at < len {
             let g = gradient[at] + penalty * p[at];
-            let square = rho * v[at] + (1.0 - rho) * g * g;
+            let square = mean_square(v[at], g, rho);
             v[at] = square;
             p[at] = p[at] - rate * g / (square + epsilon).sqrt();
         }
@@ -244,18 +244,24 @@ fn adadelta_step(
     epsilon: f32,
     decay_mask: f32,
 ) {
-    let rate = rates[0];
     let penalty = rates[2] * decay_mask;
+    let rate = rates[0];
     #[unroll]
     for i in 0..PER_INVOCATION {
         let at = element_index(i);
         if at < len {
             let g = gradient[at] + penalty * p[at];
-            let square = rho * v[at] + (1.0 - rho) * g * g;
+            let square = mean_square(v[at], g, rho);
             let step = (d[at] + epsilon).sqrt() / (square + epsilon).sqrt() * g;
             v[at] = square;
             d[at] = rho * d[at] + (1.0 - rho) * step * step;
             p[at] = p[at] - rate * step;
         }
     }
+}
+
+/// The running mean of the squares of a gradient, `g` included.
+#[cube]
+fn mean_square(v: f32, g: f32, rho: f32) -> f32 {
+    rho * v + (1.0 - rho) * g * g
 }

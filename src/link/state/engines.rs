@@ -2,7 +2,7 @@
 //! be lost; the pad never waits for either.
 
 use inkling_core::protocol::{
-    Command, EngineKind, EngineReport, EngineRequest, Event, Fault, Kernels, Phase, Progress,
+    Command, EngineKind, EngineReport, EngineRequest, Event, Fault, Kernels, Message, Phase, Progress,
 };
 use inkling_core::run::Run;
 use inkling_core::spec::{DatasetId, EngineChoice};
@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::Page;
-use super::reader::Reader;
+use super::predictor::Predictor;
 use super::recovery::Recovery;
 use crate::link::client::{Client, Kind, WorkerMessage};
 use crate::link::{BUILD, browser};
@@ -22,13 +22,13 @@ const KERNELS: &str = "inkling-kernels";
 #[derive(Default)]
 pub(super) struct Engines {
     /// Predicts on the CPU while the training worker has no engine.
-    pub(super) reader: Option<Reader>,
+    pub(super) predictor: Option<Predictor>,
     /// How to continue after the graphics card was lost.
     pub(super) recovery: Recovery,
     /// The browser was asked for an adapter and has not answered yet.
     is_searching: bool,
     /// Why the CPU is used although a graphics card was wanted.
-    passed_over: Option<String>,
+    fallback_reason: Option<String>,
     /// Use the graphics card even if it fails its self-test.
     pub(super) untested: bool,
     /// Do not patch WebGPU's classes.
@@ -61,24 +61,24 @@ impl Page {
         self.apply_pending();
         self.worker_link.update_value(|link| {
             let engines = &mut link.engines;
-            engines.reader = None;
+            engines.predictor = None;
             engines.recovery.restart();
-            (engines.is_searching, engines.passed_over) = (false, None);
+            (engines.is_searching, engines.fallback_reason) = (false, None);
             // Dropping the client also drops messages that are still on their way.
             link.client = None;
         });
-        self.run.update(if self.recovering.get_untracked() { Run::reopen } else { Run::renew });
+        self.run.update(if self.recovering.get_untracked() { Run::on_engine_lost } else { Run::on_new_worker });
         self.spawn_workers();
     }
 
     fn spawn_workers(self) {
         match self.spec.with_untracked(|spec| spec.engine) {
             EngineChoice::Auto => {
-                self.spawn_reader(Kind::for_cpu());
+                self.spawn_predictor(Kind::for_cpu());
                 self.find_adapter();
             }
             EngineChoice::WebGpu => {
-                self.spawn_reader(Kind::for_cpu());
+                self.spawn_predictor(Kind::for_cpu());
                 self.spawn_client(Kind::Graphics);
             }
             _ => self.spawn_client(Kind::for_cpu()),
@@ -87,7 +87,7 @@ impl Page {
 
     /// Asks the browser for an adapter. The large worker is worth loading only for a hardware adapter.
     fn find_adapter(self) {
-        self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Engine, done: 0, total: 0 })));
+        self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Engine, done: 0, total: 0 }).into()));
         self.worker_link.update_value(|link| (link.needs_new_worker, link.engines.is_searching) = (false, true));
         spawn_local(async move {
             let found = inkling_gpu_adapter::find(false).await;
@@ -116,7 +116,7 @@ impl Page {
     fn set_client(self, client: Option<Client>) {
         self.worker_link.update_value(|link| {
             link.client = client;
-            link.latest_prediction.on_worker_replaced();
+            link.latest_prediction.on_lost();
             link.user_data.on_worker_replaced();
             (link.needs_new_worker, link.n_silent_checks, link.engines.is_searching) = (false, 0, false);
         });
@@ -131,14 +131,14 @@ impl Page {
     /// Passes a message to the handler of its worker. Messages of replaced workers are ignored.
     fn on_message_from(self, serial: u32, message: WorkerMessage) {
         let is_sender = |client: Option<&Client>| client.is_some_and(|client| client.serial == serial);
-        let (from_trainer, from_reader) = self.worker_link.with_value(|link| {
-            let reader = link.engines.reader.as_ref().map(|reader| &reader.client);
-            (is_sender(link.client.as_ref()), is_sender(reader))
+        let (from_trainer, from_predictor) = self.worker_link.with_value(|link| {
+            let predictor = link.engines.predictor.as_ref().map(|predictor| &predictor.client);
+            (is_sender(link.client.as_ref()), is_sender(predictor))
         });
         match message {
             message if from_trainer => self.on_message(message),
-            WorkerMessage::Dead(_) | WorkerMessage::Unreadable(_) if from_reader => self.replace_reader(),
-            WorkerMessage::Event(event) if from_reader => self.on_reader_event(event),
+            WorkerMessage::Dead(_) | WorkerMessage::Unreadable(_) if from_predictor => self.replace_predictor(),
+            WorkerMessage::Message(message) if from_predictor => self.on_predictor_message(message),
             _ => {}
         }
     }
@@ -166,31 +166,29 @@ impl Page {
         }
     }
 
-    /// No graphics card can be used, for the reason `why`: the reader becomes the training worker.
+    /// No graphics card can be used, for the reason `why`: the predictor becomes the training worker.
     pub(super) fn use_cpu(self, why: String) {
-        let reader = self.worker_link.try_update_value(|link| {
-            link.engines.passed_over = Some(why);
-            link.engines.reader.take()
+        let predictor = self.worker_link.try_update_value(|link| {
+            link.engines.fallback_reason = Some(why);
+            link.engines.predictor.take()
         });
-        let Some(Reader { client, engine, network, .. }) = reader.flatten() else {
-            self.run.update(Run::reopen);
+        let Some(Predictor { client, engine, network, state, .. }) = predictor.flatten() else {
+            self.run.update(Run::on_engine_lost);
             return self.spawn_client(Kind::for_cpu());
         };
         self.set_client(Some(client));
-        // Replays what the reader reported before it became the training worker.
-        let reports = engine.map(Event::Engine).into_iter().chain(network.map(Event::ModelLoaded));
-        reports.for_each(|event| self.on_message(WorkerMessage::Event(event)));
+        // Replays what the predictor reported before it became the training worker.
+        let reports = [engine.map(Event::Engine), network.map(Event::ModelLoaded), state.map(Event::State)];
+        reports.into_iter().flatten().for_each(|event| self.on_message(WorkerMessage::Message(event.into())));
     }
 
-    /// Adds the reason why no graphics card is used to the report of a CPU engine. Other events stay as they are.
-    pub(super) fn with_fallback_reason(self, event: Event) -> Event {
-        match event {
-            Event::Engine(report) if report.kind == EngineKind::Cpu => {
-                let passed_over = self.worker_link.with_value(|link| link.engines.passed_over.clone());
-                Event::Engine(EngineReport { passed_over: report.passed_over.or(passed_over), ..report })
-            }
-            event => event,
+    /// Adds the reason why no graphics card is used to the report of a CPU engine. Other messages stay as they are.
+    pub(super) fn with_fallback_reason(self, mut message: Message) -> Message {
+        if let Event::Engine(EngineReport { kind: EngineKind::Cpu, fallback_reason, .. }) = &mut message.event {
+            let known = self.worker_link.with_value(|link| link.engines.fallback_reason.clone());
+            *fallback_reason = fallback_reason.take().or(known);
         }
+        message
     }
 
     /// Whether the user left the choice of the engine to the page.

@@ -1,13 +1,13 @@
 //! Recovery from a lost graphics card: the card is opened again or the CPU takes over, and the run resumes from its
-//! last snapshot. It never decides which worker predicts meanwhile; `reader` does.
+//! last checkpoint. It never decides which worker predicts meanwhile; `predictor` does.
 
-use inkling_core::protocol::{Fault, Offer};
-use inkling_core::run::{Run, State};
+use inkling_core::protocol::{Fault, Offer, RunState};
+use inkling_core::run::Run;
 use leptos::prelude::*;
 
 use super::Page;
 use super::worker_link::WorkerLink;
-use crate::link::client::{Kind, Snapshot};
+use crate::link::client::{Checkpoint, Kind};
 use crate::model::model_status;
 
 /// The beginning of every message about a lost graphics card.
@@ -18,8 +18,8 @@ const MAX_LOSSES: usize = 2;
 /// The state of the recovery from a lost graphics card.
 #[derive(Default)]
 pub(super) struct Recovery {
-    /// The last snapshot of the run. After the run, a snapshot of its network.
-    pub(super) snapshot: Option<Snapshot>,
+    /// The last checkpoint of the run. After the run, a checkpoint of its network.
+    pub(super) checkpoint: Option<Checkpoint>,
     /// What to restore as soon as an engine is open.
     resume: Option<Resume>,
     /// What the training worker was asked to restore, until it answers.
@@ -27,10 +27,10 @@ pub(super) struct Recovery {
     /// How often the graphics card was lost in this epoch.
     pub(super) n_losses: usize,
     /// The state that the user requested for the run and that the worker has not confirmed yet.
-    pub(super) requested: Option<State>,
+    pub(super) requested: Option<RunState>,
 }
 
-/// How to continue from a snapshot.
+/// How to continue from a checkpoint.
 #[derive(Clone, Copy)]
 struct Resume {
     /// A run was in progress and continues. Otherwise only its network is restored.
@@ -61,23 +61,23 @@ impl Next {
 }
 
 impl Recovery {
-    /// Whether the training worker was asked to restore a snapshot and has not answered yet.
+    /// Whether the training worker was asked to restore a checkpoint and has not answered yet.
     pub(super) fn is_restoring(&self) -> bool {
         self.restoring.is_some()
     }
 
-    /// Whether a restored snapshot is not the one that was asked for. A reader was first asked for the network alone,
+    /// Whether a restored checkpoint is not the one that was asked for. A predictor was first asked for the network alone,
     /// and then became the training worker.
     pub(super) fn is_outdated(&self, goes_on: bool) -> bool {
         self.restoring.is_some_and(|resume| resume.go_on != goes_on)
     }
 
-    /// The snapshot was restored, or could not be.
+    /// The checkpoint was restored, or could not be.
     pub(super) fn end_restoring(&mut self) {
         self.restoring = None;
     }
 
-    /// A new run begins: the last run's snapshot and losses do not apply to it.
+    /// A new run begins: the last run's checkpoint and losses do not apply to it.
     pub(super) fn begin_run(&mut self) {
         *self = Self::default();
     }
@@ -85,8 +85,8 @@ impl Recovery {
     /// The engine is replaced by another. What waits to be restored is restored there; anything else is forgotten.
     pub(super) fn restart(&mut self) {
         let resume = self.resume.take().or(self.restoring.take());
-        let snapshot = self.snapshot.take().filter(|_| resume.is_some());
-        *self = Self { snapshot, resume, ..Self::default() };
+        let checkpoint = self.checkpoint.take().filter(|_| resume.is_some());
+        *self = Self { checkpoint, resume, ..Self::default() };
     }
 
     /// Ends the run that waits to be resumed: only its network is restored. Returns whether there is one.
@@ -102,29 +102,29 @@ impl Recovery {
         })
     }
 
-    /// An engine is open: returns what to restore, if there is a snapshot.
+    /// An engine is open: returns what to restore, if there is a checkpoint.
     fn begin_restoring(&mut self) -> Option<Resume> {
-        self.restoring = self.resume.take().filter(|_| self.snapshot.is_some());
+        self.restoring = self.resume.take().filter(|_| self.checkpoint.is_some());
         self.restoring
     }
 }
 
 impl WorkerLink {
     /// Remembers how to continue a run that was in this state. Returns what happens next.
-    fn prepare_resume(&mut self, state: State) -> Next {
+    fn prepare_resume(&mut self, state: RunState) -> Next {
         let recovery = &mut self.engines.recovery;
         recovery.n_losses += 1;
         let state = recovery.requested.take().unwrap_or(state);
-        let go_on = matches!(state, State::Training | State::Paused);
+        let go_on = matches!(state, RunState::Training | RunState::Paused);
         // The card may be lost again before the run resumed.
         let unfinished = recovery.resume.take().or(recovery.restoring.take());
-        let resume = unfinished.unwrap_or(Resume { go_on, paused: state == State::Paused });
-        let has_snapshot = recovery.snapshot.is_some();
-        recovery.resume = has_snapshot.then_some(resume);
-        // Without a snapshot the run starts over.
-        self.start_when_open |= resume.go_on && !has_snapshot;
+        let resume = unfinished.unwrap_or(Resume { go_on, paused: state == RunState::Paused });
+        let has_checkpoint = recovery.checkpoint.is_some();
+        recovery.resume = has_checkpoint.then_some(resume);
+        // Without a checkpoint the run starts over.
+        self.start_when_open |= resume.go_on && !has_checkpoint;
         match resume {
-            Resume { go_on: true, paused: true } if has_snapshot => Next::Paused,
+            Resume { go_on: true, paused: true } if has_checkpoint => Next::Paused,
             Resume { go_on, .. } if go_on || self.start_when_open => Next::Resumes,
             _ => Next::Opens,
         }
@@ -132,17 +132,17 @@ impl WorkerLink {
 }
 
 impl Page {
-    /// An engine is open: restores the snapshot of a lost run, if there is one. Otherwise the reader is not needed any
+    /// An engine is open: restores the checkpoint of a lost run, if there is one. Otherwise the predictor is not needed any
     /// more.
     pub(super) fn restore_lost_run(self) {
         let resume = self.worker_link.try_update_value(|link| link.engines.recovery.begin_restoring());
-        let Some(Resume { go_on, paused }) = resume.flatten() else { return self.end_reader() };
+        let Some(Resume { go_on, paused }) = resume.flatten() else { return self.end_predictor() };
         let dataset = self.run.with_untracked(|run| run.plan.as_ref().map(|plan| plan.spec.dataset.clone()));
         dataset.iter().for_each(|dataset| self.send_user_data(dataset));
-        let workers = self.spec.with_untracked(|spec| spec.workers);
+        let (workers, request) = (self.spec.with_untracked(|spec| spec.workers), self.next_request());
         self.worker_link.update_value(|link| {
-            if let (Some(client), Some(snapshot)) = (&link.client, &link.engines.recovery.snapshot) {
-                client.restore(snapshot, go_on, workers);
+            if let (Some(client), Some(checkpoint)) = (&link.client, &link.engines.recovery.checkpoint) {
+                client.restore(request, checkpoint, go_on, workers);
             }
         });
         if paused {
@@ -154,7 +154,7 @@ impl Page {
     pub(super) fn stops_recovery(self) -> bool {
         let stopped = self.worker_link.try_update_value(|link| {
             let waits = link.engines.recovery.cancel_resume();
-            // Without a snapshot the run would have started over.
+            // Without a checkpoint the run would have started over.
             waits | (link.engines.recovery.n_losses > 0 && std::mem::take(&mut link.start_when_open))
         });
         if stopped == Some(true) {
@@ -210,27 +210,27 @@ impl Page {
         }
     }
 
-    /// The graphics card was lost: a reader predicts meanwhile, and a new worker opens the card again. After too many
+    /// The graphics card was lost: a predictor predicts meanwhile, and a new worker opens the card again. After too many
     /// losses the CPU takes over.
     fn reopen_card(self) {
         self.apply_pending();
         let (state, evaluating) = self.run.with_untracked(|run| (run.state, model_status::is_evaluating(run)));
         let next = self.worker_link.try_update_value(|link| {
             link.client = None;
-            link.latest_prediction.on_worker_replaced();
+            link.latest_prediction.on_lost();
             link.prepare_resume(state)
         });
-        self.run.update(Run::reopen);
+        self.run.update(Run::on_engine_lost);
         let next = next.unwrap_or(Next::Opens);
         self.recovering.set(next != Next::Opens);
         self.add_message(&format!("{CARD_LOST}. {}.", next.sentence()));
         if evaluating {
             self.add_message("The evaluation ended when the graphics card was lost. Evaluate again.");
         }
-        let (n_losses, has_reader) =
-            self.worker_link.with_value(|link| (link.engines.recovery.n_losses, link.engines.reader.is_some()));
-        if !has_reader {
-            self.spawn_reader(Kind::for_cpu());
+        let (n_losses, has_predictor) =
+            self.worker_link.with_value(|link| (link.engines.recovery.n_losses, link.engines.predictor.is_some()));
+        if !has_predictor {
+            self.spawn_predictor(Kind::for_cpu());
         }
         if n_losses <= MAX_LOSSES {
             self.spawn_client(Kind::Graphics);

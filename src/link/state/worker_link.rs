@@ -2,14 +2,17 @@
 //! commands the page sends by itself after an event. It never chooses an engine; `engines` and `recovery` do.
 
 use gloo::timers::callback::Timeout;
-use inkling_core::protocol::{Command, EngineKind, Event, Fault, Phase, Progress};
-use inkling_core::run::{Run, State};
-use inkling_core::spec::{DatasetId, Prediction};
+use inkling_core::protocol::{
+    Command, CommandName, EngineKind, Event, Fault, Message, Phase, Progress, Request, RequestId, RunState,
+    SessionState,
+};
+use inkling_core::run::Run;
+use inkling_core::spec::DatasetId;
 use leptos::prelude::*;
 
 use super::Page;
 use super::engines::Engines;
-use super::recovery::CARD_LOST;
+use super::recovery::{CARD_LOST, Recovery};
 use crate::link::client::{Client, Kind, WorkerMessage};
 use crate::link::{BUILD, browser};
 use crate::model::latest_prediction::LatestPrediction;
@@ -30,8 +33,10 @@ pub(super) struct WorkerLink {
     /// The training worker.
     pub(super) client: Option<Client>,
     pub(super) engines: Engines,
-    /// Events that are not applied to the run yet.
-    pub(super) pending_events: Vec<Event>,
+    /// Number of requests sent, to any worker.
+    n_requests: u64,
+    /// Messages that are not applied to the run yet.
+    pub(super) pending_messages: Vec<Message>,
     /// Set while the next refresh is scheduled.
     pub(super) refresh_timer: Option<Timeout>,
     pub(super) latest_prediction: LatestPrediction,
@@ -55,7 +60,10 @@ impl Page {
     /// Starts a run with the current settings on the open engine.
     pub(super) fn begin_run(self) {
         // Shown until the session answers, so that a second click does not start a second run.
-        self.run.update(|run| run.apply(&Event::Progress(Progress { phase: Phase::Data, done: 0, total: 0 })));
+        self.run.update(|run| {
+            run.expect(SessionState { run: RunState::Loading, activity: None });
+            run.apply(&Event::Progress(Progress { phase: Phase::Data, done: 0, total: 0 }).into());
+        });
         let spec = self.spec.get_untracked();
         self.send_user_data(&spec.dataset);
         self.send(Command::Start(spec));
@@ -63,11 +71,21 @@ impl Page {
 
     /// Sends a command to the training worker, if there is one.
     pub(super) fn send(self, command: Command) {
+        let id = self.next_request();
         self.worker_link.update_value(|link| {
             if let Some(client) = &mut link.client {
-                client.send(command);
+                client.send(Request { id, command });
             }
         });
+    }
+
+    /// The id of a new request, greater than any before, whichever worker gets it.
+    pub(super) fn next_request(self) -> RequestId {
+        let number = self.worker_link.try_update_value(|link| {
+            link.n_requests += 1;
+            link.n_requests
+        });
+        RequestId(number.unwrap_or_default())
     }
 
     /// Handles a message of the training worker.
@@ -87,24 +105,33 @@ impl Page {
                 self.on_ready("unknown");
             }
             WorkerMessage::Unreadable(fault) => self.on_worker_failed(fault),
-            WorkerMessage::Event(Event::Crashed(fault)) => self.on_worker_failed(fault),
-            WorkerMessage::Event(Event::Ready { build }) => self.on_ready(&build),
-            WorkerMessage::Event(Event::Predicted { version, prediction }) => self.on_prediction(version, prediction),
-            WorkerMessage::Event(Event::Engine(report))
-                if report.kind == EngineKind::Cpu && self.trains_on(Kind::Graphics) =>
-            {
-                self.use_cpu(report.passed_over.unwrap_or_default());
+            WorkerMessage::Message(message) => self.on_session_message(message),
+            WorkerMessage::Checkpoint(request, checkpoint) => {
+                // Not one of a run that has been replaced meanwhile.
+                if self.run.with_untracked(|run| run.id == Some(request)) {
+                    self.worker_link.update_value(|link| link.engines.recovery.checkpoint = Some(checkpoint));
+                }
             }
-            // The worker loads its first network before it restores the snapshot's.
-            WorkerMessage::Event(Event::ModelLoaded(_))
-                if self.worker_link.with_value(|link| link.engines.recovery.is_restoring()) => {}
-            WorkerMessage::Event(Event::Restored(restored))
+        }
+    }
+
+    /// Handles a message of the training worker's session.
+    fn on_session_message(self, message: Message) {
+        let recovery = |is: fn(&Recovery) -> bool| self.worker_link.with_value(|link| is(&link.engines.recovery));
+        match message.event {
+            Event::Crashed(fault) => self.on_worker_failed(fault),
+            Event::Ready { build } => self.on_ready(&build),
+            Event::Predicted(predictions) => self.on_prediction(message.request, predictions),
+            Event::Engine(report) if report.kind == EngineKind::Cpu && self.trains_on(Kind::Graphics) => {
+                self.use_cpu(report.fallback_reason.unwrap_or_default());
+            }
+            // The worker loads its first network before it restores the checkpoint's.
+            Event::ModelLoaded(_) if recovery(Recovery::is_restoring) => {}
+            Event::Restored(ref restored)
                 if self.worker_link.with_value(|link| link.engines.recovery.is_outdated(restored.goes_on)) => {}
-            WorkerMessage::Event(Event::Failed(fault)) if self.is_file_fault(&fault) || self.recovers_from(&fault) => {}
-            WorkerMessage::Event(event) => self.queue(event),
-            WorkerMessage::Snapshot(snapshot) => {
-                self.worker_link.update_value(|link| link.engines.recovery.snapshot = Some(snapshot))
-            }
+            Event::Failed { command: CommandName::LoadUserFiles, ref fault } => self.on_files_rejected(fault),
+            Event::Failed { ref fault, .. } if self.recovers_from(fault) => {}
+            _ => self.queue(message),
         }
     }
 
@@ -112,7 +139,7 @@ impl Page {
     /// build gets no commands.
     fn on_ready(self, build: &str) {
         if build == BUILD {
-            self.worker_link.update_value(|link| link.client.as_mut().into_iter().for_each(Client::listens));
+            self.worker_link.update_value(|link| link.client.as_mut().into_iter().for_each(Client::on_ready));
             self.open_engine();
         } else if !browser::reload_once(build) {
             self.fail(Fault::new(
@@ -122,13 +149,13 @@ impl Page {
         }
     }
 
-    /// Queues an event. Steps and progress wait for the next refresh. Any other event is applied at once, after the
-    /// events queued before it.
-    pub(super) fn queue(self, event: Event) {
-        let event = self.with_fallback_reason(event);
-        let can_wait = matches!(event, Event::Stepped(_) | Event::Progress(_));
+    /// Queues a message. Steps and progress wait for the next refresh. Any other event is applied at once, after those
+    /// queued before it.
+    pub(super) fn queue(self, message: Message) {
+        let message = self.with_fallback_reason(message);
+        let can_wait = matches!(message.event, Event::Stepped(_) | Event::Progress(_));
         let queued = self.worker_link.try_update_value(|link| {
-            link.pending_events.push(event);
+            link.pending_messages.push(message);
             if can_wait && link.refresh_timer.is_none() {
                 link.refresh_timer = Some(Timeout::new(REFRESH_MILLIS, move || self.apply_pending()));
             }
@@ -138,16 +165,16 @@ impl Page {
         }
     }
 
-    /// Applies all pending events to the run.
+    /// Applies all pending messages to the run.
     pub(super) fn apply_pending(self) {
-        let events = self.worker_link.try_update_value(|link| {
+        let messages = self.worker_link.try_update_value(|link| {
             link.refresh_timer = None;
-            std::mem::take(&mut link.pending_events)
+            std::mem::take(&mut link.pending_messages)
         });
-        let events = events.unwrap_or_default();
-        if !events.is_empty() {
-            self.run.try_update(|run| events.iter().for_each(|event| run.apply(event)));
-            events.iter().for_each(|event| self.after_event(event));
+        let messages = messages.unwrap_or_default();
+        if !messages.is_empty() {
+            self.run.try_update(|run| messages.iter().for_each(|message| run.apply(message)));
+            messages.iter().for_each(|message| self.after_event(&message.event));
         }
     }
 
@@ -169,7 +196,7 @@ impl Page {
             Event::Started(_) => {
                 self.worker_link.update_value(|link| {
                     link.start_when_open = false;
-                    link.latest_prediction.on_worker_replaced();
+                    link.latest_prediction.on_lost();
                     link.engines.recovery.begin_run();
                 });
                 self.recovering.set(false);
@@ -179,33 +206,28 @@ impl Page {
             Event::Restored(_) => {
                 self.worker_link.update_value(|link| link.engines.recovery.end_restoring());
                 self.recovering.set(false);
-                self.end_reader();
+                self.end_predictor();
                 self.report_recovery(self.run.with_untracked(labels::resumed_message));
                 self.request_prediction();
             }
-            Event::ModelLoaded(network) => {
-                self.worker_link.update_value(|link| link.engines.recovery.snapshot = None);
+            Event::ModelLoaded(_) => {
+                self.worker_link.update_value(|link| link.engines.recovery.checkpoint = None);
                 self.request_prediction();
-                // The user may have chosen another model while the engine was opening. A run that is about to start
-                // loads its own model.
-                let starting = self.worker_link.with_value(|link| link.start_when_open);
-                if !starting && self.spec.with_untracked(|spec| spec.model != network.model) {
-                    self.load_chosen_model();
-                }
             }
+            Event::State(state) => self.after_state(*state),
             Event::Dataset(report) if report.id == DatasetId::UserFiles => self.use_user_data(),
             Event::EpochEnded(_) => {
                 self.worker_link.update_value(|link| link.engines.recovery.n_losses = 0);
                 self.request_prediction();
             }
             Event::Stepped(_) | Event::EnsembleChanged(_) => self.request_prediction(),
-            Event::Paused | Event::Resumed | Event::Stopped | Event::Finished(_) => {
-                self.worker_link.update_value(|link| link.engines.recovery.requested = None);
+            Event::Failed { command, .. } if !command.ends_run() => {
+                self.worker_link.update_value(|link| link.latest_prediction.on_lost());
             }
-            Event::Failed(_) => {
+            Event::Failed { .. } => {
                 self.recovering.set(false);
                 self.worker_link.update_value(|link| {
-                    link.latest_prediction.on_worker_replaced();
+                    link.latest_prediction.on_lost();
                     (link.needs_new_worker, link.start_when_open) = (true, false);
                     link.engines.recovery.end_restoring();
                     link.engines.recovery.requested = None;
@@ -215,19 +237,35 @@ impl Page {
         }
     }
 
+    /// The session has entered a state: a request for it is answered.
+    fn after_state(self, state: SessionState) {
+        self.worker_link.update_value(|link| {
+            let ended = !matches!(state.run, RunState::Loading | RunState::Training | RunState::Paused);
+            link.engines.recovery.requested.take_if(|requested| ended || *requested == state.run);
+        });
+        // The user may have chosen another model while the engine was opening. A run that is about to start loads its
+        // own model.
+        let starting = self.worker_link.with_value(|link| link.start_when_open);
+        let loaded = self.run.with_untracked(|run| run.network.as_ref().map(|network| network.model));
+        let is_other = |model| self.spec.with_untracked(|spec| spec.model != model);
+        if state.run == RunState::Ready && !starting && loaded.is_some_and(is_other) {
+            self.load_chosen_model();
+        }
+    }
+
     /// The training worker cannot be used any more: reports the fault once. The results so far stay visible.
     pub(super) fn fail(self, fault: Fault) {
         self.apply_pending();
         let first = self.worker_link.try_update_value(|link| {
             link.client = None;
-            link.latest_prediction.on_worker_replaced();
+            link.latest_prediction.on_lost();
             link.start_when_open = false;
             !std::mem::replace(&mut link.needs_new_worker, true)
         });
         self.recovering.set(false);
         // A worker reports its own panic before the browser reports that the worker ended.
         if first == Some(true) {
-            self.run.update(|run| run.apply(&Event::Failed(fault)));
+            self.run.update(|run| run.apply(&Event::Crashed(fault).into()));
         }
     }
 
@@ -235,7 +273,7 @@ impl Page {
     /// a row from a busy worker count as its failure.
     pub(super) fn check_silence(self) {
         let busy = |run: &Run| {
-            matches!(run.state, State::Loading | State::Training)
+            matches!(run.state, RunState::Loading | RunState::Training)
                 || model_status::is_evaluating(run)
                 || model_status::is_measuring(run)
         };
@@ -254,47 +292,5 @@ impl Page {
                 "Try again; if it happens again, choose the CPU engine or a smaller batch.",
             ));
         }
-    }
-
-    /// The drawing changed: requests a prediction, or clears it when the pad is empty.
-    pub(super) fn on_drawing(self, has_ink: bool) {
-        if has_ink {
-            self.request_prediction();
-        } else {
-            self.worker_link.update_value(|link| link.latest_prediction.clear());
-            self.answer.try_update(|(_, prediction)| *prediction = None);
-        }
-    }
-
-    /// Requests a prediction for the drawing, now or as soon as the pending request is answered.
-    pub(super) fn request_prediction(self) {
-        self.worker_link.update_value(|link| link.latest_prediction.request());
-        self.send_prediction_request();
-    }
-
-    /// Sends the wanted request to the reader, or to the training worker when there is no reader.
-    fn send_prediction_request(self) {
-        let is_open = self.run.with_untracked(|run| run.engine.is_some());
-        let Some(pixels) = self.pixels.get_untracked() else { return };
-        self.worker_link.update_value(|link| {
-            let WorkerLink { client, engines, latest_prediction, .. } = link;
-            let predictor = match &mut engines.reader {
-                Some(reader) => Some(&mut reader.client).filter(|_| reader.is_ready),
-                None => client.as_mut().filter(|_| is_open),
-            };
-            let Some(client) = predictor else { return };
-            if let Some(version) = latest_prediction.next_request() {
-                client.send(Command::Predict { version, pixels: pixels.to_vec() });
-            }
-        });
-    }
-
-    /// A prediction arrived: shows it unless it is stale, and sends the next request if one is wanted.
-    pub(super) fn on_prediction(self, version: u64, prediction: Prediction) {
-        let current = self.worker_link.try_update_value(|link| link.latest_prediction.on_answer(version));
-        if current == Some(true) {
-            self.answer.try_set((version, Some(prediction)));
-        }
-        self.send_prediction_request();
     }
 }

@@ -29,6 +29,7 @@ fn settings_survive_a_round_trip() {
         split: SplitId::Kaggle,
         recipe,
         seed: u64::MAX,
+        split_seed: 4,
         train_limit: Some(256),
         test_limit: Some(200),
         workers: 3,
@@ -78,7 +79,7 @@ fn another_model_sets_its_recipe_regardless_of_order() {
 #[test]
 fn a_sprint_sets_ordinary_settings() {
     let address = read("seed=4&sprint=1&start=1&engine=cpu");
-    let sprint = TrainSpec { seed: 4, engine: EngineChoice::Cpu, ..TrainSpec::sprint() };
+    let sprint = TrainSpec { seed: 4, engine: EngineChoice::Cpu, ..TrainSpec::of(ModelId::Sprint) };
     assert_eq!(address, Address { spec: sprint.clone(), start: true, unpatched: false, messages: vec![] });
     assert_eq!(read(&query(&sprint)[1..]).spec, sprint);
     assert!(read("sprint=fast").messages[0].contains("sprint=1"));
@@ -91,7 +92,7 @@ fn an_empty_address_means_the_defaults() {
         query(&TrainSpec::default()),
         "?engine=auto&dataset=mnist&model=compact&split=published&epochs=20&batch=128&lr=0.01\
          &schedule=one-cycle:0.2&optimizer=adam&weight_decay=0&dropout=1&label_smoothing=0\
-         &augment=shift=2,rotate=10,scale=0.1,shear=0.1&seed=1&workers=1"
+         &augment=shift=2,rotate=10,scale=0.1,shear=0.1&seed=1&split_seed=1&workers=1"
     );
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::figure::{Measurement, number};
 use super::visit::{Site, Visit};
-use crate::say;
+use crate::report;
 
 /// The query of a run that learns quickly.
 pub const SPRINT: &str = "engine=cpu&dataset=mnist&model=compact&batch=128&epochs=4";
@@ -47,7 +47,7 @@ fn epochs(site: &Site, query: &str) -> Result<Vec<Epoch>> {
     let epochs = recorded.as_array().context("the page tells no epochs")?.iter().map(epoch).collect::<Option<Vec<_>>>();
     let epochs = epochs.context("the page tells epochs without times")?;
     let line = epochs.iter().map(|epoch| format!("{} s {:.2} %", number(epoch.elapsed_secs), 100.0 * epoch.accuracy));
-    say(format!("{query}: {}", line.collect::<Vec<_>>().join(", ")));
+    report(format!("{query}: {}", line.collect::<Vec<_>>().join(", ")));
     Ok(epochs)
 }
 

@@ -163,7 +163,7 @@ impl Peers {
             }
         }
         link(&fs::canonicalize(folder)?.join("node_modules"), &copy.path().join("node_modules"))?;
-        let (mnist, to) = (data::bring()?, copy.path().join("mnist"));
+        let (mnist, to) = (data::ensure_mnist()?, copy.path().join("mnist"));
         fs::create_dir_all(&to)?;
         for file in &FILES {
             let plain = mnist.join(file.name);

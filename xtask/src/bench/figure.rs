@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::say;
+use crate::report;
 
 /// One row of the table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,11 +132,11 @@ impl Case<'_> {
                 for (measurement, value) in self.measurements.iter_mut().zip(values) {
                     measurement.values.push(value);
                     let Measurement { what, how, unit, .. } = measurement;
-                    say(format!("{what} ({how}): {} {unit}, round {round} of {n_rounds}", number(value)));
+                    report(format!("{what} ({how}): {} {unit}, round {round} of {n_rounds}", number(value)));
                 }
             }
             Err(error) => {
-                say(format!("{}: failed: {error:#}", self.measurements[0].what));
+                report(format!("{}: failed: {error:#}", self.measurements[0].what));
                 self.measurements.iter_mut().for_each(|measurement| measurement.remark(&failure(round, &error)));
             }
         }

@@ -10,7 +10,7 @@ use inkling_core::spec::ModelId;
 use super::chosen;
 use super::figure::Measurement;
 use super::visit::{Site, Visit};
-use crate::say;
+use crate::report;
 
 /// Number of drawings per measurement.
 const N_DRAWINGS: usize = 30;
@@ -48,7 +48,7 @@ fn measurement(how: &str, visit: &mut Visit) -> Result<Measurement> {
     let measurement = Measurement::new("pen-up to bars, CPU engine", how, "ms").with(latencies);
     let beside =
         format!("95th percentile {}", measurement.percentile(0.95).map(super::figure::number).unwrap_or_default());
-    say(format!("pen-up to bars, {how}: {}, {beside}", measurement.told()));
+    report(format!("pen-up to bars, {how}: {}, {beside}", measurement.told()));
     Ok(measurement.beside(beside))
 }
 

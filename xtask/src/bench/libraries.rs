@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::figure::{Case, Measurement, ratio, repeat};
 use super::tab::Run;
 use super::visit::Site;
-use crate::{data, run, say, target_dir};
+use crate::{data, report, run, target_dir};
 
 /// The default cases: those backends of each library that can train.
 pub const CASES: &str = "jaxjs:webgpu:classic,jaxjs:wasm:classic,tfjs:webgl:classic,tfjs:webgpu:classic";
@@ -108,10 +108,10 @@ impl Harness {
                 fs::write(copy.path().join(name), fs::read(&path)?)?;
             }
         }
-        say("Installing the peers' packages");
+        report("Installing the peers' packages");
         let install = &["install", "--no-audit", "--no-fund", "--loglevel=error"];
         run(Command::new("npm").args(install).current_dir(copy.path()))?;
-        Ok(Self { folder: copy, mnist: data::bring()?, batch })
+        Ok(Self { folder: copy, mnist: data::ensure_mnist()?, batch })
     }
 
     fn case<'a>(&'a self, peer: &'a Peer) -> Case<'a> {

@@ -9,7 +9,7 @@ use super::figure::Measurement;
 use super::process::resident;
 use super::tab::Run;
 use super::visit::{Site, Visit};
-use crate::say;
+use crate::report;
 
 /// Memory at one moment, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,7 +79,7 @@ fn measurements(how: &str, sample: &Sample) -> Vec<Measurement> {
             .push(Measurement::new("peak of the tab's process", how, "MB").with(mb(sample.tab_peak)).beside(beside));
     }
     measurements.iter().for_each(|measurement| {
-        say(format!("{}, {how}: {}; {}", measurement.what, measurement.told(), measurement.beside))
+        report(format!("{}, {how}: {}; {}", measurement.what, measurement.told(), measurement.beside))
     });
     measurements
 }

@@ -74,7 +74,7 @@ impl Release {
         let out = tempfile::tempdir()?;
         let program = out.path().join(program_name());
         fs::copy(built, &program).with_context(|| format!("{} is no program", built.display()))?;
-        Ok(Self { program, mnist: data::bring()?, out })
+        Ok(Self { program, mnist: data::ensure_mnist()?, out })
     }
 
     /// Trains one epoch; returns its images per second, without the first step. `more` are additional arguments.

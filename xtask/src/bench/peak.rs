@@ -19,19 +19,9 @@ const N_PASSES: usize = 20_000_000;
 /// Number of trials. The best one counts, because everything else that the machine does only slows a trial down.
 const N_TRIALS: usize = 7;
 
-/// GFLOP/s (10⁹ floating-point operations per second) of training at this speed.
-///
-/// A nominal number: two operations for each multiply-add of the forward pass, as many for the gradients of the inputs,
-/// and as many for those of the weights. What a kernel saves (the first layer needs no gradient of its input) or adds
-/// (normalisation, the optimizer) is not counted.
-pub fn gflops(model: ModelId, images_per_second: f64) -> f64 {
-    const OPERATIONS: f64 = 2.0 * 3.0;
-    OPERATIONS * models::forward_work(&models::layers(model)) * images_per_second / 1e9
-}
-
 /// A remark with the GFLOP/s of training at this speed, and their percentage of `peak` (in GFLOP/s).
 pub fn remark(model: ModelId, images_per_second: f64, peak: Option<f64>) -> String {
-    let achieved = gflops(model, images_per_second);
+    let achieved = models::training_gflops(model, images_per_second);
     let of_peak = peak.map(|peak| format!(", {:.0} % of the peak", 100.0 * achieved / peak)).unwrap_or_default();
     format!("{} GFLOP/s{of_peak}", number(achieved))
 }
@@ -262,9 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn gflops_are_counted_from_the_layers() {
-        let forward = models::forward_work(&models::layers(ModelId::Classic));
-        assert_eq!(gflops(ModelId::Classic, 1e9), 6.0 * forward);
+    fn a_share_of_the_peak_is_named() {
         assert!(remark(ModelId::Classic, 0.0, Some(1.0)).ends_with("GFLOP/s, 0 % of the peak"));
     }
 }

@@ -8,7 +8,7 @@ use super::chosen;
 use super::figure::{Measurement, number};
 use super::memory::Sample;
 use super::visit::{LONG_TIMEOUT, Site, Visit};
-use crate::say;
+use crate::report;
 
 /// A run whose memory is sampled after every epoch.
 struct Run {
@@ -81,7 +81,7 @@ pub fn measure(site: &Site, models: &[ModelId], wants: impl Fn(&str) -> bool) ->
 /// The measurements, or a row that reports the failure.
 fn or_failure(what: &str, measurements: Result<Vec<Measurement>>) -> Vec<Measurement> {
     measurements.unwrap_or_else(|error| {
-        say(format!("{what}: failed: {error:#}"));
+        report(format!("{what}: failed: {error:#}"));
         vec![Measurement::not_run(what, super::figure::failure(1, &error))]
     })
 }
@@ -89,7 +89,7 @@ fn or_failure(what: &str, measurements: Result<Vec<Measurement>>) -> Vec<Measure
 impl Run {
     /// Trains, and samples memory after each epoch while the run is paused.
     fn curve(&self, site: &Site) -> Result<Vec<Sample>> {
-        say(format!("soak: {}", self.what));
+        report(format!("soak: {}", self.what));
         let Self { engine, model, more, n_epochs, .. } = self;
         let query = format!("engine={engine}&dataset=mnist&model={model}&{more}&epochs={n_epochs}");
         let mut visit = Visit::ready(site, &query)?;
@@ -103,7 +103,7 @@ impl Run {
             visit.go_on()?;
             let Sample { page, browser, .. } = curve[epoch - 1];
             let own_mb = number(curve[epoch - 1].own_mb());
-            say(format!(
+            report(format!(
                 "epoch {epoch}: {own_mb} MB, {} GPU buffers, browser {} MB",
                 page.gpu_buffers,
                 browser / 1_000_000
@@ -168,7 +168,7 @@ fn starts(site: &Site, engine: &str, what: &str) -> Result<Vec<Measurement>> {
         samples.push(Sample::take(&mut visit)?);
         let Sample { page, n_workers, .. } = samples[start];
         let own_mb = number(samples[start].own_mb());
-        say(format!("start {start}: {own_mb} MB, {n_workers} workers, {} GPU buffers", page.gpu_buffers));
+        report(format!("start {start}: {own_mb} MB, {n_workers} workers, {} GPU buffers", page.gpu_buffers));
     }
     let left_behind = |name: &str, count: fn(&Sample) -> f64| {
         let (first, last) = (count(&samples[0]), count(&samples[N_STARTS]));

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use super::figure::Measurement;
 use super::visit::{Site, Visit};
-use crate::say;
+use crate::report;
 
 /// The drawing is scaled to this fraction of the pad, in its middle.
 const SHARE: f64 = 0.7;
@@ -61,7 +61,7 @@ fn replay(visit: &mut Visit, drawings: &[Drawing], how: &str) -> Result<Measurem
             misclassified.push(format!("{digit} of {writer} as {predicted}"));
         }
     }
-    say(format!("misread after {how}: {}", misclassified.join(", ")));
+    report(format!("misread after {how}: {}", misclassified.join(", ")));
     let n_correct = drawings.len() - misclassified.len();
     let n_writers = drawings.iter().map(|drawing| &drawing.writer).collect::<BTreeSet<_>>().len();
     Ok(Measurement::new("digits drawn with a pen by others, read rightly", how, "%")

@@ -1,40 +1,53 @@
 //! Shows a run in the terminal: a progress bar and one line per epoch, or JSON lines. It never changes a run.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use inkling_core::protocol::{EngineReport, EpochReport, Event, RunPlan, RunSummary, StepReport};
-use inkling_core::receipts::{DataSum, Receipt, WeightsSum};
 use inkling_core::run::Run;
 use serde_json::json;
 
-use super::receipt_commands;
-
 /// Prints the events of a session: results to standard output, everything else to standard error.
 pub struct Reporter {
-    json: bool,
+    format: Format,
     /// The folder of the weights, to be named to the user.
     out: PathBuf,
-    /// All events so far, folded.
-    run: RefCell<Run>,
     bar: ProgressBar,
 }
 
+/// How events are printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Lines for people, with a progress bar.
+    Text,
+    /// JSON lines on standard output.
+    Json,
+    /// Only notes, such as that of a download.
+    Quiet,
+}
+
 impl Reporter {
-    /// A reporter without events yet. `json`: print JSON lines; `out`: the folder that the weights are written to.
+    /// A reporter of a run. `json`: print JSON lines; `out`: the folder that the weights are written to.
     pub fn new(json: bool, out: PathBuf) -> Self {
+        Self::with_format(if json { Format::Json } else { Format::Text }, out)
+    }
+
+    /// A reporter that prints notes only: the caller prints the results.
+    pub fn quiet() -> Self {
+        Self::with_format(Format::Quiet, PathBuf::new())
+    }
+
+    fn with_format(format: Format, out: PathBuf) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = "{bar:30} step {pos}/{len} {msg}  {eta} left";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { json, out, run: RefCell::default(), bar }
+        Self { format, out, bar }
     }
 
-    /// Applies an event to the known state of the run, and prints it if it is of interest to the user.
-    pub fn on_event(&self, event: &Event) {
-        self.run.borrow_mut().apply(event);
+    /// Prints an event if it is of interest to the user. `run` includes it already.
+    pub fn on_event(&self, event: &Event, run: &Run) {
         match event {
+            _ if self.format == Format::Quiet => {}
             Event::Engine(engine) => self.note(&engine_line(engine)),
             Event::Dataset(dataset) => {
                 self.note(&format!(
@@ -45,7 +58,7 @@ impl Reporter {
             Event::Started(plan) => self.started(plan),
             Event::Stepped(steps) => steps.last().into_iter().for_each(|step| self.stepped(step)),
             Event::EpochEnded(epoch) => self.epoch(epoch),
-            Event::Finished(summary) => self.finished(summary),
+            Event::Finished(summary) => self.finished(summary, run),
             _ => {}
         }
     }
@@ -55,33 +68,19 @@ impl Reporter {
         self.bar.suspend(|| eprintln!("{text}"));
     }
 
-    /// Checks that the session has not failed.
-    ///
-    /// # Errors
-    /// The fault that the session reported, if any.
-    pub fn check(&self) -> Result<()> {
-        match &self.run.borrow().fault {
-            Some(fault) => {
-                self.bar.finish_and_clear();
-                bail!("{}", fault.to_string().trim_end())
-            }
-            None => Ok(()),
-        }
+    /// Removes the progress bar.
+    pub fn end_progress(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// Reports where the weights were saved, and prints the evaluation of a complete run unless the output is JSON.
-    pub fn saved(&self, path: &Path, interrupted: bool) {
-        self.bar.finish_and_clear();
+    pub fn saved(&self, path: &Path, interrupted: bool, run: &Run) {
+        self.end_progress();
         let how = if interrupted { "stopped; the weights so far are in" } else { "the weights are in" };
         eprintln!("{how} {}", path.display());
-        if let (false, false, Some(evaluation)) = (self.json, interrupted, &self.run.borrow().evaluation) {
-            print_line!("{evaluation}");
+        if let (Format::Text, false, Some(evaluation)) = (self.format, interrupted, &run.evaluation) {
+            print_line!("{}", evaluation.result);
         }
-    }
-
-    /// The receipt of the run, or `None` if it did not reach its end.
-    pub fn receipt(&self, weights: WeightsSum, data: Vec<DataSum>) -> Option<Receipt> {
-        receipt_commands::receipt(&self.run.borrow(), weights, data)
     }
 
     fn started(&self, plan: &RunPlan) {
@@ -91,7 +90,7 @@ impl Reporter {
             plan.parameters,
             self.out.display()
         ));
-        if !self.json {
+        if self.format == Format::Text {
             self.bar.set_length((plan.steps_per_epoch * plan.spec.recipe.epochs) as u64);
         }
     }
@@ -105,14 +104,13 @@ impl Reporter {
     }
 
     fn epoch(&self, epoch: &EpochReport) {
-        let line = if self.json { epoch_json(epoch) } else { epoch.to_string() };
+        let line = if self.format == Format::Json { epoch_json(epoch) } else { epoch.to_string() };
         self.bar.suspend(|| print_line!("{line}"));
     }
 
-    fn finished(&self, summary: &RunSummary) {
-        let run = self.run.borrow();
+    fn finished(&self, summary: &RunSummary, run: &Run) {
         let Some(plan) = &run.plan else { return };
-        let line = if self.json {
+        let line = if self.format == Format::Json {
             done_json(plan, summary)
         } else {
             let RunSummary { test_images, test_errors, test, elapsed_secs, .. } = summary;
@@ -124,7 +122,8 @@ impl Reporter {
 }
 
 fn engine_line(engine: &EngineReport) -> String {
-    let why = engine.passed_over.as_ref().map(|why| format!("; no graphics card, because {why}")).unwrap_or_default();
+    let why =
+        engine.fallback_reason.as_ref().map(|why| format!("; no graphics card, because {why}")).unwrap_or_default();
     format!("engine: {} ({}){why}", engine.kind.id(), engine.adapter)
 }
 

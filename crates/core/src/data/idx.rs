@@ -24,7 +24,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The element type of MNIST: unsigned bytes.
 const UNSIGNED_BYTE: u8 = 0x08;
 /// Number of header bytes before the sizes: two zeros, the element type, the rank.
-const PREFIX: usize = 4;
+pub(super) const PREFIX: usize = 4;
 
 impl Split {
     /// Parses a pair of IDX files, each gzipped or not.

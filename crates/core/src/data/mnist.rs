@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::idx::{self, IdxError};
 use super::{Dataset, Split};
-use crate::spec::DatasetId;
+use crate::spec::{DatasetId, IMAGE_PIXELS};
 
 /// Base URLs from which the gzipped files can be downloaded; append [`MnistFile::packed_name`].
 pub const HOSTS: [&str; 2] =
@@ -23,30 +23,35 @@ pub struct MnistFile {
     pub sha256: &'static str,
 }
 
+/// Number of training images.
+pub const N_TRAIN: usize = 60_000;
+/// Number of test images.
+pub const N_TEST: usize = 10_000;
+
 /// Training images, training labels, test images, test labels, in this order.
 pub const FILES: [MnistFile; 4] = [
     MnistFile {
         name: "train-images-idx3-ubyte",
         packed_name: "train-images-idx3-ubyte.gz",
-        n_bytes: 47_040_016,
+        n_bytes: 16 + N_TRAIN * IMAGE_PIXELS,
         sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     },
     MnistFile {
         name: "train-labels-idx1-ubyte",
         packed_name: "train-labels-idx1-ubyte.gz",
-        n_bytes: 60_008,
+        n_bytes: 8 + N_TRAIN,
         sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     },
     MnistFile {
         name: "t10k-images-idx3-ubyte",
         packed_name: "t10k-images-idx3-ubyte.gz",
-        n_bytes: 7_840_016,
+        n_bytes: 16 + N_TEST * IMAGE_PIXELS,
         sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     },
     MnistFile {
         name: "t10k-labels-idx1-ubyte",
         packed_name: "t10k-labels-idx1-ubyte.gz",
-        n_bytes: 10_008,
+        n_bytes: 8 + N_TEST,
         sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
 ];
@@ -152,7 +157,7 @@ mod tests {
 
     #[test]
     fn sizes_match_the_image_counts_of_mnist() {
-        assert_eq!(FILES.map(|file| file.n_bytes), [16 + 60_000 * 784, 8 + 60_000, 16 + 10_000 * 784, 8 + 10_000]);
+        assert_eq!(FILES.map(|file| file.n_bytes), [47_040_016, 60_008, 7_840_016, 10_008]);
         assert!(FILES.iter().all(|file| file.sha256.len() == 64 && file.packed_name == format!("{}.gz", file.name)));
     }
 }

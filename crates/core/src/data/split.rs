@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::{Dataset, Split};
-use crate::spec::IMAGE_PIXELS;
+use crate::spec::{IMAGE_PIXELS, SplitId};
 
 /// Sizes of the splits, in images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,14 @@ fn tenths(tenths: usize, number: usize) -> usize {
 }
 
 impl Dataset {
+    /// The data set split as `split` says; `seed` shuffles [`SplitId::Kaggle`].
+    pub fn split(self, split: SplitId, seed: u64) -> Self {
+        match split {
+            SplitId::Published => self,
+            SplitId::Kaggle => self.resplit(seed),
+        }
+    }
+
     /// Shuffles all images with the seed and splits them in the proportions of [`Partition::kaggle`]. The result is the
     /// same on every platform. Test images keep their labels. Where the validation split would be empty, it is `None`.
     pub fn resplit(self, seed: u64) -> Self {

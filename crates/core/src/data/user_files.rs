@@ -6,12 +6,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::idx::{self, IdxError};
+use super::idx::{self, IdxError, PREFIX};
 use super::{Dataset, Split};
 use crate::spec::{DatasetId, IMAGE_PIXELS};
 
-/// Number of header bytes that say what a file holds: two zeros, the element type, the rank.
-const PREFIX: usize = 4;
 /// The rank of a label file.
 const RANK_OF_LABELS: u8 = 1;
 

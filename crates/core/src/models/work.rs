@@ -3,6 +3,8 @@
 
 use super::layers::{Conv, with_inputs};
 use super::{Layer, layers, published};
+use crate::data::split::Partition;
+use crate::data::{mnist, synthetic};
 use crate::spec::{DatasetId, ModelId, SplitId, TrainSpec};
 
 /// Cost of a step, in forward passes: the forward pass, the gradients of the inputs and the gradients of the weights
@@ -37,6 +39,12 @@ pub fn training_work(layers: &[Layer]) -> f64 {
     PASSES * forward_work(layers) - by_layer(layers).find(|work| *work > 0.0).unwrap_or(0.0)
 }
 
+/// Billions of floating-point operations per second while a model trains at this speed. A nominal number: a multiply-add
+/// is two operations, and what is not a product of [`training_work`] (normalisation, the optimizer) is not counted.
+pub fn training_gflops(model: ModelId, images_per_second: f64) -> f64 {
+    2.0 * training_work(&layers(model)) * images_per_second / 1e9
+}
+
 /// Multiply-adds of the forward pass of one image, for each layer.
 fn by_layer(layers: &[Layer]) -> impl Iterator<Item = f64> {
     with_inputs(layers).map(|(layer, input)| match layer {
@@ -57,9 +65,12 @@ pub fn step_work(layers: &[Layer], batch: usize) -> f64 {
 /// known here.
 fn run_work(spec: &TrainSpec) -> Option<f64> {
     let (n_images, n_validated) = match (&spec.dataset, spec.split) {
-        (DatasetId::Mnist, SplitId::Published) => (60_000, 10_000),
-        (DatasetId::Mnist, SplitId::Kaggle) => (37_800, 4_200),
-        (DatasetId::Synthetic, SplitId::Published) => (20_000, 2_000),
+        (DatasetId::Mnist, SplitId::Published) => (mnist::N_TRAIN, mnist::N_TEST),
+        (DatasetId::Mnist, SplitId::Kaggle) => {
+            let partition = Partition::kaggle(mnist::N_TRAIN + mnist::N_TEST);
+            (partition.n_train, partition.n_validation)
+        }
+        (DatasetId::Synthetic, SplitId::Published) => (synthetic::N_TRAIN, synthetic::N_TEST),
         _ => return None,
     };
     let n_images = n_images.min(spec.train_limit.unwrap_or(usize::MAX));

@@ -17,23 +17,23 @@ fn moved(strokes: &[Stroke], scale: f32, right: f32, down: f32) -> Vec<Stroke> {
 }
 
 /// Width and height of the inked area, in pixels.
-fn extent(image: &[u8; PIXELS]) -> (usize, usize) {
+fn extent(image: &[u8; IMAGE_PIXELS]) -> (usize, usize) {
     let length = |index: fn(usize) -> usize| {
-        let inked = || (0..PIXELS).filter(|&pixel| image[pixel] > 0).map(index);
+        let inked = || (0..IMAGE_PIXELS).filter(|&pixel| image[pixel] > 0).map(index);
         inked().max().unwrap() - inked().min().unwrap() + 1
     };
-    (length(|pixel| pixel % SIDE), length(|pixel| pixel / SIDE))
+    (length(|pixel| pixel % IMAGE_SIDE), length(|pixel| pixel / IMAGE_SIDE))
 }
 
-fn centre(image: &[u8; PIXELS]) -> (f64, f64) {
+fn centre(image: &[u8; IMAGE_PIXELS]) -> (f64, f64) {
     let sum = |weight: fn(usize) -> usize| -> f64 {
         image.iter().enumerate().map(|(pixel, &ink)| weight(pixel) as f64 * f64::from(ink)).sum()
     };
     let mass = sum(|_| 1);
-    (sum(|pixel| pixel % SIDE) / mass, sum(|pixel| pixel / SIDE) / mass)
+    (sum(|pixel| pixel % IMAGE_SIDE) / mass, sum(|pixel| pixel / IMAGE_SIDE) / mass)
 }
 
-fn mass(image: &[u8; PIXELS]) -> f64 {
+fn mass(image: &[u8; IMAGE_PIXELS]) -> f64 {
     image.iter().map(|&ink| f64::from(ink) / 255.0).sum()
 }
 
@@ -83,7 +83,7 @@ fn a_line_has_the_area_of_its_pen() {
 fn partly_covered_pixels_are_grey() {
     let row_of_a_line = |width| {
         let image = render(&[stroke(&[(0.0, 0.0), (0.0, 5.0)])], width).unwrap();
-        image[14 * SIDE..][..SIDE].iter().copied().filter(|&ink| ink > 0).collect::<Vec<u8>>()
+        image[14 * IMAGE_SIDE..][..IMAGE_SIDE].iter().copied().filter(|&ink| ink > 0).collect::<Vec<u8>>()
     };
     assert_eq!(row_of_a_line(3.0), [255, 255, 255]);
     // The line begins at a pixel's edge and ends in the middle of the third pixel.
@@ -97,7 +97,7 @@ fn a_single_point_is_a_dot_in_the_middle() {
         assert_eq!(image, prepare(&[stroke(&[position; 5])]).unwrap());
         let radius = f64::from(PEN_WIDTH) / 2.0;
         assert!((mass(&image) - std::f64::consts::PI * radius * radius).abs() < 0.2);
-        assert!(image[14 * SIDE + 14] > 200);
+        assert!(image[14 * IMAGE_SIDE + 14] > 200);
     }
 }
 

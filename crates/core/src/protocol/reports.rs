@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Pretrained, TrainSpec};
+use crate::evaluation::Evaluation;
+use crate::spec::{DatasetId, EngineChoice, Metrics, ModelId, Pretrained, Provenance, TrainSpec};
 
 /// The kind of an open engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ pub struct EngineReport {
     /// Whether the adapter is software, not hardware. Such an adapter is slower than the CPU engine.
     pub software: bool,
     /// Why a faster engine was tried and not used; `None` if none was tried.
-    pub passed_over: Option<String>,
+    pub fallback_reason: Option<String>,
     /// Multiply-adds per second while training, measured over a few steps; `None` where it was not measured (graphics
     /// cards).
     pub work_per_sec: Option<f64>,
@@ -59,7 +60,7 @@ impl Kernels {
         format!("{build} {:x} {}", self.adapter, self.tiles)
     }
 
-    /// Parses the text of [`Kernels::to_keep`]; `None` where it does not parse or is of another build.
+    /// Parses the text of [`Kernels::to_stored`]; `None` where it does not parse or is of another build.
     pub fn from_stored(text: &str, build: &str) -> Option<Self> {
         let [stored_build, adapter, tiles] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
         if stored_build != build {
@@ -76,8 +77,10 @@ pub struct NetworkReport {
     pub model: ModelId,
     /// Number of parameters, running statistics included.
     pub parameters: usize,
-    /// Measured accuracy of its pretrained weights; `None` when its weights are untrained.
+    /// Measured accuracy of its pretrained weights; `None` when its weights are untrained or were given in a file.
     pub pretrained: Option<Pretrained>,
+    /// The images that it has learned; `None` for an untrained network, and when a file does not say.
+    pub provenance: Option<Provenance>,
 }
 
 /// A long operation, with the unit in which [`Progress`] counts.
@@ -144,14 +147,14 @@ pub struct RunPlan {
     pub steps_per_epoch: usize,
 }
 
-/// A run or a model that was restored from a snapshot.
+/// A run or a model that was restored from a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Restored {
     /// Settings and size of the run.
     pub plan: RunPlan,
-    /// The epoch of the snapshot, from 1.
+    /// The epoch of the checkpoint, from 1.
     pub epoch: usize,
-    /// Number of steps done up to the snapshot.
+    /// Number of steps done up to the checkpoint.
     pub n_steps: usize,
     /// Whether the run continues; otherwise only its model was loaded.
     pub goes_on: bool,
@@ -217,6 +220,19 @@ pub struct TestImage {
     pub index: usize,
     /// 784 bytes, row by row; 0 is paper, 255 is ink.
     pub pixels: Vec<u8>,
+}
+
+/// An evaluation, with what was evaluated on which images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationReport {
+    /// The metrics.
+    pub result: Evaluation,
+    /// The networks whose predictions were averaged; one for a single network.
+    pub models: Vec<ModelId>,
+    /// The data set of the test images.
+    pub dataset: DatasetId,
+    /// Set when these are not the images asked for: a sentence with the reason and a remedy.
+    pub fallback: Option<String>,
 }
 
 /// Training speed of an engine.

@@ -84,6 +84,7 @@ fn settings(recorded: &TrainSpec, again: &TrainSpec) -> Option<String> {
     let parts = [
         ("model", recorded.model != again.model),
         ("split", recorded.split != again.split),
+        ("split_seed", recorded.split_seed != again.split_seed),
         ("recipe", recorded.recipe != again.recipe),
         ("seed", recorded.seed != again.seed),
         ("train_limit", recorded.train_limit != again.train_limit),

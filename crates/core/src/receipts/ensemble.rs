@@ -58,6 +58,6 @@ pub struct EnsembleMember {
     /// The network, serialised as its stable id.
     #[serde(with = "by_id")]
     pub model: ModelId,
-    /// SHA-256 of its weights file, in hexadecimal, as in [`Receipt::weights`] of its run.
+    /// SHA-256 of its weights, in hexadecimal, as in [`Receipt::weights`] of its run.
     pub sha256: String,
 }

@@ -20,7 +20,12 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError::Json`] with line and column when the text does not parse; otherwise as [`Receipt::check`].
     pub fn from_json(text: &str) -> Result<Self, ReceiptError> {
-        let receipt: Self = read(text)?;
+        let mut receipt: Self = read(text)?;
+        let value: serde_json::Value = read(text)?;
+        if value["spec"].get("split_seed").is_none() {
+            // Before the split had a seed of its own, the run's seed was its.
+            receipt.spec.split_seed = receipt.seed;
+        }
         receipt.check()?;
         Ok(receipt)
     }

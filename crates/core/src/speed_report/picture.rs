@@ -14,7 +14,7 @@ const COLUMNS: [usize; 3] = [330, 450, 600];
 impl SpeedReport {
     /// The report as an SVG document.
     pub fn svg(&self) -> String {
-        let mut body = text(40, 58, "title", "start", "Inkling speed card");
+        let mut body = text(40, 58, "title", "start", "Inkling speed report");
         body += &text(600, 58, "quiet", "end", &self.date);
         body += &text(40, 90, "strong", "start", &self.device());
         body += &text(40, 112, "quiet", "start", &self.program);

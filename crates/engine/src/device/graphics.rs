@@ -6,12 +6,12 @@ mod precompile;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use adapter::Found;
+use adapter::FoundAdapter;
 use burn::tensor::Device;
 use inkling_core::protocol::{EngineReport, EngineRequest, Kernels, Phase, Progress};
 use inkling_core::spec::Recipe;
 
-use super::selftest::{self, Question};
+use super::selftest::{self, TestCase};
 use super::{Engine, Limits, Prepared, Refused, Workload};
 use crate::network::GpuContext;
 
@@ -31,7 +31,7 @@ pub(super) async fn open(
         kind: adapter::KIND,
         adapter: found.name,
         software: found.software,
-        passed_over: None,
+        fallback_reason: None,
         work_per_sec: None,
         kernels,
     };
@@ -42,24 +42,24 @@ pub(super) async fn open(
 }
 
 impl Engine {
-    /// The self-test's questions for a workload, or `None` if the same kernels were tested before.
-    pub(super) async fn questions(&self, (model, recipe): &Workload) -> Result<Option<Vec<Question>>, String> {
+    /// The self-test's cases for a workload, or `None` if the same kernels were tested before.
+    pub(super) async fn test_cases(&self, (model, recipe): &Workload) -> Result<Option<Vec<TestCase>>, String> {
         // Of the recipe, only the optimizer decides which kernels run.
         let same_kernels = |(known, by): &Workload| known == model && by.optimizer == recipe.optimizer;
         if self.prepared.borrow().iter().any(same_kernels) {
             return Ok(None);
         }
-        selftest::questions(*model, &self.device).await.map(Some)
+        selftest::test_cases(*model, &self.device).await.map(Some)
     }
 
     pub(super) async fn self_test(
         &self,
         (model, recipe): &Workload,
-        questions: Vec<Question>,
+        test_cases: Vec<TestCase>,
         on_progress: &impl Fn(Progress),
     ) -> Result<(), String> {
         let on_part = |done, total| on_progress(Progress { phase: Phase::SelfTest, done, total });
-        selftest::check(*model, recipe, questions, &self.device, on_part).await
+        selftest::check(*model, recipe, test_cases, &self.device, on_part).await
     }
 
     /// Compiles the shaders of training and prediction ahead of time where that is faster: in a browser.
@@ -75,7 +75,11 @@ impl Engine {
 
 /// Measures whether the tiled kernels are faster on a graphics card, unless that is known from an earlier measurement,
 /// and selects the faster ones. Software adapters never use tiles, which are of no use there.
-async fn choose_kernels(device: &Device, found: &Found, known: Option<Kernels>) -> Result<Option<Kernels>, String> {
+async fn choose_kernels(
+    device: &Device,
+    found: &FoundAdapter,
+    known: Option<Kernels>,
+) -> Result<Option<Kernels>, String> {
     let adapter = hash(&found.name);
     let kernels = match known.filter(|known| known.adapter == adapter) {
         _ if found.software => None,

@@ -17,7 +17,7 @@ impl Engine {
     }
 
     /// There is nothing to test.
-    pub(super) async fn questions(&self, _: &Workload) -> Result<Option<()>, String> {
+    pub(super) async fn test_cases(&self, _: &Workload) -> Result<Option<()>, String> {
         Ok(None)
     }
 

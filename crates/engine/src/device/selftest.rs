@@ -45,7 +45,7 @@ impl Subject for Device {
 }
 
 /// A test case: an op, its input, and its expected outcome, which the CPU engine computes.
-pub struct Question {
+pub struct TestCase {
     single: Single,
     given: Given,
     expected: Outcome,
@@ -58,18 +58,18 @@ pub struct Question {
 ///
 /// # Errors
 /// When the CPU engine fails, which is a fault of this program.
-pub async fn questions(model: ModelId, device: &Device) -> Result<Vec<Question>, String> {
+pub async fn test_cases(model: ModelId, device: &Device) -> Result<Vec<TestCase>, String> {
     let tiles = backend(device).computes_in_tiles(device);
     let mut singles = singles(model, if tiles { N_IN_TILES } else { N_IMAGES });
     if tiles {
         // Batches that do not fill whole vectors use other kernels.
         singles.extend(self::singles(model, N_IMAGES).into_iter().filter(Single::is_product));
     }
-    let mut questions = Vec::with_capacity(singles.len());
+    let mut test_cases = Vec::with_capacity(singles.len());
     for single in singles {
-        questions.push(Question::of(single).await?);
+        test_cases.push(TestCase::of(single).await?);
     }
-    Ok(questions)
+    Ok(test_cases)
 }
 
 /// Checks that `device` computes a network as the CPU engine does. `on_progress` receives the number of checked parts
@@ -80,14 +80,14 @@ pub async fn questions(model: ModelId, device: &Device) -> Result<Vec<Question>,
 pub async fn check(
     model: ModelId,
     recipe: &Recipe,
-    questions: Vec<Question>,
+    test_cases: Vec<TestCase>,
     device: &Device,
     on_progress: impl Fn(u64, u64),
 ) -> Result<(), String> {
     // The whole step is one more part.
-    let (n_parts, n_checked) = (questions.len() as u64 + 1, Cell::new(0));
-    let check_one = async |question: &Question| {
-        let result = question.check(device).await;
+    let (n_parts, n_checked) = (test_cases.len() as u64 + 1, Cell::new(0));
+    let check_one = async |test_case: &TestCase| {
+        let result = test_case.check(device).await;
         n_checked.set(n_checked.get() + 1);
         on_progress(n_checked.get(), n_parts);
         result
@@ -96,9 +96,9 @@ pub async fn check(
     let failed = |what: String| format!("it failed its self-test of {model}: {what}");
     // All ops are launched before the first result is awaited: reading a result back takes a card longer than computing
     // it.
-    let results = join_all(questions.iter().map(check_one)).await;
+    let results = join_all(test_cases.iter().map(check_one)).await;
     results.into_iter().collect::<Result<(), _>>().map_err(failed)?;
-    drop(questions);
+    drop(test_cases);
     step::compare(model, recipe, device).await.map_err(failed)
 }
 
@@ -107,7 +107,7 @@ fn singles(model: ModelId, n_images: usize) -> Vec<Single> {
     Single::all(&models::layers(model), n_images, &mut Dropouts::new(1.0, DropoutKey::of(SEED, 1), 0))
 }
 
-impl Question {
+impl TestCase {
     /// Draws random inputs for an op, and computes the expected outcome.
     async fn of(single: Single) -> Result<Self, String> {
         let mut given = random_numbers(&single);

@@ -1,37 +1,17 @@
-//! Evaluates a network batch by batch, and emits the result. The pixels of misclassified images are emitted as an event
-//! of their own before the evaluation, because receipts record the evaluation but not the pixels. Never trains.
+//! An evaluation batch by batch, whoever predicts, and its result as events. The pixels of misclassified images are emitted as an event
+//! of their own before the evaluation, because receipts record the evaluation but not the pixels. Never predicts.
+
+use std::ops::Range;
 
 use inkling_core::data::Split;
 use inkling_core::evaluation::{Evaluation, Evaluator, Misclassified};
-use inkling_core::protocol::{Event, Fault, Phase, Progress, TestImage};
+use inkling_core::protocol::{EvaluationReport, Event, TestImage};
+use inkling_core::spec::Prediction;
 
-use super::Host;
-use super::worker_pool::WorkerPool;
-use crate::train::{BatchSource, ImageCache, Trainer};
+use super::{Host, Reply};
 
 /// Images in a batch of evaluation: enough to keep a device busy, few enough to answer commands soon.
-const EVALUATION_BATCH: usize = 200;
-
-/// Evaluates a network on the first images of a split (all of them without a limit), without yielding to commands.
-///
-/// # Errors
-/// When the device has failed.
-pub async fn evaluate(
-    split: &Split,
-    limit: Option<usize>,
-    trainer: &Trainer,
-    pool: &mut WorkerPool,
-    host: &impl Host,
-) -> Result<Evaluation, Fault> {
-    let n = split.len().min(limit.unwrap_or(usize::MAX));
-    let cache = ImageCache::new();
-    let mut task = EvaluationTask::new(true);
-    while task.n_done < n {
-        task.advance(BatchSource::of(&cache, split, n, trainer.device()), n, trainer, pool, host).await?;
-        host.emit(Event::Progress(Progress { phase: Phase::Test, done: task.n_done as u64, total: n as u64 }));
-    }
-    Ok(task.finish())
-}
+pub const EVALUATION_BATCH: usize = 200;
 
 /// An evaluation in progress.
 pub struct EvaluationTask {
@@ -48,25 +28,17 @@ impl EvaluationTask {
         Self { evaluator: Evaluator::default(), n_done: 0, is_test }
     }
 
-    /// Evaluates the next batch of the first `n` images: one batch per shard of the pool.
-    ///
-    /// # Errors
-    /// When the device has failed.
-    pub async fn advance(
-        &mut self,
-        source: BatchSource<'_>,
-        n: usize,
-        trainer: &Trainer,
-        pool: &mut WorkerPool,
-        host: &impl Host,
-    ) -> Result<(), Fault> {
-        let end = (self.n_done + EVALUATION_BATCH * pool.n_shards()).min(n);
-        let predictions = pool.predict(trainer, (source, self.n_done..end), EVALUATION_BATCH, host).await?;
-        for (index, prediction) in (self.n_done..end).zip(&predictions) {
-            self.evaluator.add(index, source.split.labels[index], prediction);
+    /// The images to predict next, of the first `n`: one batch per shard of the pool.
+    pub fn next_range(&self, n_shards: usize, n: usize) -> Range<usize> {
+        self.n_done..(self.n_done + EVALUATION_BATCH * n_shards).min(n)
+    }
+
+    /// Adds the predictions for the images of a range of `split`.
+    pub fn add(&mut self, range: Range<usize>, split: &Split, predictions: &[Prediction]) {
+        self.n_done = range.end;
+        for (index, prediction) in range.zip(predictions) {
+            self.evaluator.add(index, split.labels[index], prediction);
         }
-        self.n_done = end;
-        Ok(())
     }
 
     /// The evaluation of all images so far.
@@ -75,12 +47,13 @@ impl EvaluationTask {
     }
 }
 
-/// Emits the evaluation of a network on `split`, after the pixels of the misclassified images that it lists.
-pub fn emit_evaluation(evaluation: Evaluation, split: &Split, host: &impl Host) {
+/// Emits an evaluation on the images of `split`, after the pixels of the misclassified images that it lists.
+pub fn emit_evaluation(report: EvaluationReport, split: &Split, reply: &Reply<impl Host>) {
     let image = |misclassified: &Misclassified| {
         let index = misclassified.index;
         TestImage { index, pixels: split.image(index).to_vec() }
     };
-    host.emit(Event::MisclassifiedImages(evaluation.misclassified.iter().map(image).collect()));
-    host.emit(Event::Evaluated(Box::new(evaluation)));
+    let images = report.result.misclassified.iter().map(image).collect();
+    reply.emit(Event::MisclassifiedImages(images));
+    reply.emit(Event::Evaluated(Box::new(report)));
 }

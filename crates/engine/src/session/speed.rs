@@ -8,9 +8,9 @@ use inkling_core::models;
 use inkling_core::protocol::{Event, Fault, ModelSpeed, Phase, Progress, SpeedMeasurement};
 use inkling_core::spec::{ModelId, Recipe};
 
-use super::Host;
 use super::training_run::device_failed;
 use super::worker_pool::WorkerPool;
+use super::{Host, Reply};
 use crate::batch::{Batch, BatchPlan};
 use crate::device::Engine;
 use crate::network::DropoutKey;
@@ -69,15 +69,15 @@ impl SpeedTest {
     ///
     /// # Errors
     /// When the device has failed.
-    pub async fn advance(&mut self, pool: &mut WorkerPool, host: &impl Host) -> Result<bool, Fault> {
+    pub async fn advance(&mut self, pool: &mut WorkerPool, reply: &Reply<impl Host>) -> Result<bool, Fault> {
         match &mut self.trial {
-            Some(trial) => trial.take_group(pool, host).await?,
-            None => self.begin_trial(pool, host).await?,
+            Some(trial) => trial.take_group(pool, reply).await?,
+            None => self.begin_trial(pool, reply).await?,
         }
-        self.emit_progress(host);
+        self.emit_progress(reply);
         if let Some(trial) = self.trial.take_if(|trial| trial.is_complete()) {
             self.speeds.push(trial.speed());
-            host.emit(Event::Measured(self.report(pool)));
+            reply.emit(Event::Measured(self.report(pool)));
         }
         Ok(!self.is_over())
     }
@@ -100,19 +100,19 @@ impl SpeedTest {
         self.speeds.last().is_some_and(|known| step_secs(known) * (1 + MIN_GROUPS) as f64 > TIMEOUT_SECS)
     }
 
-    async fn begin_trial(&mut self, pool: &mut WorkerPool, host: &impl Host) -> Result<(), Fault> {
+    async fn begin_trial(&mut self, pool: &mut WorkerPool, reply: &Reply<impl Host>) -> Result<(), Fault> {
         if let Some(model) = self.remaining.pop_front() {
             let n_images = if self.engine.report.software { SOFTWARE_BATCH } else { BATCH };
-            self.trial = Some(Trial::begin(model, n_images, &self.engine, pool, host).await?);
+            self.trial = Some(Trial::begin(model, n_images, &self.engine, pool, reply).await?);
         }
         Ok(())
     }
 
-    fn emit_progress(&self, host: &impl Host) {
+    fn emit_progress(&self, reply: &Reply<impl Host>) {
         let n_measured = MODELS.len() - self.remaining.len() - usize::from(self.trial.is_some());
         let fraction = self.trial.as_ref().map_or(0.0, |trial| (trial.spent_secs / BUDGET_SECS).min(1.0));
         let done = PROGRESS_TOTAL as f64 * (n_measured as f64 + fraction) / MODELS.len() as f64;
-        host.emit(Event::Progress(Progress { phase: Phase::Measure, done: done as u64, total: PROGRESS_TOTAL }));
+        reply.emit(Event::Progress(Progress { phase: Phase::Measure, done: done as u64, total: PROGRESS_TOTAL }));
     }
 }
 
@@ -123,7 +123,7 @@ impl Trial {
         n_images: usize,
         engine: &Engine,
         pool: &mut WorkerPool,
-        host: &impl Host,
+        reply: &Reply<impl Host>,
     ) -> Result<Self, Fault> {
         let mut trial = Self {
             trainer: Trainer::new(model, 1, &engine.device),
@@ -134,36 +134,41 @@ impl Trial {
             n_steps: 0,
             spent_secs: 0.0,
         };
-        let began_secs = host.now_secs();
+        let began_secs = reply.now_secs();
         engine.prepare(model, &Recipe::of(model), |_| ()).await?;
-        let prepare_secs = host.now_secs() - began_secs;
-        trial.first_step_secs = prepare_secs + trial.take_steps(1, pool, host).await?;
+        let prepare_secs = reply.now_secs() - began_secs;
+        trial.first_step_secs = prepare_secs + trial.take_steps(1, pool, reply).await?;
         Ok(trial)
     }
 
     /// Takes `n_steps` steps, and returns the seconds they took in total.
-    async fn take_steps(&mut self, n_steps: usize, pool: &mut WorkerPool, host: &impl Host) -> Result<f64, Fault> {
+    async fn take_steps(
+        &mut self,
+        n_steps: usize,
+        pool: &mut WorkerPool,
+        reply: &Reply<impl Host>,
+    ) -> Result<f64, Fault> {
         const LEARNING_RATE: f64 = 1e-3;
-        let began_secs = host.now_secs();
+        let began_secs = reply.now_secs();
         let (mut pending, indices) = (vec![], (0..self.digits.len()).collect::<Vec<_>>());
         let plan = BatchPlan::plain(&indices);
         for _ in 0..n_steps {
             let key = DropoutKey::of(1, self.n_steps + 1);
             let source = BatchSource::of(&self.cache, &self.digits, indices.len(), self.trainer.device());
-            pending.push(pool.step(&mut self.trainer, (source, &plan), LEARNING_RATE, key, host).await);
+            pending.push(pool.step(&mut self.trainer, (source, &plan), LEARNING_RATE, key, reply).await);
             self.n_steps += 1;
         }
         // Reading the metrics waits for the device to finish the steps.
         read_metrics(pending).await.map_err(device_failed)?;
-        Ok(host.now_secs() - began_secs)
+        Ok(reply.now_secs() - began_secs)
     }
 
-    async fn take_group(&mut self, pool: &mut WorkerPool, host: &impl Host) -> Result<(), Fault> {
+    async fn take_group(&mut self, pool: &mut WorkerPool, reply: &Reply<impl Host>) -> Result<(), Fault> {
         let n_steps = match self.groups.last() {
             Some(step_secs) => ((GROUP_SECS / step_secs) as usize).clamp(1, MAX_GROUP),
             None => 1,
         };
-        let group_secs = self.take_steps(n_steps, pool, host).await?;
+        let group_secs = self.take_steps(n_steps, pool, reply).await?;
         self.spent_secs += group_secs;
         self.groups.push(group_secs / n_steps as f64);
         Ok(())

@@ -10,12 +10,13 @@ use std::rc::Rc;
 
 use inkling_core::data::{Dataset, Split};
 use inkling_core::protocol::{BestEpoch, DatasetReport, Event, Fault, Phase, Progress, StepReport};
-use inkling_core::spec::{Metrics, TrainSpec};
+use inkling_core::spec::{DatasetId, Metrics, TrainSpec};
 
-use super::Host;
 use super::evaluation_task::EvaluationTask;
+use super::images::SharedDataset;
 use super::throughput::Throughput;
 use super::worker_pool::WorkerPool;
+use super::{Host, Reply};
 use crate::batch::{self, BatchPlan, HostBatch};
 use crate::device;
 use crate::network::DropoutKey;
@@ -44,6 +45,8 @@ pub enum Outcome {
 pub struct TrainingRun {
     spec: TrainSpec,
     dataset: Rc<Dataset>,
+    /// Why the data set is not the requested one.
+    fallback: Option<String>,
     caches: ImageCaches,
     started_secs: f64,
     /// Counts from 1.
@@ -84,12 +87,13 @@ struct ImageCaches {
 
 impl TrainingRun {
     /// A run at its beginning. `now_secs` is the time on the host's clock.
-    pub fn new(spec: TrainSpec, dataset: Rc<Dataset>, now_secs: f64) -> Self {
+    pub fn new(spec: TrainSpec, (dataset, fallback): SharedDataset, now_secs: f64) -> Self {
         let n_train = dataset.train.len().min(spec.train_limit.unwrap_or(usize::MAX));
         Self {
             order: batch::epoch_order(spec.seed, 1, n_train),
             spec,
             dataset,
+            fallback,
             caches: ImageCaches::default(),
             started_secs: now_secs,
             epoch: 1,
@@ -109,6 +113,16 @@ impl TrainingRun {
         }
     }
 
+    /// The settings of the run, as the engine applies them.
+    pub fn spec(&self) -> &TrainSpec {
+        &self.spec
+    }
+
+    /// The data set that the run learns.
+    pub fn dataset(&self) -> &DatasetId {
+        &self.dataset.id
+    }
+
     /// Whether the last piece of work completed an epoch and another epoch follows.
     pub fn begins_epoch(&self) -> bool {
         self.n_trained == 0 && self.n_steps > 0
@@ -119,14 +133,14 @@ impl TrainingRun {
         self.order.len()
     }
 
-    /// The data set of the run, after limits. `fallback` says why it is not the requested data set.
-    pub fn dataset_report(&self, fallback: Option<String>) -> DatasetReport {
+    /// The data set of the run, after limits.
+    pub fn dataset_report(&self) -> DatasetReport {
         DatasetReport {
             id: self.dataset.id.clone(),
             n_train: self.n_train(),
             n_validation: self.dataset.validation.as_ref().map(|split| self.limited(split)),
             n_test: self.limited(&self.dataset.test),
-            fallback,
+            fallback: self.fallback.clone(),
         }
     }
 
@@ -148,16 +162,21 @@ impl TrainingRun {
         &mut self,
         trainer: &mut Trainer,
         pool: &mut WorkerPool,
-        host: &impl Host,
+        reply: &Reply<impl Host>,
     ) -> Result<Outcome, Fault> {
         match self.evaluation.take() {
-            Some(task) => self.evaluate(task, trainer, pool, host).await,
-            None => self.step(trainer, pool, host).await,
+            Some(task) => self.evaluate(task, trainer, pool, reply).await,
+            None => self.step(trainer, pool, reply).await,
         }
     }
 
-    async fn step(&mut self, trainer: &mut Trainer, pool: &mut WorkerPool, host: &impl Host) -> Result<Outcome, Fault> {
-        let began_secs = host.now_secs();
+    async fn step(
+        &mut self,
+        trainer: &mut Trainer,
+        pool: &mut WorkerPool,
+        reply: &Reply<impl Host>,
+    ) -> Result<Outcome, Fault> {
+        let began_secs = reply.now_secs();
         if self.pending.is_empty() {
             // No step is in flight, as after a pause or an evaluation: the time until now must not count.
             self.measured_secs = began_secs;
@@ -167,13 +186,13 @@ impl TrainingRun {
         let key = DropoutKey::of(self.spec.seed, self.n_steps + 1);
         let batch_metrics = if pool.n_shards() == 1 {
             let plan = self.plan(self.n_trained, 1);
-            pool.step(trainer, (self.source(trainer), &plan), self.last_learning_rate, key, host).await
+            pool.step(trainer, (self.source(trainer), &plan), self.last_learning_rate, key, reply).await
         } else {
             let batch = self.next_batch.take().unwrap_or_else(|| self.gather(self.n_trained, 1, trainer));
-            let pending = pool.begin_step(trainer, &batch, key, host);
+            let pending = pool.begin_step(trainer, &batch, key, reply);
             // The images of the next step are augmented while peer workers are still computing this one.
             self.next_batch = (end < self.order.len()).then(|| self.gather(end, 2, trainer));
-            pool.finish_step(pending, trainer, self.last_learning_rate, host).await
+            pool.finish_step(pending, trainer, self.last_learning_rate, reply).await
         };
         self.pending.push(batch_metrics);
         self.n_steps += 1;
@@ -190,9 +209,9 @@ impl TrainingRun {
         };
         let read = read.map_err(device_failed)?;
         if self.n_steps > 1 {
-            self.measure(&read, host.now_secs());
+            self.measure(&read, reply.now_secs());
         }
-        self.report(read, host)?;
+        self.report(read, reply)?;
         if !ends_epoch {
             return Ok(Outcome::Stepped);
         }
@@ -237,12 +256,12 @@ impl TrainingRun {
     ///
     /// # Errors
     /// When the device has failed, or the loss is not finite.
-    pub async fn report_steps(&mut self, host: &impl Host) -> Result<(), Fault> {
+    pub async fn report_steps(&mut self, reply: &Reply<impl Host>) -> Result<(), Fault> {
         let read = self.pending.read().await.map_err(device_failed)?;
         if self.n_steps > 1 && !read.is_empty() {
-            self.measure(&read, host.now_secs());
+            self.measure(&read, reply.now_secs());
         }
-        self.report(read, host)
+        self.report(read, reply)
     }
 
     /// The number of steps that take [`REPORT_SECS`], from 1 to [`MAX_PENDING`].
@@ -252,7 +271,7 @@ impl TrainingRun {
     }
 
     /// Emits the metrics of steps, each given with its number of images. An error means that the loss is not finite.
-    fn report(&mut self, read: Vec<(Metrics, usize)>, host: &impl Host) -> Result<(), Fault> {
+    fn report(&mut self, read: Vec<(Metrics, usize)>, reply: &Reply<impl Host>) -> Result<(), Fault> {
         if read.is_empty() {
             return Ok(());
         }
@@ -266,9 +285,9 @@ impl TrainingRun {
             reports.push(StepReport { epoch: self.epoch, step: first + index, batch, running, images_per_second });
         }
         let diverged = reports.iter().find(|report| !report.batch.loss.is_finite()).map(|report| report.step);
-        host.emit(Event::Stepped(reports));
+        reply.emit(Event::Stepped(reports));
         let (done, total) = (self.n_trained as u64, self.order.len() as u64);
-        host.emit(Event::Progress(Progress { phase: Phase::Train, done, total }));
+        reply.emit(Event::Progress(Progress { phase: Phase::Train, done, total }));
         diverged.map_or(Ok(()), |step| Err(loss_diverged(step)))
     }
 

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use inkling_core::protocol::{Event, Fault, PoolReport};
 use inkling_core::spec::{IMAGE_PIXELS, Prediction};
 
-use super::Host;
+use super::{Host, Reply};
 use crate::batch::{BatchPlan, HostBatch};
 use crate::network::DropoutKey;
 use crate::train::{BatchMetrics, BatchSource, ShardGradients, Task, Trainer};
@@ -24,7 +24,7 @@ pub trait PeerWorker {
     /// Whether it accepts a task now: it has started and has no unanswered task.
     fn is_ready(&self) -> bool;
     /// Sends it a task, which it starts at once.
-    fn give(&self, task: &Task) -> Answer;
+    fn send(&self, task: &Task) -> Answer;
 }
 
 /// The peer workers of a session. Dropping the pool ends them.
@@ -63,14 +63,14 @@ impl Default for WorkerPool {
 impl WorkerPool {
     /// Prepares the pool for batches of `n_shards` shards: ends the peer workers that are lost or surplus, and asks the
     /// host for those that are missing.
-    pub fn resize(&mut self, n_shards: usize, host: &impl Host) {
+    pub fn resize(&mut self, n_shards: usize, reply: &Reply<impl Host>) {
         self.n_shards = n_shards;
         self.peers.retain(|peer| !peer.lost);
         self.peers.truncate(n_shards - 1);
         let missing = n_shards - 1 - self.peers.len();
-        self.peers.extend(host.peers(missing).into_iter().map(|worker| Peer { worker, lost: false }));
+        self.peers.extend(reply.start_peers(missing).into_iter().map(|worker| Peer { worker, lost: false }));
         if n_shards == 1 {
-            self.report(1, host);
+            self.report(1, reply);
         }
     }
 
@@ -86,13 +86,13 @@ impl WorkerPool {
         (source, plan): (BatchSource<'_>, &BatchPlan<'_>),
         learning_rate: f64,
         key: DropoutKey,
-        host: &impl Host,
+        reply: &Reply<impl Host>,
     ) -> BatchMetrics {
         if self.n_shards == 1 {
             return trainer.step_from_source(source, plan, learning_rate, key);
         }
-        let pending = self.begin_step(trainer, &source.gather(plan), key, host);
-        self.finish_step(pending, trainer, learning_rate, host).await
+        let pending = self.begin_step(trainer, &source.gather(plan), key, reply);
+        self.finish_step(pending, trainer, learning_rate, reply).await
     }
 
     /// Distributes the shards of a batch, and computes those of the session's own worker. The caller can do other work
@@ -102,10 +102,10 @@ impl WorkerPool {
         trainer: &Trainer,
         images: &HostBatch,
         key: DropoutKey,
-        host: &impl Host,
+        reply: &Reply<impl Host>,
     ) -> PendingTasks {
         let tasks = trainer.shards(images, key, self.n_shards);
-        self.distribute(trainer, tasks, host)
+        self.distribute(trainer, tasks, reply)
     }
 
     /// Awaits the gradients of all shards, and takes the optimizer step.
@@ -114,10 +114,10 @@ impl WorkerPool {
         pending: PendingTasks,
         trainer: &mut Trainer,
         learning_rate: f64,
-        host: &impl Host,
+        reply: &Reply<impl Host>,
     ) -> BatchMetrics {
         let n_images: Vec<usize> = pending.tasks.iter().map(|task| task.header.n_images).collect();
-        let answers = self.collect(pending, trainer, host).await;
+        let answers = self.collect(pending, trainer, reply).await;
         let shards = n_images.into_iter().zip(answers).map(|(n_images, numbers)| ShardGradients { n_images, numbers });
         trainer.step_by_shards(shards.collect(), learning_rate)
     }
@@ -131,27 +131,27 @@ impl WorkerPool {
         trainer: &Trainer,
         (source, range): (BatchSource<'_>, Range<usize>),
         batch: usize,
-        host: &impl Host,
+        reply: &Reply<impl Host>,
     ) -> Result<Vec<Prediction>, Fault> {
         if self.n_shards == 1 {
             let indices: Vec<usize> = range.collect();
             let images = source.batch(&BatchPlan::plain(&indices), trainer.device()).images;
-            return trainer.read(images).await.map_err(super::training_run::device_failed);
+            return trainer.predict_tensor(images).await.map_err(super::training_run::device_failed);
         }
         let pixels = &source.split.images[range.start * IMAGE_PIXELS..range.end * IMAGE_PIXELS];
         let tasks = trainer.prediction_tasks(pixels, batch);
-        let pending = self.distribute(trainer, tasks, host);
-        Ok(Trainer::predictions_from_answers(&self.collect(pending, trainer, host).await))
+        let pending = self.distribute(trainer, tasks, reply);
+        Ok(Trainer::predictions_from_answers(&self.collect(pending, trainer, reply).await))
     }
 
     /// Sends tasks of this trainer to the peer workers that are ready, and computes those of the session's own worker.
-    fn distribute(&mut self, trainer: &Trainer, tasks: Vec<Task>, host: &impl Host) -> PendingTasks {
+    fn distribute(&mut self, trainer: &Trainer, tasks: Vec<Task>, reply: &Reply<impl Host>) -> PendingTasks {
         let ready: Vec<usize> = (0..self.peers.len()).filter(|&peer| self.peers[peer].worker.is_ready()).collect();
         ready.iter().for_each(|&peer| self.peers[peer].lost = false);
-        self.report(1 + ready.len(), host);
+        self.report(1 + ready.len(), reply);
         // Round robin, the first task to the session's own worker. All others are sent before it starts to compute.
         let peer_of = |task: usize| (task % (1 + ready.len())).checked_sub(1).map(|turn| ready[turn]);
-        let send = |(number, task)| peer_of(number).map(|peer| (peer, self.peers[peer].worker.give(task)));
+        let send = |(number, task)| peer_of(number).map(|peer| (peer, self.peers[peer].worker.send(task)));
         let sent: Vec<Option<(usize, Answer)>> = tasks.iter().enumerate().map(send).collect();
         let own_answer = |(sent, task): (&Option<_>, _)| sent.is_none().then(|| trainer.answer(task));
         let own_answers = sent.iter().zip(&tasks).map(own_answer).collect();
@@ -159,7 +159,7 @@ impl WorkerPool {
     }
 
     /// Awaits the answers, in the order of their tasks. Unanswered tasks are computed here.
-    async fn collect(&mut self, pending: PendingTasks, trainer: &Trainer, host: &impl Host) -> Vec<Vec<f32>> {
+    async fn collect(&mut self, pending: PendingTasks, trainer: &Trainer, reply: &Reply<impl Host>) -> Vec<Vec<f32>> {
         let PendingTasks { tasks, ready, sent, own_answers } = pending;
         let mut answers = Vec::with_capacity(tasks.len());
         for ((sent, own_answer), task) in sent.into_iter().zip(own_answers).zip(&tasks) {
@@ -170,7 +170,7 @@ impl WorkerPool {
             answers.push(answer.unwrap_or_else(|| trainer.answer(task)));
         }
         let n_lost = ready.iter().filter(|&&peer| self.peers[peer].lost).count();
-        self.report(1 + ready.len() - n_lost, host);
+        self.report(1 + ready.len() - n_lost, reply);
         answers
     }
 
@@ -181,12 +181,12 @@ impl WorkerPool {
     }
 
     /// Emits how many workers compute and how many are lost, if that has changed.
-    fn report(&mut self, n_workers: usize, host: &impl Host) {
+    fn report(&mut self, n_workers: usize, reply: &Reply<impl Host>) {
         let lost = self.peers.iter().filter(|peer| peer.lost).count();
         let report = PoolReport { workers: n_workers, lost };
         if report != self.last_report {
             self.last_report = report;
-            host.emit(Event::WorkerPool(report));
+            reply.emit(Event::WorkerPool(report));
         }
     }
 }

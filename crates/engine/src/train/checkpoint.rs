@@ -1,173 +1,89 @@
-//! Checkpoints: the weights of a model in the safetensors format, which other tools read too. Converts from and to
-//! bytes; never opens a file.
+//! Checkpoints: the complete state of a trainer between two steps, as bytes. A restored trainer continues exactly as the
+//! original would have. Never opens a file.
+//!
+//! A checkpoint is a safetensors file like a [weights file](super::weights_file), with the optimizer's state beside the
+//! weights. It contains no random generator: the order of images, their augmentation and the dropout masks follow from
+//! seed and step.
 
 use std::collections::HashMap;
 
-use inkling_core::spec::{ModelId, Pretrained};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use inkling_core::spec::ModelId;
+use safetensors::tensor::SafeTensors;
+use serde::{Deserialize, Serialize};
 
-use crate::network::{Array, WeightsError};
+use super::weights_file::{self, Stored, WeightsFileError};
+use crate::network::Array;
 
-/// The suffix that names the tensor of an 8-bit tensor's scales.
-const SCALE: &str = ".scale";
-/// The metadata keys of [`Pretrained`]. Metadata values are strings.
-const PRETRAINED: [&str; 3] = ["test_accuracy", "test_images", "epochs"];
+/// The prefix of the optimizer's arrays; the number of the array among those of its parameter and the name of the
+/// parameter follow.
+const OPTIMIZER: &str = "optimizer.";
+/// The metadata key of the [`Header`].
+const KEY: &str = "checkpoint";
 
 /// Why a checkpoint cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The bytes are not a complete safetensors file.
-    #[error("this is not a safetensors file, or its header is damaged ({0}); save the weights again")]
-    Header(safetensors::SafeTensorError),
-    /// The metadata does not name the model.
-    #[error("the file does not say which model it belongs to; it must hold `model` in its metadata")]
-    NoModel,
-    /// The metadata names an unknown model.
+    /// The file is not a readable weights file.
     #[error(transparent)]
-    Model(#[from] inkling_core::spec::UnknownId),
-    /// A tensor is of a type other than F32 and I8.
-    #[error("tensor {name:?} holds {found:?} numbers, but only 32-bit floats and scaled 8-bit numbers are read")]
-    Type {
-        /// Name of the tensor.
-        name: String,
-        /// Its type.
-        found: Dtype,
-    },
-    /// An 8-bit tensor has no matching tensor of scales.
-    #[error("tensor {name:?} has no {name}{SCALE} of one float a row beside it; the file is damaged")]
-    Scale {
-        /// Name of the 8-bit tensor.
-        name: String,
-    },
-    /// The arrays do not fit the model.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
+    WeightsFile(#[from] WeightsFileError),
+    /// The file is a weights file without the state of a run.
+    #[error("the file holds weights alone, and not where a run was")]
+    NoCheckpoint,
+    /// The state of the run is not readable.
+    #[error("what it says of the run cannot be read ({0})")]
+    Header(#[from] serde_json::Error),
 }
 
-/// The contents of a checkpoint.
+/// The complete state of a trainer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// The model that the weights belong to.
+pub struct State {
+    /// The model of the network.
     pub model: ModelId,
-    /// All arrays in the file, in no particular order.
+    /// The network's arrays, with the raw running statistics.
     pub arrays: Vec<Array>,
-    /// The measured accuracy of the weights, if they ship with the program.
-    pub pretrained: Option<Pretrained>,
+    /// The weight that the initial values still have in the running statistics, 0 to 1.
+    pub untrained_share: f64,
+    /// The optimizer's arrays: the first array of every parameter, then the second of every parameter.
+    pub optimizer: Vec<Array>,
+    /// Steps that the optimizer has taken.
+    pub n_steps: i32,
 }
 
-/// A tensor in the file.
-pub(super) struct Stored {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+/// The numbers of a state that are not arrays, and the caller's note.
+#[derive(Serialize, Deserialize)]
+struct Header<T> {
+    untrained_share: f64,
+    n_steps: i32,
+    note: T,
 }
 
-impl Stored {
-    pub(super) fn of(array: &Array) -> Self {
-        Self::floats(array.name.clone(), array.shape.clone(), &array.values)
-    }
-
-    fn floats(name: String, shape: Vec<usize>, values: &[f32]) -> Self {
-        Self { name, dtype: Dtype::F32, shape, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
-    }
-}
-
-/// Writes the arrays of a model without loss, as 32-bit floats.
+/// Writes a state without loss, with a note of the caller.
 ///
 /// # Panics
-/// When an array does not have as many values as its shape says.
-pub fn save(model: ModelId, arrays: &[Array]) -> Vec<u8> {
-    write(model, arrays.iter().map(Stored::of).collect(), HashMap::new())
+/// When the note has no JSON form (it contains a map whose keys are not strings), or an array does not have as many
+/// values as its shape says.
+pub fn save<T: Serialize>(state: &State, note: &T) -> Vec<u8> {
+    let header = Header { untrained_share: state.untrained_share, n_steps: state.n_steps, note };
+    let header = serde_json::to_string(&header).expect("notes are plain data");
+    let stored = state.arrays.iter().chain(&state.optimizer);
+    weights_file::write(state.model, stored.map(Stored::of).collect(), HashMap::from([(KEY.into(), header)]))
 }
 
-/// Writes the arrays of a model in a quarter of the space: kernels as 8-bit numbers with a scale for each filter or
-/// unit, all other arrays as 32-bit floats. `pretrained` states the accuracy of the quantized weights, as [`load`]
-/// returns them.
-///
-/// # Panics
-/// When an array does not have as many values as its shape says, or a kernel is empty.
-pub fn pack(model: ModelId, arrays: &[Array], pretrained: &Pretrained) -> Vec<u8> {
-    let stored = arrays.iter().flat_map(|array| match array.shape.as_slice() {
-        [rows, _, ..] => quantized(array, *rows),
-        _ => vec![Stored::of(array)],
-    });
-    let Pretrained { test_accuracy, test_images, epochs } = pretrained;
-    let values = [test_accuracy.to_string(), test_images.to_string(), epochs.to_string()];
-    write(model, stored.collect(), PRETRAINED.map(String::from).into_iter().zip(values).collect())
-}
-
-/// Quantizes each row symmetrically to -127..=127; returns the 8-bit tensor and its scales, one per row.
-fn quantized(array: &Array, rows: usize) -> Vec<Stored> {
-    let (mut bytes, mut scales) = (vec![], vec![]);
-    for row in array.values.chunks_exact(array.values.len() / rows) {
-        let max_abs = row.iter().fold(0.0f32, |max_abs, value| max_abs.max(value.abs()));
-        // A row of zeros must not divide by zero.
-        let scale = max_abs.max(f32::MIN_POSITIVE) / 127.0;
-        scales.push(scale);
-        bytes.extend(row.iter().map(|value| (value / scale).round() as i8 as u8));
-    }
-    let quantized = Stored { name: array.name.clone(), dtype: Dtype::I8, shape: array.shape.clone(), bytes };
-    vec![quantized, Stored::floats(format!("{}{SCALE}", array.name), vec![rows], &scales)]
-}
-
-/// Writes a safetensors file, with the model among its metadata.
-pub(super) fn write(model: ModelId, stored: Vec<Stored>, mut metadata: HashMap<String, String>) -> Vec<u8> {
-    metadata.insert("model".into(), model.id().into());
-    let mut views = Vec::with_capacity(stored.len());
-    for stored in &stored {
-        let view = TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes);
-        views.push((stored.name.as_str(), view.expect("an array is as long as its shape")));
-    }
-    safetensors::serialize(views, Some(metadata)).expect("views of our own are valid")
-}
-
-/// Reads a checkpoint from [`save`] or [`pack`]. Does not check that the arrays fit the model:
-/// [`crate::network::Network::from_arrays`] does.
+/// Reads a checkpoint from [`save`]: the state and the note.
 ///
 /// # Errors
-/// When the file is damaged, its model missing or unknown, a tensor of an unsupported type, or an 8-bit tensor without
-/// scales.
-pub fn load(bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Header)?;
-    let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Header)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let model = metadata.get("model").ok_or(CheckpointError::NoModel)?.parse()?;
-    let names = file.names().into_iter().filter(|name| !name.ends_with(SCALE));
-    let arrays = names.map(|name| array(&file, name)).collect::<Result<_, _>>()?;
-    Ok(Checkpoint { model, arrays, pretrained: pretrained(&metadata) })
+/// When the bytes are not a checkpoint, or damaged.
+pub fn load<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<(State, T), CheckpointError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(WeightsFileError::Header)?;
+    let header =
+        header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or(CheckpointError::NoCheckpoint)?;
+    let Header { untrained_share, n_steps, note } = serde_json::from_str(header)?;
+    let file = weights_file::load(bytes)?;
+    let (optimizer, arrays) = file.arrays.into_iter().partition(|array| array.name.starts_with(OPTIMIZER));
+    Ok((State { model: file.model, arrays, untrained_share, optimizer, n_steps }, note))
 }
 
-fn pretrained(metadata: &HashMap<String, String>) -> Option<Pretrained> {
-    let [test_accuracy, test_images, epochs] = PRETRAINED.map(|key| metadata.get(key));
-    Some(Pretrained {
-        test_accuracy: test_accuracy?.parse().ok()?,
-        test_images: test_images?.parse().ok()?,
-        epochs: epochs?.parse().ok()?,
-    })
-}
-
-fn array(file: &SafeTensors, name: &str) -> Result<Array, CheckpointError> {
-    let view = file.tensor(name).map_err(CheckpointError::Header)?;
-    let shape = view.shape().to_vec();
-    let values = match view.dtype() {
-        Dtype::F32 => floats(view.data()),
-        Dtype::I8 => dequantized(&view, file.tensor(&format!("{name}{SCALE}")).ok(), name)?,
-        found => return Err(CheckpointError::Type { name: name.into(), found }),
-    };
-    Ok(Array { name: name.into(), shape, values })
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
-}
-
-/// Dequantizes an 8-bit tensor with the scales of its rows.
-fn dequantized(view: &TensorView, scales: Option<TensorView>, name: &str) -> Result<Vec<f32>, CheckpointError> {
-    let rows = view.shape().first().copied().unwrap_or(0);
-    let fits = |scales: &TensorView| scales.dtype() == Dtype::F32 && scales.shape() == [rows] && rows > 0;
-    let scales = scales.filter(fits).ok_or_else(|| CheckpointError::Scale { name: name.into() })?;
-    let row_len = (view.data().len() / rows).max(1);
-    let rows = view.data().chunks_exact(row_len).zip(floats(scales.data()));
-    Ok(rows.flat_map(|(row, scale)| row.iter().map(move |byte| f32::from(*byte as i8) * scale)).collect())
+/// The name of the optimizer's array `number` (from 0) of a parameter.
+pub(super) fn optimizer_name(number: usize, parameter: &str) -> String {
+    format!("{OPTIMIZER}{number}.{parameter}")
 }

@@ -7,7 +7,7 @@ use burn::tensor::{ExecutionError, Tensor};
 use inkling_core::models::Role;
 use inkling_core::spec::OptimizerId;
 
-use super::snapshot::optimizer_name;
+use super::checkpoint::optimizer_name;
 use crate::network::backend::{ADAM_BETAS, OptimizerStep, Update, UpdateRule};
 use crate::network::{Array, Backend, Slot, WeightsError, download, upload};
 

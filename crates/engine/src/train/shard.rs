@@ -41,7 +41,7 @@ enum Work {
         first_image: usize,
     },
     /// A prediction. The answer is ten logits per image.
-    Read,
+    Predict,
 }
 
 /// A task for a worker: a shard of a training step, whose answer is [`ShardGradients::numbers`], or a prediction, whose
@@ -107,7 +107,7 @@ impl TaskHeader {
                 flex::append(backward.gradients.iter().chain(&backward.statistics), &mut numbers);
                 numbers
             }
-            Work::Read => {
+            Work::Predict => {
                 let logits = network.forward(batch::images(pixels.to_vec(), &Device::flex()));
                 let mut numbers = Vec::new();
                 flex::append([&logits.flatten::<1>(0, 1)], &mut numbers);
@@ -164,7 +164,7 @@ impl Trainer {
     /// When the network is on another device than the CPU, or `images_per_task` is 0.
     pub fn prediction_tasks(&self, pixels: &[u8], images_per_task: usize) -> Vec<Task> {
         let weights = self.weights();
-        let task = |pixels: &[u8]| self.task(Work::Read, &weights, batch::scale_pixels(pixels));
+        let task = |pixels: &[u8]| self.task(Work::Predict, &weights, batch::scale_pixels(pixels));
         pixels.chunks(images_per_task * IMAGE_PIXELS).map(task).collect()
     }
 

@@ -6,7 +6,7 @@ use inkling_core::spec::{ModelId, Prediction};
 use inkling_engine::session::Session;
 
 use super::prediction;
-use super::test_host::{Advance, Handle, TestHost, predict, run, run_script, run_script_on, spec, transcript};
+use super::test_host::{Advance, Handle, Predict, TestHost, events, run, run_script, run_script_on, spec, transcript};
 
 /// A host with pretrained weights of three models.
 fn with_three_models() -> TestHost {
@@ -14,15 +14,15 @@ fn with_three_models() -> TestHost {
 }
 
 fn predictions(session: &Session<TestHost>) -> Vec<Prediction> {
-    session.host().events.borrow().iter().filter_map(prediction).collect()
+    events(session).iter().filter_map(prediction).collect()
 }
 
 #[test]
 fn an_ensemble_predicts_the_mean_of_its_networks() {
     let load = |model| Handle(Command::LoadModel(model));
     let single =
-        [load(ModelId::Strided), predict(1), load(ModelId::Leaky), predict(2), load(ModelId::Compact), predict(3)];
-    let ensemble = [Handle(Command::SetEnsemble(true)), predict(4), Handle(Command::SetEnsemble(false)), predict(5)];
+        [load(ModelId::Strided), Predict(1), load(ModelId::Leaky), Predict(2), load(ModelId::Compact), Predict(3)];
+    let ensemble = [Handle(Command::SetEnsemble(true)), Predict(4), Handle(Command::SetEnsemble(false)), Predict(5)];
     let session = run_script_on(with_three_models(), single.into_iter().chain(ensemble).collect());
     let expected = ["ensemble compact strided leaky", "predicted 4", "ensemble compact", "predicted 5"];
     assert_eq!(transcript(&session)[8..], expected);
@@ -62,6 +62,6 @@ fn the_ensemble_follows_the_current_network() {
 
 #[test]
 fn an_ensemble_of_one_network_is_reported_as_one() {
-    let session = run_script(vec![Handle(Command::SetEnsemble(true)), predict(1)]);
+    let session = run_script(vec![Handle(Command::SetEnsemble(true)), Predict(1)]);
     assert_eq!(transcript(&session)[2..], ["ensemble compact", "predicted 1"]);
 }

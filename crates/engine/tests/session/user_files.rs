@@ -4,7 +4,7 @@ use inkling_core::data::synthetic;
 use inkling_core::protocol::Command;
 use inkling_core::spec::{DatasetId, Recipe, TrainSpec};
 
-use crate::test_host::{Advance, Handle, STARTED, predict, run, run_script, spec, transcript};
+use crate::test_host::{Advance, Handle, Predict, STARTED, run, run_script, spec, transcript};
 
 /// IDX files with 30 training and 10 test images, in arbitrary order as a user drops them.
 fn files() -> Vec<(String, Vec<u8>)> {
@@ -47,12 +47,15 @@ fn unusable_files_do_not_replace_the_user_data_set() {
     let session = run_script(vec![
         Handle(Command::LoadUserFiles(files())),
         Handle(Command::LoadUserFiles(files()[..1].to_vec())),
-        predict(1),
+        Predict(1),
         Handle(Command::Start(user_files_spec())),
         Advance(1),
     ]);
     let events = transcript(&session);
-    assert!(events[3].starts_with("failed: These files cannot be learned from: 1 of the files came"), "{events:?}");
+    assert!(
+        events[3].starts_with("LoadUserFiles failed: These files cannot be learned from: 1 of the files came"),
+        "{events:?}"
+    );
     assert_eq!(events[4..], ["predicted 1", "dataset 30", "started 1", "step 1"]);
 }
 
@@ -63,7 +66,7 @@ fn loading_files_ends_a_run_in_progress_and_keeps_its_network() {
         Advance(1),
         Handle(Command::LoadUserFiles(files())),
         Advance(3),
-        predict(1),
+        Predict(1),
     ]);
     assert_eq!(transcript(&session), [&STARTED[..], &["step 1", "stopped", "dataset 30", "predicted 1"]].concat());
 }
@@ -71,5 +74,5 @@ fn loading_files_ends_a_run_in_progress_and_keeps_its_network() {
 #[test]
 fn training_on_user_files_fails_before_any_are_loaded() {
     let session = run_script(vec![Handle(Command::Start(user_files_spec()))]);
-    assert_eq!(transcript(&session)[2..], ["failed: There are no images of your own yet"]);
+    assert_eq!(transcript(&session)[2..], ["Start failed: There are no images of your own yet"]);
 }

@@ -41,7 +41,7 @@ async fn train(model: ModelId, optimizer: OptimizerId, device: &Device, record: 
     let (split, cache) = (synthetic::split(synthetic::SEED, 0, IMAGES), ImageCache::new());
     let augment = "shift=2,rotate=10".parse().map_err(|error| format!("{error}"))?;
     let recipe = Recipe { optimizer, augment, weight_decay: 0.01, label_smoothing: 0.1, ..Recipe::of(model) };
-    let mut trainer = Trainer::new(model, 1, device).by(&recipe);
+    let mut trainer = Trainer::new(model, 1, device).with_recipe(&recipe);
     let (source, mut losses, mut first) = (BatchSource::of(&cache, &split, IMAGES, device), vec![], 0);
     for (step, n) in BATCHES.into_iter().enumerate() {
         let order: Vec<usize> = (first..first + n).map(|image| image % IMAGES).collect();

@@ -127,23 +127,9 @@ fn products_tile(
         b_next.push(RuntimeCell::<Vec4>::new(Vec4::new(0.0)));
     }
     let mut k = slice * per_slice;
-    read(
-        a,
-        b,
-        &a_next,
-        &b_next,
-        &starts,
-        first_row,
-        k,
-        rows,
-        end,
-        depth,
-        image_quads,
-        pixel_columns,
-        line,
-        stride,
-        groups,
-    );
+    read_rows(a, &a_next, first_row, k, rows, end, depth, groups);
+    let from = patch_start(k, end, image_quads, pixel_columns, line, stride);
+    read_patches(b, &b_next, &starts, from, groups);
     while k < end {
         sync_cube();
         #[unroll]
@@ -159,23 +145,9 @@ fn products_tile(
         sync_cube();
         k += DEPTH;
         if k < end {
-            read(
-                a,
-                b,
-                &a_next,
-                &b_next,
-                &starts,
-                first_row,
-                k,
-                rows,
-                end,
-                depth,
-                image_quads,
-                pixel_columns,
-                line,
-                stride,
-                groups,
-            );
+            read_rows(a, &a_next, first_row, k, rows, end, depth, groups);
+            let from = patch_start(k, end, image_quads, pixel_columns, line, stride);
+            read_patches(b, &b_next, &starts, from, groups);
         }
         for step in 0..comptime![DEPTH / LANES] {
             let mut factors = Sequence::<Vec4>::new();
@@ -212,25 +184,16 @@ fn products_tile(
     }
 }
 
-/// Reads this invocation's part of the next tiles into `a_next` and `b_next`. Past the last row of `a` or the end of
-/// the slice, 0 is read from `a`. Past the last row of `b` or the end of the slice, some other number is read from `b`:
-/// its products are not written, or are multiplied by a 0 of `a`.
+/// Reads this invocation's part of the next tile of `a`. Past the last row or the end of the slice, 0 is read.
 #[cube]
-fn read(
+fn read_rows(
     a: &[Vec4],
-    b: &[Vec4],
     a_next: &Sequence<RuntimeCell<Vec4>>,
-    b_next: &Sequence<RuntimeCell<Vec4>>,
-    starts: &Sequence<usize>,
     first_row: usize,
     k: usize,
     rows: usize,
     end: usize,
     depth: usize,
-    image_quads: usize,
-    pixel_columns: usize,
-    line: usize,
-    #[comptime] stride: usize,
     #[comptime] groups: usize,
 ) {
     let unit = UNIT_POS as usize;
@@ -244,10 +207,34 @@ fn read(
         }
         a_next[i].store(vec4);
     }
-    let inside = min(quad, end / 4 - 1);
+}
+
+/// Where this invocation's part of the next tile of `b` begins, in vectors from the start of each of its rows. Past the
+/// end of the slice it is that of the last vector.
+#[cube]
+fn patch_start(
+    k: usize,
+    end: usize,
+    image_quads: usize,
+    pixel_columns: usize,
+    line: usize,
+    #[comptime] stride: usize,
+) -> usize {
+    let inside = min(k / 4 + UNIT_POS as usize % 4, end / 4 - 1);
     let pixel = inside / image_quads;
-    let from =
-        pixel / pixel_columns * stride * line + pixel % pixel_columns * stride * image_quads + inside % image_quads;
+    pixel / pixel_columns * stride * line + pixel % pixel_columns * stride * image_quads + inside % image_quads
+}
+
+/// Reads this invocation's part of the next tile of `b`. Past the last row or the end of the slice, some other number
+/// is read: its products are not written, or are multiplied by a 0 of `a`.
+#[cube]
+fn read_patches(
+    b: &[Vec4],
+    b_next: &Sequence<RuntimeCell<Vec4>>,
+    starts: &Sequence<usize>,
+    from: usize,
+    #[comptime] groups: usize,
+) {
     #[unroll]
     for i in 0..comptime![ACROSS * COLUMNS * 4 / (ACROSS * groups)] {
         b_next[i].store(b[from + starts[i]]);

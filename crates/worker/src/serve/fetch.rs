@@ -10,7 +10,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, Response};
 
-use super::scope;
+use super::{scope, yield_now};
 
 /// The site's folder of MNIST's four gzipped files, relative to the worker's script.
 const MNIST_FOLDER: &str = "./data/mnist/";
@@ -36,7 +36,7 @@ pub async fn pretrained(model: ModelId) -> Option<Vec<u8>> {
 /// When a file is damaged, or the data set is not available in a browser.
 pub async fn dataset(id: &DatasetId, on_progress: impl Fn(Progress)) -> Result<(Dataset, Option<String>), Fault> {
     match id {
-        DatasetId::Synthetic => Ok((draw(on_progress), None)),
+        DatasetId::Synthetic => Ok((draw(on_progress).await, None)),
         // The session holds the user's files itself and asks for them only when it has none.
         DatasetId::UserFiles => {
             Err(Fault::new("No files were dropped yet", "Drop them on the page, then start again."))
@@ -46,35 +46,38 @@ pub async fn dataset(id: &DatasetId, on_progress: impl Fn(Progress)) -> Result<(
             Err(Fault::new(what, "Choose the data set \"mnist\" or \"synthetic\"."))
         }
         DatasetId::Mnist => match files(&on_progress).await {
-            Ok(files) => unpack(files, on_progress).map(|dataset| (dataset, None)),
+            Ok(files) => unpack(files, on_progress).await.map(|dataset| (dataset, None)),
             Err(why) => {
                 let fallback =
                     format!("MNIST is not to be had here ({why}); these are Inkling's own synthetic digits.");
-                Ok((draw(on_progress), Some(fallback)))
+                Ok((draw(on_progress).await, Some(fallback)))
             }
         },
     }
 }
 
-/// Draws the synthetic data set.
-fn draw(on_progress: impl Fn(Progress)) -> Dataset {
-    let total = (synthetic::N_TRAIN + synthetic::N_TEST) as u64;
-    let draw_split = |first_index: usize, n_images: usize| {
-        let mut split = Split::default();
-        for first in (first_index..first_index + n_images).step_by(DRAWN_AT_ONCE) {
-            on_progress(Progress { phase: Phase::Data, done: first as u64, total });
-            let n_drawn = DRAWN_AT_ONCE.min(first_index + n_images - first);
-            split.append(synthetic::split(synthetic::SEED, first, n_drawn));
-        }
-        split
-    };
-    let train = draw_split(0, synthetic::N_TRAIN);
-    let test = draw_split(synthetic::N_TRAIN, synthetic::N_TEST);
+/// Draws the synthetic data set, in pieces between which requests are handled.
+async fn draw(on_progress: impl Fn(Progress)) -> Dataset {
+    let train = draw_split(0, synthetic::N_TRAIN, &on_progress).await;
+    let test = draw_split(synthetic::N_TRAIN, synthetic::N_TEST, &on_progress).await;
     Dataset { id: DatasetId::Synthetic, train, validation: None, test }
 }
 
-/// Unpacks and checks MNIST's four gzipped files. Progress is counted in unpacked bytes.
-fn unpack(files: [Vec<u8>; 4], on_progress: impl Fn(Progress)) -> Result<Dataset, Fault> {
+async fn draw_split(first_index: usize, n_images: usize, on_progress: &impl Fn(Progress)) -> Split {
+    let total = (synthetic::N_TRAIN + synthetic::N_TEST) as u64;
+    let mut split = Split::default();
+    for first in (first_index..first_index + n_images).step_by(DRAWN_AT_ONCE) {
+        on_progress(Progress { phase: Phase::Data, done: first as u64, total });
+        let n_drawn = DRAWN_AT_ONCE.min(first_index + n_images - first);
+        split.append(synthetic::split(synthetic::SEED, first, n_drawn));
+        yield_now().await;
+    }
+    split
+}
+
+/// Unpacks and checks MNIST's four gzipped files, between which requests are handled. Progress is counted in unpacked
+/// bytes.
+async fn unpack(files: [Vec<u8>; 4], on_progress: impl Fn(Progress)) -> Result<Dataset, Fault> {
     let total = mnist::FILES.iter().map(|file| file.n_bytes as u64).sum();
     let mut done = 0;
     let damaged = |error: mnist::MnistError| {
@@ -85,6 +88,7 @@ fn unpack(files: [Vec<u8>; 4], on_progress: impl Fn(Progress)) -> Result<Dataset
         on_progress(Progress { phase: Phase::Unpack, done, total });
         *slot = mnist::unpack(file, packed).map_err(damaged)?;
         done += slot.len() as u64;
+        yield_now().await;
     }
     mnist::dataset(&unpacked).map_err(damaged)
 }

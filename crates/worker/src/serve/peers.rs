@@ -2,8 +2,9 @@
 //! its batches. This file is both ends of the connection. Numbers are sent as transferred buffers. Memory is never
 //! shared, so the site needs no cross-origin isolation headers.
 //!
-//! A task is a pair: its header as bytes, and its numbers. An answer is an array of numbers. A peer worker's first
-//! message reports that it listens; it is any value that is not an array of numbers.
+//! A peer worker's first message is the id of its build, by which the session's worker recognises one that would compute
+//! something else: a site can be updated between the loads of two workers. A task is a pair: its header as bytes, and
+//! its numbers. An answer is an array of numbers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,22 +12,22 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 use futures_util::future::{self, Either};
+use gloo_timers::future::TimeoutFuture;
 use inkling_core::protocol;
 use inkling_engine::session::{Answer, PeerWorker};
 use inkling_engine::train::{Replica, Task, TaskHeader};
-use js_sys::{Array, Float32Array, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Float32Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{MessageEvent, Navigator, Worker, WorkerOptions, WorkerType};
 
-use super::scope;
+use super::{BUILD, scope};
 
 /// The name of every peer worker, by which it recognises itself.
-const NAME: &str = "mate";
+const NAME: &str = "peer";
 /// How long to wait for an answer after this worker has computed its own shard. A peer worker had the same amount of
 /// work and the same time, so it is almost done or gone. Giving up on a slow one costs time, and nothing else.
-const TIMEOUT_MILLIS: i32 = 10_000;
+const TIMEOUT_MILLIS: u32 = 10_000;
 
 /// Whether this worker is a peer of a session's worker.
 pub fn is_peer() -> bool {
@@ -50,7 +51,7 @@ pub fn serve() {
     });
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
-    let _ = scope().post_message(&JsValue::NULL);
+    let _ = scope().post_message(&BUILD.into());
 }
 
 /// Starts peer workers: at most `at_most`, at most one for each other core, and fewer if the browser refuses to start
@@ -118,7 +119,7 @@ impl Connection {
                 let sender = self.pending.borrow_mut().pop_front();
                 sender.map(|sender| sender.send(numbers.to_vec()));
             }
-            None => self.listens.set(true),
+            None => self.listens.set(data.as_string().as_deref() == Some(BUILD)),
         }
     }
 
@@ -134,7 +135,7 @@ impl PeerWorker for WebPeer {
         self.connection.listens.get() && self.connection.pending.borrow().is_empty()
     }
 
-    fn give(&self, task: &Task) -> Answer {
+    fn send(&self, task: &Task) -> Answer {
         let header = Uint8Array::from(protocol::encode(&task.header).as_slice());
         let (n_weights, n_pixels) = (task.weights.len() as u32, task.pixels.len() as u32);
         let numbers = Float32Array::new_with_length(n_weights + n_pixels);
@@ -146,7 +147,7 @@ impl PeerWorker for WebPeer {
         let _ = self.worker.post_message_with_transfer(&Array::of2(&header, &numbers), &transfer);
         self.connection.pending.borrow_mut().push_back(sender);
         Box::pin(async move {
-            match future::select(receiver, Timeout::begin()).await {
+            match future::select(receiver, TimeoutFuture::new(TIMEOUT_MILLIS)).await {
                 Either::Left((answer, _)) => answer.ok(),
                 Either::Right(_) => None,
             }
@@ -157,36 +158,5 @@ impl PeerWorker for WebPeer {
 impl Drop for WebPeer {
     fn drop(&mut self) {
         self.worker.terminate();
-    }
-}
-
-/// A future that ends after [`TIMEOUT_MILLIS`]. Dropping it cancels its timer.
-struct Timeout {
-    elapsed: JsFuture,
-    timer: i32,
-}
-
-impl Timeout {
-    fn begin() -> Self {
-        let mut timer = 0;
-        let promise = Promise::new(&mut |resolve, _| {
-            let started = scope().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, TIMEOUT_MILLIS);
-            timer = started.expect("every worker has timers");
-        });
-        Self { elapsed: JsFuture::from(promise), timer }
-    }
-}
-
-impl Future for Timeout {
-    type Output = ();
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.elapsed).poll(context).map(|_| ())
-    }
-}
-
-impl Drop for Timeout {
-    fn drop(&mut self) {
-        scope().clear_timeout_with_handle(self.timer);
     }
 }

@@ -5,7 +5,7 @@
 mod platform;
 
 use inkling_core::protocol::EngineKind;
-pub use platform::{Found, find, largest_buffer, open};
+pub use platform::{FoundAdapter, find, largest_buffer, open};
 
 use crate::device::IN_BROWSER;
 

@@ -71,7 +71,7 @@ pub async fn precompile(
 
 /// Launches all kernels of a training step and of an evaluation.
 fn launch_all(model: ModelId, recipe: &Recipe, device: &Device) {
-    let mut trainer = Trainer::new(model, 1, device).by(recipe);
+    let mut trainer = Trainer::new(model, 1, device).with_recipe(recipe);
     for n in N_IMAGES {
         let split = synthetic::split(synthetic::SEED, 0, n);
         let all: Vec<usize> = (0..n).collect();

@@ -48,7 +48,8 @@ pub(super) async fn compare(model: ModelId, recipe: &Recipe, device: &Device) ->
     let cpu = Device::flex();
     let n_images = if backend(device).computes_in_tiles(device) { N_IN_TILES } else { N_IMAGES };
     let split = synthetic::split(SEED, 0, n_images);
-    let [mut trainer, mut reference] = [device, &cpu].map(|device| Trainer::new(model, SEED, device).by(recipe));
+    let [mut trainer, mut reference] =
+        [device, &cpu].map(|device| Trainer::new(model, SEED, device).with_recipe(recipe));
     // The card's step is launched first, so that card and CPU compute at the same time.
     let (found, expected) = join(step(&trainer, &split, device), step(&reference, &split, &cpu)).await;
     let ((found, backward), (expected, reference_backward)) = (found?, expected?);

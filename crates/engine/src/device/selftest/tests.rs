@@ -5,14 +5,14 @@ use burn::tensor::Device;
 use inkling_core::spec::ModelId;
 use pollster::block_on;
 
-use super::{Question, Subject, singles};
+use super::{Subject, TestCase, singles};
 use crate::network::single_op::{Given, Outcome, Single, Sums};
 
 /// Fewer images than in the real self-test, because the plain loops below are slow.
 const N_IMAGES: usize = 3;
 
 async fn compare(single: &Single, subject: &impl Subject) -> Result<(), String> {
-    Question::of(single.clone()).await?.check(subject).await
+    TestCase::of(single.clone()).await?.check(subject).await
 }
 
 /// One of the three computations of an op.
@@ -252,7 +252,7 @@ fn the_cpu_engine_passes() {
     for model in [ModelId::Sprint, ModelId::Compact] {
         let recipe = inkling_core::spec::Recipe::of(model);
         let cpu = Device::flex();
-        let questions = block_on(super::questions(model, &cpu)).unwrap();
-        assert_eq!(block_on(super::check(model, &recipe, questions, &cpu, |_, _| ())), Ok(()));
+        let test_cases = block_on(super::test_cases(model, &cpu)).unwrap();
+        assert_eq!(block_on(super::check(model, &recipe, test_cases, &cpu, |_, _| ())), Ok(()));
     }
 }

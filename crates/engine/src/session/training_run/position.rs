@@ -1,14 +1,12 @@
-//! The position of a training run, as a snapshot stores it. Contains no weights and no optimizer state.
+//! The position of a training run, as a checkpoint stores it. Contains no weights and no optimizer state.
 
-use std::rc::Rc;
-
-use inkling_core::data::Dataset;
 use inkling_core::protocol::{BestEpoch, EngineKind};
 use inkling_core::spec::TrainSpec;
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluationTask, Mean, TrainingRun};
 use crate::batch;
+use crate::session::images::SharedDataset;
 
 /// The position of a run between two steps. Together with the trainer's state it is everything needed to restore the
 /// run.
@@ -28,15 +26,17 @@ pub struct Position {
     training: Mean,
     /// The epoch with the best validation accuracy.
     best: Option<BestEpoch>,
+    /// The learning rate of the last step.
+    last_learning_rate: f64,
     elapsed_secs: f64,
     epoch_elapsed_secs: f64,
 }
 
 impl TrainingRun {
     /// Restores a run at a position. After the last step of an epoch, its validation starts over.
-    pub fn restore(position: Position, dataset: Rc<Dataset>, now_secs: f64) -> Self {
-        let Position { spec, epoch, n_trained, n_steps, training, best, elapsed_secs, epoch_elapsed_secs, .. } =
-            position;
+    pub fn restore(position: Position, dataset: SharedDataset, now_secs: f64) -> Self {
+        let Position { spec, epoch, n_trained, n_steps, training, best, last_learning_rate, .. } = position;
+        let Position { elapsed_secs, epoch_elapsed_secs, .. } = position;
         let new_run = Self::new(spec, dataset, now_secs - elapsed_secs);
         let order = batch::epoch_order(new_run.spec.seed, epoch, new_run.n_train());
         let evaluation = (n_trained >= order.len()).then(|| EvaluationTask::new(new_run.dataset.validation.is_none()));
@@ -51,6 +51,7 @@ impl TrainingRun {
             training,
             best,
             evaluation,
+            last_learning_rate,
             ..new_run
         }
     }
@@ -66,6 +67,7 @@ impl TrainingRun {
             n_steps: self.n_steps,
             training: self.training,
             best: self.best,
+            last_learning_rate: self.last_learning_rate,
             elapsed_secs: now_secs - self.started_secs,
             epoch_elapsed_secs: now_secs - self.epoch_started_secs,
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use burn::tensor::Device;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
-pub use inkling_gpu_adapter::{Found, find};
+pub use inkling_gpu_adapter::{FoundAdapter, find};
 use inkling_gpu_adapter::{ask, get, gpu};
 use js_sys::{Object, Promise, Reflect, Set};
 use wasm_bindgen::prelude::Closure;
@@ -25,8 +25,8 @@ use super::TASKS_MAX;
 ///
 /// # Errors
 /// When the device cannot be opened; the message says why.
-pub async fn open(found: &Found) -> Result<Device, String> {
-    inkling_shaders::construct();
+pub async fn open(found: &FoundAdapter) -> Result<Device, String> {
+    inkling_shaders::run_constructors();
     let gpu = gpu().ok_or("this browser offers no WebGPU here")?;
     let adapter = found.adapter.clone();
     let request_adapter = Closure::<dyn FnMut() -> Promise>::new(move || Promise::resolve(&adapter));
@@ -96,7 +96,7 @@ impl Drop for PropertyOverride<'_> {
 }
 
 /// The largest array that the adapter can bind, in bytes; WebGPU's guaranteed 128 MiB if it reports no limit.
-pub fn largest_buffer(found: &Found) -> u64 {
+pub fn largest_buffer(found: &FoundAdapter) -> u64 {
     const GUARANTEED: f64 = 134_217_728.0;
     let limits = get(&found.adapter, "limits");
     let limit = |name: &str| get(&limits, name).as_f64().unwrap_or(GUARANTEED);

@@ -7,7 +7,7 @@ use inkling_gpu_adapter::is_software;
 use super::TASKS_MAX;
 
 /// An adapter that can compute.
-pub struct Found {
+pub struct FoundAdapter {
     /// Its name and the graphics API, for reports.
     pub name: String,
     /// It is a software adapter, not a graphics card.
@@ -17,7 +17,7 @@ pub struct Found {
 }
 
 /// The largest array that the adapter can bind, in bytes.
-pub fn largest_buffer(found: &Found) -> u64 {
+pub fn largest_buffer(found: &FoundAdapter) -> u64 {
     found.largest_buffer
 }
 
@@ -25,7 +25,7 @@ pub fn largest_buffer(found: &Found) -> u64 {
 ///
 /// # Errors
 /// When the device cannot be opened; the message says why.
-pub async fn open(_: &Found) -> Result<Device, String> {
+pub async fn open(_: &FoundAdapter) -> Result<Device, String> {
     let opened = Device::wgpu_options().tasks_max(TASKS_MAX).init_async().await;
     opened.map_err(|error| format!("the graphics card would not open ({error})"))
 }
@@ -34,7 +34,7 @@ pub async fn open(_: &Found) -> Result<Device, String> {
 ///
 /// # Errors
 /// When there is no adapter, or only a software adapter that is not allowed.
-pub async fn find(allow_software: bool) -> Result<Found, String> {
+pub async fn find(allow_software: bool) -> Result<FoundAdapter, String> {
     let options =
         wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
     let instance = wgpu::Instance::default();
@@ -46,5 +46,5 @@ pub async fn find(allow_software: bool) -> Result<Found, String> {
     }
     let limits = adapter.limits();
     let largest_buffer = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
-    Ok(Found { name: format!("{} ({:?})", info.name, info.backend), software, largest_buffer })
+    Ok(FoundAdapter { name: format!("{} ({:?})", info.name, info.backend), software, largest_buffer })
 }

@@ -1,4 +1,4 @@
 //! Outside a browser the system runs constructors before `main`.
 
 /// Does nothing.
-pub fn construct() {}
+pub fn run_constructors() {}

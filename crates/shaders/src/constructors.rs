@@ -6,7 +6,7 @@
 /// On other platforms the system runs constructors before `main`. In a browser nothing does, and unless the program
 /// calls them itself, the linker makes every call from JavaScript run all of them again: that took half of each
 /// training step.
-pub fn construct() {
+pub fn run_constructors() {
     unsafe extern "C" {
         fn __wasm_call_ctors();
     }
